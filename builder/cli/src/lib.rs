@@ -1,0 +1,1 @@
+//! Mail appliances from one file.

@@ -1,0 +1,2 @@
+//! The `mailkiln` program.
+fn main() {}

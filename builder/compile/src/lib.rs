@@ -1,0 +1,1 @@
+//! Rust units compiled from source in a sandbox made of locked packages.

@@ -1,0 +1,1 @@
+//! Disk images as targets expect them: img.zst, qcow2.

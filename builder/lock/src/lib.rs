@@ -1,0 +1,1 @@
+//! Pins: signed Debian indexes read, solved and written to mailkiln.lock.

@@ -1,0 +1,1 @@
+//! Packages and crates as layers of a tree, read without executing anything.

@@ -1,0 +1,5 @@
+//! `mail.toml` and target files: parsed, checked, explained.
+
+mod model;
+
+pub use model::*;

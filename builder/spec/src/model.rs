@@ -1,0 +1,171 @@
+//! What a checked `mail.toml` says. A value of these types has passed every rule.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// The whole appliance, as `mail.toml` describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec {
+    /// `[host]`: the machine itself.
+    pub host: Host,
+    /// `[network]`: how it reaches the world.
+    pub network: Network,
+    /// `[ssh]`: present when remote shells are wanted.
+    pub ssh: Option<Ssh>,
+    /// `[[domain]]`: at least one, in file order.
+    pub domains: Vec<Domain>,
+    /// `[[account]]`: in file order.
+    pub accounts: Vec<Account>,
+    /// `[relay]`: the smarthost, when outgoing mail does not go directly.
+    pub relay: Option<Relay>,
+    /// `[mail]`: limits of the server.
+    pub mail: MailSettings,
+    /// `[spam]`: the filter's thresholds and sources.
+    pub spam: Spam,
+    /// `[build] mirror`: where packages are downloaded from, if the file says so.
+    pub mirror: Option<String>,
+}
+
+/// `[host]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Fully qualified host name, lower case, IDNA A-label form: `mail.example.org`.
+    pub name: DomainName,
+    /// IANA time zone: `Europe/Berlin`. `UTC` when not given.
+    pub timezone: String,
+}
+
+/// `[network]`. One interface; more are a later concern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// Interface name pattern for systemd.network's `Name=`; `en* eth*` when not given.
+    pub interface: String,
+    /// Static addresses with prefix lengths; empty means DHCP and router advertisements.
+    pub addresses: Vec<IpNet>,
+    /// Default gateways, at most one for each address family.
+    pub gateways: Vec<IpAddr>,
+    /// Resolvers; empty means those that DHCP names.
+    pub resolvers: Vec<IpAddr>,
+    /// Whether IPv6 is used at all; `true` when not given.
+    pub ipv6: bool,
+}
+
+/// `[ssh]`: keys only, never passwords.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ssh {
+    /// TCP port; 22 when not given.
+    pub port: u16,
+    /// Lines of `authorized_keys` for root; at least one.
+    pub keys: Vec<String>,
+}
+
+/// `[[domain]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Domain {
+    /// The mail domain in A-label form.
+    pub name: DomainName,
+    /// Address that gets mail for addresses which do not exist.
+    pub catch_all: Option<Address>,
+}
+
+/// `[[account]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Login and primary address.
+    pub address: Address,
+    /// Display name; may be empty.
+    pub name: String,
+    /// Further addresses that are delivered here and that the account may send from.
+    pub aliases: Vec<Address>,
+    /// Mailbox quota in bytes; `None` is unlimited.
+    pub quota: Option<u64>,
+}
+
+/// `[relay]`: outgoing mail goes through this host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relay {
+    /// Host name or address literal.
+    pub host: String,
+    /// TCP port; 587 when not given, 465 with `tls = "implicit"`.
+    pub port: u16,
+    /// How the connection is protected.
+    pub tls: RelayTls,
+    /// Login, if the relay asks for one. The password is never in `mail.toml`: it is stored on the device
+    /// (`mailkiln-agent secret set relay-password`).
+    pub user: Option<String>,
+}
+
+/// TLS towards the relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelayTls {
+    /// STARTTLS, required.
+    Starttls,
+    /// TLS from the first byte.
+    Implicit,
+    /// None: only for a relay on a private network.
+    Off,
+}
+
+/// `[mail]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailSettings {
+    /// Largest message taken, in bytes; 50 MiB when not given.
+    pub max_message_size: u64,
+    /// Where reports about this domain's mail (DMARC `rua`, TLS-RPT) go; `postmaster@` the first domain when
+    /// not given.
+    pub postmaster: Address,
+}
+
+/// `[spam]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spam {
+    /// Score in tenths from which a message is filed into Junk; 50 (5.0) when not given.
+    pub junk_score: i32,
+    /// Score in tenths from which a message is refused at SMTP time; `None` never refuses.
+    pub reject_score: Option<i32>,
+    /// DNS block list zones to ask; empty when not given, since public resolvers are refused by them.
+    pub dnsbl: Vec<DomainName>,
+}
+
+/// A domain name in IDNA A-label form: lower case, 253 bytes at most, at least two labels, no trailing dot.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DomainName(pub(crate) String);
+
+impl DomainName {
+    /// The name in A-label form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for DomainName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A mail address: a dot-atom local part (lower case) and a domain.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    pub(crate) local: String,
+    pub(crate) domain: DomainName,
+}
+
+impl Address {
+    /// The part before the `@`.
+    pub fn local(&self) -> &str {
+        &self.local
+    }
+
+    /// The part after the `@`.
+    pub fn domain(&self) -> &DomainName {
+        &self.domain
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}@{}", self.local, self.domain)
+    }
+}

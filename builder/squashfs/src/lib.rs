@@ -1,0 +1,1 @@
+//! squashfs 4.0: packs of compressed blocks, the writer that joins them, the reader.
