@@ -4,11 +4,17 @@
 //! uses for them, so that a digest, a size and an architecture can't be mixed up.
 //! Pure: no file system, no network.
 
+mod package;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
+
+pub use package::{
+    Archive, BadPackageField, PackageArch, PackageName, PackageVersion, Pin, PoolPath,
+};
 
 /// A SHA-256 digest (FIPS 180-4), written as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
