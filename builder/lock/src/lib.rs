@@ -1,1 +1,13 @@
 //! Pins: signed Debian indexes read, solved and written to mailkiln.lock.
+//!
+//! In: bytes of `InRelease` and `Packages.xz` files, the wanted packages, a lock's text. Out: a
+//! [`Lock`]. Pure: what is downloaded, and from where, is the concern of `mailkiln-fetch`; the
+//! time is handed in.
+
+mod component;
+mod error;
+mod lockfile;
+
+pub use component::{Component, ComponentSource, CratePin, FilePin, PatchPin};
+pub use error::LockError;
+pub use lockfile::{Index, Lock, SetName, Suite};
