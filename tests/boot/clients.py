@@ -1,0 +1,89 @@
+"""Real mail clients as judges: swaks, curl and Python's own imaplib and poplib, pointed at the forwarded ports."""
+
+import contextlib
+import imaplib
+import poplib
+import ssl
+import subprocess
+import time
+
+from machine import OFFSET
+
+LOCAL = "127.0.0.1"
+
+
+def port(guest):
+    """The loopback port that reaches `guest` in the appliance."""
+    return guest + OFFSET
+
+
+def tls():
+    """A context for the self-signed certificate that a first boot makes."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def swaks(*arguments, seconds=240):
+    """Runs swaks; (exit status, transcript)."""
+    command = ["swaks", "--timeout", "120", "--helo", "client.elsewhere.test", "--server", LOCAL, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def submit(sender, password, recipient, *arguments, guest_port=587, login=None):
+    """Submits a message as an authenticated user; (exit status, transcript)."""
+    protection = "--tls-on-connect" if guest_port == 465 else "--tls"
+    return swaks(
+        "--port", str(port(guest_port)), protection, "--auth", "PLAIN", "--auth-user", login or sender,
+        "--auth-password", password, "--from", sender, "--to", recipient, *arguments,
+    )
+
+
+def deliver(sender, recipient, *arguments):
+    """Hands a message over as a foreign server does: port 25, no login."""
+    return swaks("--port", str(port(25)), "--from", sender, "--to", recipient, *arguments)
+
+
+@contextlib.contextmanager
+def imap(user, password):
+    """A logged-in IMAPS connection."""
+    connection = imaplib.IMAP4_SSL(LOCAL, port(993), ssl_context=tls(), timeout=120)
+    try:
+        connection.login(user, password)
+        yield connection
+    finally:
+        with contextlib.suppress(imaplib.IMAP4.error, OSError):
+            connection.logout()
+
+
+def find(user, password, subject, mailbox="INBOX", seconds=90):
+    """The raw message whose subject holds `subject`, waiting until it is there; None when it never comes."""
+    deadline = time.monotonic() + seconds
+    with imap(user, password) as connection:
+        while True:
+            if connection.select(f'"{mailbox}"', readonly=True)[0] == "OK":
+                numbers = connection.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
+                if numbers:
+                    return connection.fetch(numbers[0], "(BODY.PEEK[])")[1][0][1]
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(1)
+            connection.noop()
+
+
+def pop3(user, password):
+    """A logged-in POP3S connection."""
+    connection = poplib.POP3_SSL(LOCAL, port(995), context=tls(), timeout=120)
+    connection.user(user)
+    connection.pass_(password)
+    return connection
+
+
+def curl(*arguments, stdin=None):
+    """Runs curl without a certificate check; standard output, failing loudly."""
+    command = ["curl", "--silent", "--show-error", "--insecure", "--fail-with-body", "--max-time", "120", *arguments]
+    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, f"curl ended with {done.returncode}: {done.stdout}{done.stderr}"
+    return done.stdout

@@ -1,0 +1,80 @@
+"""One appliance under QEMU: started through `mailkiln run`, watched on its serial console, reached by forwarded ports."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+OFFSET = 10000  # `mailkiln run` forwards guest port N to 127.0.0.1:N+10000
+
+
+class BootFailed(Exception):
+    """The appliance did not come up; the text holds the end of its console."""
+
+
+class Machine:
+    """A boot of `disk` (an overlay over `image`, made when missing) with `firmware` uefi or bios."""
+
+    def __init__(self, program, image, disk, workdir, firmware, disk_size="4G", memory=1024):
+        self.console_path = os.path.join(workdir, f"console-{firmware}-{time.monotonic_ns()}.log")
+        self.started = time.monotonic()
+        command = [program, "--json", "run", image, "--disk", disk, "--disk-size", disk_size]
+        command += ["--firmware", firmware, "--memory", str(memory), "--console", self.console_path]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise BootFailed(f"`{' '.join(command)}` ended with status {self.process.wait()} before QEMU started")
+        self.qemu_pid = json.loads(line)["pid"]
+
+    def console(self):
+        """Everything the serial console has shown so far."""
+        try:
+            with open(self.console_path, "rb") as file:
+                return file.read().decode("utf-8", "replace").replace("\r", "")
+        except FileNotFoundError:
+            return ""
+
+    def wait_for(self, pattern, seconds):
+        """The first match of `pattern` on the console."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if match := re.search(pattern, self.console(), re.MULTILINE):
+                return match
+            if self.process.poll() is not None:
+                raise BootFailed(f"QEMU ended while waiting for {pattern!r}:\n{self.tail()}")
+            time.sleep(0.5)
+        raise BootFailed(f"no {pattern!r} on the console within {seconds} s:\n{self.tail()}")
+
+    def tail(self, lines=60):
+        """The end of the console, for error messages."""
+        return "\n".join(self.console().splitlines()[-lines:])
+
+    def passwords(self):
+        """{address: initial password} as the console shows them once, at first boot."""
+        pairs = re.findall(r"^mailkiln: account (\S+) password (\S+)$", self.console(), re.MULTILINE)
+        return dict(pairs)
+
+    def shell(self, key, command, seconds=180):
+        """Runs `command` in the guest over ssh; returns the completed process."""
+        options = ["-i", key, "-p", str(22 + OFFSET), "-o", "StrictHostKeyChecking=no", "-o", "BatchMode=yes"]
+        options += ["-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=60"]
+        return subprocess.run(
+            ["ssh", *options, "root@127.0.0.1", command],
+            capture_output=True, text=True, timeout=seconds, stdin=subprocess.DEVNULL, check=False,
+        )
+
+    def power_cut(self):
+        """Kills QEMU at once, as pulling the plug does: no flush, no shutdown."""
+        os.kill(self.qemu_pid, signal.SIGKILL)
+        self.process.wait(timeout=60)
+
+    def stop(self):
+        """Ends the machine if it still runs."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.power_cut()

@@ -1,0 +1,214 @@
+"""Checks of mail itself: sending, receiving, reading, filing, refusing, signing."""
+
+import contextlib
+import imaplib
+import re
+import smtplib
+import subprocess
+import tempfile
+import time
+
+import dkim
+
+from checks import Checks
+from clients import LOCAL, curl, deliver, find, imap, pop3, port, submit, swaks
+
+ALICE, BOB = "alice@example.test", "bob@example.test"
+GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
+
+CHECKS = Checks()
+
+
+@CHECKS("an account submits over 587 with STARTTLS, another reads it over IMAPS")
+def submission_starttls(world):
+    status, log = submit(ALICE, world.passwords[ALICE], BOB, "--header", "Subject: by starttls")
+    assert status == 0, log
+    raw = find(BOB, world.passwords[BOB], "by starttls")
+    assert raw and b"This is a test mailing" in raw, raw
+
+
+@CHECKS("an account submits over 465, another reads it over POP3S")
+def submission_tls(world):
+    status, log = submit(BOB, world.passwords[BOB], ALICE, "--header", "Subject: by smtps", guest_port=465)
+    assert status == 0, log
+    assert find(ALICE, world.passwords[ALICE], "by smtps")
+    box = pop3(ALICE, world.passwords[ALICE])
+    count = box.stat()[0]
+    texts = [b"\n".join(box.retr(number + 1)[1]) for number in range(count)]
+    box.quit()
+    assert any(b"by smtps" in text for text in texts), count
+
+
+@CHECKS("a foreign server delivers over 25 and the appliance asks for its SPF and DMARC records")
+def inbound(world):
+    status, log = deliver("carol@elsewhere.test", BOB, "--header", "Subject: from outside")
+    assert status == 0, log
+    raw = find(BOB, world.passwords[BOB], "from outside")
+    assert raw, "the message never reached the inbox"
+    assert world.zone.was_asked("elsewhere.test", "TXT"), "SPF was never asked for"
+    assert world.zone.was_asked("_dmarc.elsewhere.test", "TXT"), "DMARC was never asked for"
+    results = re.search(rb"Authentication-Results:.*?(?=\r?\n\S)", raw, re.DOTALL)
+    assert results and b"spf=pass" in results[0] and b"dmarc=pass" in results[0], results and results[0]
+
+
+@CHECKS("a message that fails SPF and DMARC with policy reject is refused")
+def forged_inbound(world):
+    status, log = deliver("ceo@strict.test", BOB, "--header", "Subject: forged from outside")
+    assert status != 0 and re.search(r"^<\S* 5\d\d", log, re.MULTILINE), log
+
+
+@CHECKS("a message to a foreign domain reaches the MX that its DNS names, with a DKIM signature that verifies")
+def outbound(world):
+    status, log = submit(ALICE, world.passwords[ALICE], "carol@elsewhere.test", "--header", "Subject: to the world")
+    assert status == 0, log
+    message = world.foreign.wait_for("carol@elsewhere.test", 180)
+    assert message, "nothing reached the foreign MX"
+    assert world.zone.was_asked("elsewhere.test", "MX"), "MX was never asked for"
+
+    def published(name, timeout=5):
+        records = world.zone.records.get((name.decode().rstrip("."), "TXT"), [])
+        return records[0].encode() if records else None
+
+    signatures = len(re.findall(rb"^DKIM-Signature:", message["data"], re.MULTILINE | re.IGNORECASE))
+    assert signatures == 2, f"{signatures} DKIM signatures, RSA and Ed25519 were expected"
+    for index in range(signatures):
+        assert dkim.DKIM(message["data"]).verify(idx=index, dnsfunc=published), f"signature {index} does not verify"
+
+
+@CHECKS("a GTUBE message is treated as spam")
+def gtube(world):
+    status, log = deliver("carol@elsewhere.test", BOB, "--header", "Subject: cheap", "--body", GTUBE)
+    if status == 0:
+        assert find(BOB, world.passwords[BOB], "cheap", mailbox="Junk Mail"), "accepted but not filed as junk"
+    else:
+        assert re.search(r"^<\S* 5\d\d", log, re.MULTILINE), log
+    assert not find(BOB, world.passwords[BOB], "cheap", seconds=0), "GTUBE is in the inbox"
+
+
+@CHECKS("an open-relay attempt is refused")
+def open_relay(world):
+    status, log = deliver("someone@anywhere.test", "victim@elsewhere.test")
+    assert status != 0 and re.search(r"^<\S* 55\d", log, re.MULTILINE), log
+
+
+@CHECKS("submission without login is refused")
+def anonymous_submission(world):
+    status, log = swaks("--port", str(port(587)), "--tls", "--from", ALICE, "--to", BOB)
+    assert status != 0, log
+
+
+@CHECKS("a login without TLS is not offered")
+def plain_login(world):
+    connection = smtplib.SMTP(LOCAL, port(587), timeout=120)
+    connection.ehlo("client.elsewhere.test")
+    assert "auth" not in connection.esmtp_features, connection.esmtp_features
+    connection.quit()
+
+
+@CHECKS("a sender that the account does not own is refused")
+def forged_sender(world):
+    status, log = submit(BOB, world.passwords[BOB], BOB, login=ALICE)
+    assert status != 0, "a wrong password was accepted"
+    status, log = submit(ALICE, world.passwords[BOB], BOB, login=BOB)
+    assert status != 0 and re.search(r"^<\S* 5\d\d", log, re.MULTILINE), log
+
+
+@CHECKS("mail to an alias and to an address that does not exist are told apart; the catch-all takes the second")
+def aliases(world):
+    status, log = deliver("carol@elsewhere.test", "postmaster@example.test", "--header", "Subject: to the alias")
+    assert status == 0, log
+    assert find(ALICE, world.passwords[ALICE], "to the alias")
+    status, log = deliver("carol@elsewhere.test", "nobody@example.test", "--header", "Subject: to nobody")
+    assert status != 0 and re.search(r"^<\S* 55\d", log, re.MULTILINE), log
+    status, log = deliver("carol@elsewhere.test", "anything@second.test", "--header", "Subject: caught")
+    assert status == 0, log
+    assert find(BOB, world.passwords[BOB], "caught")
+
+
+@CHECKS("a Sieve script uploaded over ManageSieve files a message")
+def sieve(world):
+    script = 'require ["fileinto", "mailbox"];\nif header :contains "subject" "file me" {\n  fileinto :create "Filed";\n}\n'
+    with tempfile.NamedTemporaryFile("w", suffix=".sieve") as file:
+        file.write(script)
+        file.flush()
+        sieve_connect(world, "--upload", "--localsieve", file.name, "--remotesieve", "filing")
+        sieve_connect(world, "--activate", "--remotesieve", "filing")
+    status, log = submit(ALICE, world.passwords[ALICE], BOB, "--header", "Subject: file me")
+    assert status == 0, log
+    assert find(BOB, world.passwords[BOB], "file me", mailbox="Filed"), "the message is not in Filed"
+
+
+@CHECKS("an account keeps a calendar entry and a contact (CalDAV, CardDAV)")
+def dav(world):
+    event = "\r\n".join([
+        "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", "BEGIN:VEVENT", "UID:one@example.test",
+        "DTSTAMP:20260101T000000Z", "DTSTART:20260102T100000Z", "SUMMARY:Launch", "END:VEVENT", "END:VCALENDAR", "",
+    ])
+    card = "\r\n".join(["BEGIN:VCARD", "VERSION:4.0", "UID:two", "FN:Carol Elsewhere", "END:VCARD", ""])
+    with tunnel(world, 8080) as base:
+        login = ["--user", f"{BOB}:{world.passwords[BOB]}"]
+        user = BOB.replace("@", "%40")
+        for kind, path, body in (("text/calendar", f"cal/{user}/default/one.ics", event),
+                                 ("text/vcard", f"card/{user}/default/two.vcf", card)):
+            url = f"{base}/dav/{path}"
+            curl(*login, "-X", "PUT", "-H", f"Content-Type: {kind}", "--data-binary", "@-", url, stdin=body)
+        assert "SUMMARY:Launch" in curl(*login, f"{base}/dav/cal/{user}/default/one.ics")
+        assert "FN:Carol Elsewhere" in curl(*login, f"{base}/dav/card/{user}/default/two.vcf")
+        listing = curl(*login, "-X", "PROPFIND", "-H", "Depth: 1", f"{base}/dav/cal/{user}/default/")
+        assert "one.ics" in listing, listing
+
+
+def stream(world):
+    """Sends until QEMU is killed by the caller; remembers every subject that was answered 250."""
+    for number in range(12):
+        subject = f"stream {number}"
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            with smtplib.SMTP(LOCAL, port(25), "client.elsewhere.test", timeout=60) as session:
+                body = f"From: carol@elsewhere.test\r\nTo: {BOB}\r\nSubject: {subject}\r\n\r\nbody {number}\r\n"
+                session.sendmail("carol@elsewhere.test", [BOB], body)
+                world.acknowledged.append(subject)
+    assert len(world.acknowledged) >= 3, world.acknowledged
+
+
+# Not in the list: the runner pulls the plug while this one runs.
+STREAM = ("deliveries are acknowledged in a stream", stream)
+
+
+# Not in the list: it locks this client out, so the runner calls it last.
+def guessing(world):
+    """20 wrong passwords, then the right one: all are refused, the last because the guesser's address is banned."""
+    for password in [*(f"wrong-{number}" for number in range(20)), world.passwords[ALICE]]:
+        try:
+            with imap(ALICE, password):
+                accepted = True
+        except (imaplib.IMAP4.error, OSError):
+            accepted = False
+        assert not accepted, f"{password} was accepted"
+
+
+@contextlib.contextmanager
+def tunnel(world, guest_port):
+    """An ssh tunnel to a port that only listens on the appliance's loopback; gives the base URL."""
+    local = port(guest_port)
+    command = ["ssh", "-i", world.key, "-p", str(port(22)), "-N", "-L", f"{LOCAL}:{local}:127.0.0.1:{guest_port}"]
+    command += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    command += ["-o", "ExitOnForwardFailure=yes", "root@127.0.0.1"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 90
+        while subprocess.run(["curl", "-s", "-o", "/dev/null", f"http://{LOCAL}:{local}/healthz/live"], check=False).returncode:
+            assert time.monotonic() < deadline and process.poll() is None, "the ssh tunnel did not open"
+            time.sleep(1)
+        yield f"http://{LOCAL}:{local}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def sieve_connect(world, *arguments):
+    """Runs sieve-connect as bob; the password goes through standard input, not argv."""
+    command = ["sieve-connect", "--server", LOCAL, "--port", str(port(4190)), "--user", BOB, "--passwordfd", "0"]
+    command += ["--notlsverify", "--authmech", "PLAIN", *arguments]
+    password = world.passwords[BOB] + "\n"
+    done = subprocess.run(command, input=password, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

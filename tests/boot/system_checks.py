@@ -1,0 +1,86 @@
+"""Checks of the system around the mail server: units, sandboxing, firewall, disk, memory."""
+
+import json
+import re
+import socket
+
+from checks import Checks
+from clients import LOCAL, port
+
+UNITS = ["mailkiln-prepare", "mail-server", "mailkiln-provision", "mailkiln-console"]
+PUBLIC = {22, 25, 143, 465, 587, 993, 995, 4190}
+
+CHECKS = Checks()
+
+
+@CHECKS("the system is running and no unit has failed")
+def no_failed_unit(world):
+    assert world.shell("systemctl is-system-running --wait || systemctl --failed --no-legend").strip() == "running"
+
+
+@CHECKS("`mailkiln-agent health` exits 0")
+def health(world):
+    world.shell("runuser -u mailkiln -g mailkiln -G acme -- mailkiln-agent health")
+
+
+@CHECKS("every unit of ours has an exposure of 2.0 or better")
+def exposure(world):
+    for unit in UNITS:
+        text = world.shell(f"systemd-analyze security --no-pager {unit}.service | tail -1")
+        level = float(re.search(r": ([\d.]+) ", text)[1])
+        assert level <= 2.0, f"{unit}: {level}"
+
+
+@CHECKS("only the listed ports answer, and nothing else listens on a public address")
+def ports(world):
+    listening = set()
+    for line in world.shell("ss -H -tln").splitlines():
+        address, number = line.split()[3].rsplit(":", 1)
+        if not re.match(r"^(127\.|\[::1\])", address) and "%lo" not in address:
+            listening.add(int(number))
+    assert listening <= PUBLIC, f"also listening: {sorted(listening - PUBLIC)}"
+    rules = world.shell("nft list ruleset")
+    assert "policy drop" in rules, rules
+    for number in PUBLIC:
+        with socket.create_connection((LOCAL, port(number)), timeout=60):
+            pass
+
+
+@CHECKS("root is read-only and verified; /var is writable and grew to the disk")
+def disk(world):
+    mounts = json.loads(world.shell("findmnt --json --list -o TARGET,SOURCE,FSTYPE,OPTIONS"))["filesystems"]
+    by_target = {mount["target"]: mount for mount in mounts}
+    assert by_target["/"]["fstype"] == "squashfs" and by_target["/"]["source"] == "/dev/mapper/root", by_target["/"]
+    assert "ro" in by_target["/"]["options"].split(","), by_target["/"]
+    assert by_target["/var"]["fstype"] == "ext4", by_target["/var"]
+    size = int(world.shell("df --output=size -B1 /var | tail -1"))
+    assert size > 2 << 30, f"/var has {size} bytes of a 4 GiB disk"
+
+
+@CHECKS("secrets are 0600 and not in the journal")
+def secrets(world):
+    loose = world.shell("find /var/lib/mailkiln/secrets -type f ! -perm 600; stat -c %a /var/lib/mailkiln/secrets")
+    assert loose.strip() == "700", loose
+    journal = world.shell("journalctl --no-pager -o cat")
+    for address, password in world.passwords.items():
+        assert password not in journal, f"the password of {address} is in the journal"
+
+
+@CHECKS("memory used after boot is printed (the budget is the benchmark's)")
+def memory(world):
+    used = int(world.shell("free -m | awk '/^Mem:/{print $3}'"))
+    print(f"    {used} MiB used")
+    assert 0 < used < 1024
+
+
+@CHECKS("users and groups have the documented numbers")
+def numbers(world):
+    for name, number in (("mail-server", 801), ("mailkiln", 802), ("acme", 803)):
+        assert world.shell(f"id -u {name}").strip() == str(number)
+
+
+@CHECKS("stopping and reloading the mail server ends in order")
+def reload(world):
+    world.shell("systemctl reload mail-server && systemctl is-active mail-server", seconds=240)
+    world.shell("systemctl restart mail-server && systemctl is-active mail-server", seconds=240)
+    assert "code=killed" not in world.shell("systemctl status --no-pager mail-server || true")
