@@ -72,21 +72,19 @@ build_builder() {
 
 # build_image OUT [ARGUMENTS...]: builds the x86_64 image. When the mirror has dropped a locked package, makes a fresh
 # lock in a temporary place and builds from that, loudly.
-lock=()
+# The lock in use stands in OUT/mailkiln.lock then, for whoever builds the same image again.
 build_image() {
   local out=$1 status=0 log
   shift
   log=$(mktemp)
-  "$mailkiln" build --target x86_64 -o "$out" "${lock[@]}" "$@" 2> >(tee "$log" >&2) || status=$?
+  "$mailkiln" build --target x86_64 -o "$out" "$@" 2> >(tee "$log" >&2) || status=$?
   [ "$status" -eq 0 ] && return
   grep -q 'mirror-lost-package' "$log" || return "$status"
-  [ ${#lock[@]} -eq 0 ] || return "$status"
   say "WARNING: the mirror no longer has a package of mailkiln.lock. What follows is built from a FRESH lock:"
   echo "   its bytes are not those of the committed lock. To keep the fresh one: mailkiln lock --update"
-  local fresh
-  fresh=$(mktemp -d)/mailkiln.lock
+  local fresh=$out/mailkiln.lock
+  mkdir -p "$out"
   cp "$root/mailkiln.lock" "$fresh"
   "$mailkiln" lock --update --lock "$fresh" || return
-  lock=(--lock "$fresh")
-  "$mailkiln" build --target x86_64 -o "$out" "${lock[@]}" "$@"
+  "$mailkiln" build --target x86_64 -o "$out" --lock "$fresh" "$@"
 }
