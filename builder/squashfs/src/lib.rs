@@ -1,1 +1,48 @@
 //! squashfs 4.0: packs of compressed blocks, the writer that joins them, the reader.
+//!
+//! In: file contents (once, into a [`Pack`] that is cached) and a tree that names them by
+//! digest. Out: a squashfs image, the same bytes for the same tree and packs, made by copying
+//! blocks that are compressed already. The reader takes foreign images and trusts nothing.
+//!
+//! The format is the kernel's (`fs/squashfs/squashfs_fs.h`); compressor zstd, no extended
+//! attributes, no export table.
+
+mod block;
+mod directory;
+mod format;
+mod inode;
+mod layout;
+mod metadata;
+mod nodes;
+mod pack;
+mod reader;
+mod source;
+mod writer;
+
+pub use block::{BadBlock, DEFAULT_BLOCK_SIZE, DEFAULT_LEVEL};
+pub use pack::{BadIndex, Pack, PackError, PackWriter, Params};
+pub use reader::{BadSquashfs, FileKind, Item, Squashfs};
+pub use source::{FileSource, ReadAt, Window};
+pub use writer::{Plan, PlanError, WriteError, write};
+
+/// Entry points for fuzzing: each takes foreign bytes and must neither panic nor allocate
+/// without bound, whatever they are.
+pub mod fuzz {
+    /// Parses `bytes` as a squashfs image, walks its tree and reads its small files.
+    pub fn squashfs(bytes: &[u8]) {
+        if let Ok(image) = crate::Squashfs::open(bytes) {
+            for item in image.items() {
+                let _ = image.read(item, 1 << 20);
+            }
+        }
+    }
+
+    /// Parses `bytes` as a pack and reads what its index lists.
+    pub fn pack(bytes: &[u8]) {
+        if let Ok(pack) = crate::Pack::from_bytes(bytes.into()) {
+            for sha256 in pack.digests() {
+                let _ = pack.read(sha256);
+            }
+        }
+    }
+}
