@@ -1,0 +1,179 @@
+//! An appliance under QEMU.
+//!
+//! In: an image and what the machine around it should be. Out: a running QEMU whose guest ports answer on loopback.
+
+mod accelerator;
+mod firmware;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+pub use accelerator::Accelerator;
+pub use firmware::Firmware;
+
+/// Guest TCP ports that are reachable from the host.
+pub const PORTS: [u16; 8] = [22, 25, 143, 465, 587, 993, 995, 4190];
+
+/// What the machine around the image is.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// The image: raw or qcow2; never written to.
+    pub image: PathBuf,
+    /// The overlay that takes all writes; made when it does not exist.
+    pub disk: PathBuf,
+    /// Size of a new overlay, in qemu-img's notation (`4G`).
+    pub disk_size: String,
+    /// Firmware that starts the image.
+    pub firmware: Firmware,
+    /// Guest memory in MiB.
+    pub memory: u32,
+    /// Guest processors.
+    pub processors: u32,
+    /// Guest port N answers at 127.0.0.1, port N + `port_offset`.
+    pub port_offset: u16,
+    /// File that gets the serial console; `None` is the terminal.
+    pub console: Option<PathBuf>,
+}
+
+/// QEMU could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum MachineError {
+    /// A program is not installed.
+    #[error("`{program}` is not installed; on Debian: apt-get install {package}")]
+    Missing {
+        /// Its name.
+        program: &'static str,
+        /// Debian's package.
+        package: &'static str,
+    },
+    /// A program could not be run.
+    #[error("`{program}` could not be started: {source}")]
+    Start {
+        /// Its name.
+        program: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// qemu-img refused.
+    #[error("qemu-img could not make {disk}: {message}")]
+    Disk {
+        /// The overlay.
+        disk: PathBuf,
+        /// What qemu-img said.
+        message: String,
+    },
+    /// The image's name ends in something that QEMU can't boot.
+    #[error("{0} can't be booted as it is; run an .img or a .qcow2 (`zstd -d` unpacks an .img.zst)")]
+    Format(PathBuf),
+    /// No firmware file was found.
+    #[error("no UEFI firmware (OVMF) is installed; on Debian: apt-get install ovmf, or use --firmware bios")]
+    NoFirmware,
+    /// A forwarded port would be above 65535.
+    #[error("--port-offset {0} moves port 4190 beyond 65535; use 61345 or less")]
+    Offset(u16),
+    /// A file could not be prepared.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Machine {
+    /// Makes the overlay if it is missing and starts QEMU.
+    ///
+    /// # Errors
+    /// [`MachineError`] when a program or firmware is missing or refuses.
+    pub fn start(&self, accelerator: Accelerator) -> Result<Child, MachineError> {
+        let arguments = self.arguments(accelerator)?;
+        self.make_disk()?;
+        let mut command = Command::new("qemu-system-x86_64");
+        command.args(arguments);
+        if self.console.is_some() {
+            command.stdin(Stdio::null());
+        }
+        command.stdout(if self.console.is_some() { Stdio::null() } else { Stdio::inherit() });
+        command.spawn().map_err(|source| started("qemu-system-x86_64", "qemu-system-x86", source))
+    }
+
+    /// QEMU's arguments. Paths with commas are doubled, as QEMU's option parser wants.
+    fn arguments(&self, accelerator: Accelerator) -> Result<Vec<OsString>, MachineError> {
+        if PORTS.iter().any(|port| port.checked_add(self.port_offset).is_none()) {
+            return Err(MachineError::Offset(self.port_offset));
+        }
+        let forwards: String = PORTS
+            .iter()
+            .map(|port| format!(",hostfwd=tcp:127.0.0.1:{}-:{port}", port + self.port_offset))
+            .collect();
+        let console = match &self.console {
+            Some(path) => format!("file,id=console,path={}", escaped(path)),
+            None => "stdio,id=console,signal=on".to_owned(),
+        };
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut add = |option: &str, value: String| {
+            arguments.push(option.into());
+            arguments.push(value.into());
+        };
+        add("-machine", "q35".to_owned());
+        add("-accel", accelerator.option().to_owned());
+        add("-cpu", accelerator.processor().to_owned());
+        add("-smp", self.processors.to_string());
+        add("-m", format!("{}M", self.memory));
+        add("-display", "none".to_owned());
+        add("-chardev", console);
+        add("-serial", "chardev:console".to_owned());
+        add("-device", "virtio-rng-pci".to_owned());
+        add("-drive", format!("if=none,id=disk,format=qcow2,file={}", escaped(&self.disk)));
+        add("-device", "virtio-blk-pci,drive=disk".to_owned());
+        add("-netdev", format!("user,id=net{forwards}"));
+        add("-device", "virtio-net-pci,netdev=net,romfile=".to_owned());
+        for drive in self.firmware.drives()? {
+            add("-drive", drive);
+        }
+        arguments.push("-nodefaults".into());
+        Ok(arguments)
+    }
+
+    fn make_disk(&self) -> Result<(), MachineError> {
+        let name = self.image.to_string_lossy();
+        let format = match self.image.extension().and_then(|extension| extension.to_str()) {
+            Some("qcow2") => "qcow2",
+            _ if name.ends_with(".zst") => return Err(MachineError::Format(self.image.clone())),
+            _ => "raw",
+        };
+        if self.disk.exists() {
+            return Ok(());
+        }
+        let backing = self
+            .image
+            .canonicalize()
+            .map_err(|source| MachineError::File { path: self.image.clone(), source })?;
+        let output = Command::new("qemu-img")
+            .args(["create", "-q", "-f", "qcow2", "-F", format, "-b"])
+            .arg(backing)
+            .arg(&self.disk)
+            .arg(&self.disk_size)
+            .output()
+            .map_err(|source| started("qemu-img", "qemu-utils", source))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(MachineError::Disk { disk: self.disk.clone(), message })
+    }
+}
+
+/// A path inside one of QEMU's comma-separated options.
+fn escaped(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+fn started(program: &'static str, package: &'static str, source: std::io::Error) -> MachineError {
+    if source.kind() == std::io::ErrorKind::NotFound {
+        return MachineError::Missing { program, package };
+    }
+    MachineError::Start { program, source }
+}
