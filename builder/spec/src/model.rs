@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::address::Address;
+use crate::domain_name::DomainName;
+
 /// The whole appliance, as `mail.toml` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {
@@ -15,7 +18,7 @@ pub struct Spec {
     pub ssh: Option<Ssh>,
     /// `[[domain]]`: at least one, in file order.
     pub domains: Vec<Domain>,
-    /// `[[account]]`: in file order.
+    /// `[[account]]`: in file order; may be empty, when an administrator makes them later.
     pub accounts: Vec<Account>,
     /// `[relay]`: the smarthost, when outgoing mail does not go directly.
     pub relay: Option<Relay>,
@@ -76,7 +79,9 @@ pub struct Account {
     pub address: Address,
     /// Display name; may be empty.
     pub name: String,
-    /// Further addresses that are delivered here and that the account may send from.
+    /// Further addresses that are delivered here and that the account may send from: those of the
+    /// file, in its order, and on the first account also the [role addresses](crate::ROLES) that no
+    /// account claims.
     pub aliases: Vec<Address>,
     /// Mailbox quota in bytes; `None` is unlimited.
     pub quota: Option<u64>,
@@ -126,46 +131,4 @@ pub struct Spam {
     pub reject_score: Option<i32>,
     /// DNS block list zones to ask; empty when not given, since public resolvers are refused by them.
     pub dnsbl: Vec<DomainName>,
-}
-
-/// A domain name in IDNA A-label form: lower case, 253 bytes at most, at least two labels, no trailing dot.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DomainName(pub(crate) String);
-
-impl DomainName {
-    /// The name in A-label form.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for DomainName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// A mail address: a dot-atom local part (lower case) and a domain.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address {
-    pub(crate) local: String,
-    pub(crate) domain: DomainName,
-}
-
-impl Address {
-    /// The part before the `@`.
-    pub fn local(&self) -> &str {
-        &self.local
-    }
-
-    /// The part after the `@`.
-    pub fn domain(&self) -> &DomainName {
-        &self.domain
-    }
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}@{}", self.local, self.domain)
-    }
 }

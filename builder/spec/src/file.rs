@@ -1,0 +1,209 @@
+//! `mail.toml` as it is written: its tables, before any rule has judged them.
+//!
+//! In: TOML, through serde. Out: values with their spans. The doc comments here are what editors
+//! show (through the JSON schema), so they speak to the administrator. Everything is optional:
+//! [`shape`](crate::shape) reports what is missing.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use crate::document::Located;
+
+/// Text with its place.
+pub(crate) type Text = Located<String>;
+
+/// The file that describes a mail appliance: one host, its domains and its accounts.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "mail.toml")]
+pub(crate) struct MailToml {
+    /// The machine itself.
+    #[schemars(required)]
+    pub(crate) host: Option<Located<HostTable>>,
+    /// How the machine reaches the world. Without this table: DHCP and router advertisements.
+    pub(crate) network: Option<Located<NetworkTable>>,
+    /// Remote shells, by key only. Without this table no SSH server runs.
+    pub(crate) ssh: Option<Located<SshTable>>,
+    /// The domains that mail is taken for, one table each.
+    #[schemars(required)]
+    pub(crate) domain: Option<Vec<Located<DomainTable>>>,
+    /// The mailboxes, one table each. `postmaster@` and `abuse@` of every domain go to the first,
+    /// unless an account claims them.
+    pub(crate) account: Option<Vec<Located<AccountTable>>>,
+    /// A host that takes all outgoing mail. Without this table mail goes out directly.
+    pub(crate) relay: Option<Located<RelayTable>>,
+    /// Limits of the mail server.
+    pub(crate) mail: Option<Located<MailTable>>,
+    /// The spam filter.
+    pub(crate) spam: Option<Located<SpamTable>>,
+    /// How the image is built.
+    pub(crate) build: Option<Located<BuildTable>>,
+}
+
+/// The machine itself.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HostTable {
+    /// Full name of the machine, as its MX and PTR records say it. 64 characters at most.
+    #[schemars(required, example = "mail.example.org")]
+    pub(crate) name: Option<Text>,
+    /// Time zone by its IANA name. Default: `UTC`.
+    #[schemars(example = "Europe/Berlin")]
+    pub(crate) timezone: Option<Text>,
+}
+
+/// How the machine reaches the world.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NetworkTable {
+    /// Which interface is used, by name or pattern. Default: the first that matches `en* eth*`.
+    #[schemars(example = "en*")]
+    pub(crate) interface: Option<Text>,
+    /// Static addresses with their prefix lengths. Default: DHCP and router advertisements.
+    #[schemars(extend("examples" = [["192.0.2.10/24", "2001:db8::10/64"]]))]
+    pub(crate) addresses: Option<Vec<Text>>,
+    /// Default gateways of the static addresses, at most one for IPv4 and one for IPv6.
+    #[schemars(extend("examples" = [["192.0.2.1", "fe80::1"]]))]
+    pub(crate) gateways: Option<Vec<Text>>,
+    /// DNS resolvers. Default: those that DHCP names.
+    #[schemars(extend("examples" = [["192.0.2.53"]]))]
+    pub(crate) resolvers: Option<Vec<Text>>,
+    /// Whether IPv6 is used at all. Default: true.
+    #[schemars(example = true)]
+    pub(crate) ipv6: Option<Located<bool>>,
+}
+
+/// Remote shells, by key only.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SshTable {
+    /// TCP port. Default: 22.
+    #[schemars(example = 22)]
+    pub(crate) port: Option<Located<i64>>,
+    /// Public keys that may log in as root: lines of an `authorized_keys` file, without options.
+    #[schemars(required, extend("examples" = [["ssh-ed25519 AAAA… alice@laptop"]]))]
+    pub(crate) keys: Option<Located<Vec<Text>>>,
+}
+
+/// A domain that mail is taken for.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DomainTable {
+    /// The domain: the part behind the `@`. Letters beyond ASCII are welcome.
+    #[schemars(required, example = "example.org")]
+    pub(crate) name: Option<Text>,
+    /// The account or alias that gets mail for addresses of this domain that do not exist.
+    #[schemars(example = "alice@example.org")]
+    pub(crate) catch_all: Option<Text>,
+}
+
+/// A mailbox.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountTable {
+    /// Login and address, of one of the domains above.
+    #[schemars(required, example = "alice@example.org")]
+    pub(crate) address: Option<Text>,
+    /// The name that recipients see.
+    #[schemars(example = "Alice Example")]
+    pub(crate) name: Option<Text>,
+    /// Further addresses that are delivered here, and that this account may send from.
+    #[schemars(extend("examples" = [["info@example.org"]]))]
+    pub(crate) aliases: Option<Vec<Text>>,
+    /// Most that the mailbox holds, in bytes or with a unit. Default: no limit.
+    #[schemars(example = "5 GiB")]
+    pub(crate) quota: Option<Located<SizeValue>>,
+}
+
+/// A host that takes all outgoing mail.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RelayTable {
+    /// Name or address of the relay.
+    #[schemars(required, example = "smtp.example.net")]
+    pub(crate) host: Option<Text>,
+    /// TCP port. Default: 465 with `tls = "implicit"`, otherwise 587.
+    #[schemars(example = 587)]
+    pub(crate) port: Option<Located<i64>>,
+    /// `starttls` (the default), `implicit` (TLS from the first byte), or `off`, which is for a
+    /// private address only.
+    #[schemars(example = &"starttls")]
+    pub(crate) tls: Option<Located<TlsValue>>,
+    /// Login at the relay. Its password is stored on the appliance, never here.
+    #[schemars(example = "alice@example.net")]
+    pub(crate) user: Option<Text>,
+}
+
+/// How the connection to the relay is protected.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TlsValue {
+    Starttls,
+    Implicit,
+    Off,
+}
+
+/// Limits of the mail server.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MailTable {
+    /// Largest message that is taken, in bytes or with a unit. Default: 50 MiB.
+    #[schemars(example = "50 MiB")]
+    pub(crate) max_message_size: Option<Located<SizeValue>>,
+    /// Who gets the reports of other servers (DMARC, TLS-RPT). Default: `postmaster@` the first
+    /// domain.
+    #[schemars(example = "postmaster@example.org")]
+    pub(crate) postmaster: Option<Text>,
+}
+
+/// The spam filter.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SpamTable {
+    /// Score from which a message goes to the Junk folder, one decimal at most. Default: 5.0.
+    #[schemars(example = 5.0)]
+    pub(crate) junk_score: Option<Located<f64>>,
+    /// Score from which a message is refused, one decimal at most. Default: none is refused.
+    #[schemars(example = 15.0)]
+    pub(crate) reject_score: Option<Located<f64>>,
+    /// DNS block lists to ask. Default: none, since they refuse those who ask through a public
+    /// resolver.
+    #[schemars(extend("examples" = [["dnsbl.example.net"]]))]
+    pub(crate) dnsbl: Option<Vec<Text>>,
+}
+
+/// How the image is built.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BuildTable {
+    /// Debian mirror to download packages from. Every package is checked against the lock,
+    /// whatever the mirror says. Default: the mirror that this machine's apt uses.
+    #[schemars(example = "https://mirror.example.net/debian")]
+    pub(crate) mirror: Option<Text>,
+}
+
+/// A number of bytes: `5368709120` or `"5 GiB"`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum SizeValue {
+    /// Plain bytes.
+    Bytes(i64),
+    /// A number and a unit.
+    Text(String),
+}
+
+impl JsonSchema for SizeValue {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Size".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["string", "integer"]})
+    }
+}

@@ -1,0 +1,157 @@
+//! `[mail]`, `[spam]` and `[build]`: numbers in range, and who gets reports.
+
+use std::ops::RangeInclusive;
+
+use super::accounts::People;
+use super::{each, parsed, table_or_empty};
+use crate::address::Address;
+use crate::document::Located;
+use crate::domain_name::DomainName;
+use crate::file::{BuildTable, MailTable, SizeValue, SpamTable};
+use crate::model::{MailSettings, Spam};
+use crate::problem::{Flaw, Problems, Reported, shown};
+use crate::size;
+
+/// Sizes of a message that make sense, in bytes. Below, ordinary attachments bounce; above, the
+/// server would hold it in memory.
+const MESSAGE_SIZES: RangeInclusive<u64> = 1 << 20..=1 << 30;
+/// Largest message taken when the file does not say, in bytes.
+const USUAL_MESSAGE_SIZE: u64 = 50 << 20;
+/// Scores in tenths.
+const SCORES: RangeInclusive<i32> = 1..=1000;
+/// Score in tenths from which a message is junk when the file does not say.
+const USUAL_JUNK_SCORE: i32 = 50;
+
+/// `[mail]`. `people` is `None` when they could not be read.
+pub(super) fn judge_mail(
+    table: Option<Located<MailTable>>,
+    people: Option<&People>,
+    problems: &mut Problems,
+) -> Result<MailSettings, Reported> {
+    let (table, span) = table_or_empty(table);
+    let max_message_size = match &table.max_message_size {
+        Some(size) => bytes(size, MESSAGE_SIZES, "the largest message", problems),
+        None => Ok(USUAL_MESSAGE_SIZE),
+    };
+    let postmaster = match (&table.postmaster, people) {
+        (Some(text), people) => parsed(text, problems).and_then(|address| {
+            let is_lost = people.is_some_and(|people| people.would_lose(&address));
+            if is_lost {
+                Err(problems.add(no_such_postmaster(&address).at(&text.span)))
+            } else {
+                Ok(address)
+            }
+        }),
+        (None, Some(people)) => {
+            people.postmaster().ok_or_else(|| problems.absent(&span, "mail.postmaster"))
+        }
+        (None, None) => Err(problems.absent(&span, "mail.postmaster")),
+    };
+    Ok(MailSettings { max_message_size: max_message_size?, postmaster: postmaster? })
+}
+
+fn no_such_postmaster(address: &Address) -> Flaw {
+    Flaw::new(
+        format!("`{address}` does not exist"),
+        "no account has this address",
+        "write the address of an account, or add this one to an account's `aliases`",
+    )
+}
+
+/// `[spam]`.
+pub(super) fn judge_spam(
+    table: Option<Located<SpamTable>>,
+    problems: &mut Problems,
+) -> Result<Spam, Reported> {
+    let (table, _) = table_or_empty(table);
+    let junk_score = match &table.junk_score {
+        Some(score) => problems.check(&score.span, tenths(score.value)),
+        None => Ok(USUAL_JUNK_SCORE),
+    };
+    let reject_score = table.reject_score.as_ref().map(|score| {
+        let reject = problems.check(&score.span, tenths(score.value))?;
+        match junk_score {
+            Ok(junk) if reject <= junk => {
+                Err(problems.add(refused_before_junk(reject, junk).at(&score.span)))
+            }
+            _ => Ok(reject),
+        }
+    });
+    let mut seen: Vec<DomainName> = Vec::new();
+    let dnsbl = each(table.dnsbl, |text| {
+        let zone: DomainName = parsed(&text, problems)?;
+        if seen.contains(&zone) {
+            let flaw = Flaw::new(format!("{zone} is there twice"), "asked already", "take it out");
+            return Err(problems.add(flaw.at(&text.span)));
+        }
+        seen.push(zone.clone());
+        Ok(zone)
+    });
+    Ok(Spam { junk_score: junk_score?, reject_score: reject_score.transpose()?, dnsbl: dnsbl? })
+}
+
+fn refused_before_junk(reject: i32, junk: i32) -> Flaw {
+    let shown = |tenths: i32| f64::from(tenths) / 10.0;
+    Flaw::new(
+        format!("`reject_score` {} is not above `junk_score` {}", shown(reject), shown(junk)),
+        "nothing would ever reach the Junk folder",
+        "choose a `reject_score` well above `junk_score`, such as 15.0",
+    )
+}
+
+/// A score in tenths.
+fn tenths(score: f64) -> Result<i32, Flaw> {
+    let flaw = |label| {
+        let message = format!("{score} can't be a spam score");
+        Flaw::new(message, label, "write a number between 0.1 and 100, such as 5.0")
+    };
+    let tenths = (score * 10.0).round();
+    // Also catches "not a number", which no comparison contains.
+    if !(f64::from(*SCORES.start())..=f64::from(*SCORES.end())).contains(&tenths) {
+        return Err(flaw("out of range"));
+    }
+    if (score * 10.0 - tenths).abs() > 1e-6 {
+        return Err(flaw("more than one decimal"));
+    }
+    // In range by the check above.
+    Ok(tenths as i32)
+}
+
+/// `[build]`.
+pub(super) fn judge_mirror(
+    table: Option<Located<BuildTable>>,
+    problems: &mut Problems,
+) -> Result<Option<String>, Reported> {
+    let (table, _) = table_or_empty(table);
+    let Some(text) = table.mirror else { return Ok(None) };
+    let url = text.value.trim_end_matches('/');
+    let rest = ["https://", "http://", "file:///"].iter().find_map(|it| url.strip_prefix(it));
+    let whole = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    let clean = url.chars().all(|c| c.is_ascii_graphic() && !"\"<>\\^`{|}?#".contains(c));
+    let secret = rest.and_then(|rest| rest.split('/').next()).is_some_and(|it| it.contains('@'));
+    let label = match (whole, clean, secret) {
+        (false, ..) => "it starts with none of https://, http:// and file:///",
+        (_, false, _) => "it has characters that can't be in the address of a mirror",
+        (_, _, true) => "it has a login in it, and this file is no place for secrets",
+        _ => return Ok(Some(url.to_owned())),
+    };
+    let message = format!("`{}` can't be a mirror", shown(&text.value));
+    let help = "write it as in apt's sources, like `https://mirror.example.net/debian`";
+    Err(problems.add(Flaw::new(message, label, help).at(&text.span)))
+}
+
+/// A size within `range`; `what` names it in messages.
+pub(super) fn bytes(
+    size: &Located<SizeValue>,
+    range: RangeInclusive<u64>,
+    what: &str,
+    problems: &mut Problems,
+) -> Result<u64, Reported> {
+    let bytes = match &size.value {
+        SizeValue::Text(text) => size::parse(text),
+        SizeValue::Bytes(number) => u64::try_from(*number).map_err(|_| {
+            Flaw::new(format!("{number} is not a size"), "it is negative", "write it like `5 GiB`")
+        }),
+    };
+    problems.check(&size.span, bytes.and_then(|bytes| size::within(bytes, range, what)))
+}

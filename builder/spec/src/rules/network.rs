@@ -1,0 +1,209 @@
+//! `[network]`.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{each, table_or_empty};
+use crate::document::Located;
+use crate::file::{NetworkTable, Text};
+use crate::model::Network;
+use crate::problem::{Flaw, Problems, Reported, shown};
+
+/// Longest interface name the kernel takes, in bytes (`IFNAMSIZ` less its NUL).
+const LONGEST_INTERFACE: usize = 15;
+
+pub(super) fn judge(
+    table: Option<Located<NetworkTable>>,
+    problems: &mut Problems,
+) -> Result<Network, Reported> {
+    let (table, _) = table_or_empty(table);
+    // A refused `ipv6` was reported; judging the rest as if it were on adds no false problem.
+    let ipv6 = table.ipv6.as_ref().is_none_or(|ipv6| ipv6.value);
+    let interface = match &table.interface {
+        Some(text) => problems.check(&text.span, interface(&text.value)),
+        None => Ok("en* eth*".to_owned()),
+    };
+    let mut seen = Vec::new();
+    let addresses = each(table.addresses, |text| {
+        let address = problems.check(&text.span, address(&text.value))?;
+        allowed_family(address.addr(), ipv6, &text, problems)?;
+        once(address.addr(), &mut seen, &text, problems)?;
+        Ok(address)
+    });
+    let mut families = Vec::new();
+    let gateways = each(table.gateways, |text| {
+        let gateway = problems.check(&text.span, gateway(&text.value))?;
+        allowed_family(gateway, ipv6, &text, problems)?;
+        if families.contains(&gateway.is_ipv4()) {
+            return Err(problems.add(second_gateway(gateway).at(&text.span)));
+        }
+        families.push(gateway.is_ipv4());
+        // Without sound addresses nothing can be said about reaching the gateway.
+        let addresses = addresses.as_deref().map_err(|reported| *reported)?;
+        problems.check(&text.span, reachable(gateway, addresses))
+    });
+    let mut seen = Vec::new();
+    let resolvers = each(table.resolvers, |text| {
+        let resolver = problems.check(&text.span, resolver(&text.value))?;
+        allowed_family(resolver, ipv6, &text, problems)?;
+        once(resolver, &mut seen, &text, problems)?;
+        Ok(resolver)
+    });
+    Ok(Network {
+        interface: interface?,
+        addresses: addresses?,
+        gateways: gateways?,
+        resolvers: resolvers?,
+        ipv6,
+    })
+}
+
+/// Names and patterns for systemd.network's `Name=`, separated by spaces.
+fn interface(text: &str) -> Result<String, Flaw> {
+    let names: Vec<&str> = text.split_whitespace().collect();
+    let fits = |name: &&str| {
+        name.len() <= LONGEST_INTERFACE
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "*?_-.:@".contains(c))
+    };
+    if names.is_empty() || !names.iter().all(fits) {
+        return Err(Flaw::new(
+            format!("`{}` is not an interface name", shown(text)),
+            "each name has at most 15 letters, digits, `-`, `_`, `.`, `*` or `?`",
+            "write a name such as `ens3` or patterns such as `en* eth*`",
+        ));
+    }
+    Ok(names.join(" "))
+}
+
+/// A host's address with the prefix length of its network.
+fn address(text: &str) -> Result<IpNet, Flaw> {
+    let flaw = |label: &str, help: &str| {
+        let message = format!("`{}` can't be the address of a host", shown(text));
+        Flaw::new(message, label, help)
+    };
+    let Ok(address) = text.parse::<IpNet>() else {
+        let (label, help) = match text.parse::<IpAddr>() {
+            Ok(IpAddr::V4(_)) => ("the prefix length is missing", format!("write `{text}/24`")),
+            Ok(IpAddr::V6(_)) => ("the prefix length is missing", format!("write `{text}/64`")),
+            Err(_) => (
+                "it is not an address with a prefix length",
+                "write it like `192.0.2.10/24` or `2001:db8::10/64`".to_owned(),
+            ),
+        };
+        return Err(flaw(label, &help));
+    };
+    let ip = address.addr();
+    if let Some(reason) = unusable(ip) {
+        return Err(flaw(reason, "write the address that your provider gave to this machine"));
+    }
+    // In the two longest prefixes every address is a host's (RFC 3021, RFC 6164).
+    let roomy = address.max_prefix_len() - address.prefix_len() > 1;
+    if roomy && ip == address.network() {
+        return Err(flaw(
+            "it is the address of the network itself",
+            "write this machine's own address in it",
+        ));
+    }
+    if roomy && ip.is_ipv4() && ip == address.broadcast() {
+        return Err(flaw(
+            "it is the broadcast address of its network",
+            "write this machine's own address in it",
+        ));
+    }
+    Ok(address)
+}
+
+/// The address of a router.
+fn gateway(text: &str) -> Result<IpAddr, Flaw> {
+    plain_address(text, "gateway", "`192.0.2.1` or `fe80::1`")
+}
+
+/// The address of a DNS server.
+fn resolver(text: &str) -> Result<IpAddr, Flaw> {
+    plain_address(text, "resolver", "`192.0.2.53`")
+}
+
+fn plain_address(text: &str, what: &str, example: &str) -> Result<IpAddr, Flaw> {
+    let help = format!("write an address like {example}");
+    let flaw =
+        |label: &str| Flaw::new(format!("`{}` can't be a {what}", shown(text)), label, &help);
+    let ip: IpAddr = text.parse().map_err(|_| flaw("it is not an IP address"))?;
+    unusable(ip).map_or(Ok(ip), |reason| Err(flaw(reason)))
+}
+
+/// Why an address can't be that of a machine on the network.
+fn unusable(ip: IpAddr) -> Option<&'static str> {
+    match ip {
+        _ if ip.is_unspecified() => Some("it means \"any address\""),
+        _ if ip.is_loopback() => Some("it is this machine's loopback"),
+        _ if ip.is_multicast() => Some("it is a multicast address"),
+        IpAddr::V4(v4) if v4.is_broadcast() => Some("it is the broadcast address"),
+        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => Some("it is IPv4 in IPv6's notation"),
+        _ => None,
+    }
+}
+
+/// Whether a gateway can be reached from one of the addresses without another router.
+fn reachable(gateway: IpAddr, addresses: &[IpNet]) -> Result<IpAddr, Flaw> {
+    let message = format!("the gateway {gateway} can't be reached");
+    if addresses.is_empty() {
+        return Err(Flaw::new(
+            message,
+            "there are no static addresses",
+            "add `network.addresses`, or leave the gateway out: DHCP names it",
+        ));
+    }
+    let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    if link_local || addresses.iter().any(|address| address.contains(&gateway)) {
+        return Ok(gateway);
+    }
+    let networks: Vec<String> = addresses.iter().map(|it| it.trunc().to_string()).collect();
+    Err(Flaw::new(
+        message,
+        format!("it is not in {}", networks.join(" or ")),
+        "check the gateway, and the prefix lengths in `network.addresses`",
+    ))
+}
+
+fn second_gateway(gateway: IpAddr) -> Flaw {
+    let family = if gateway.is_ipv4() { "IPv4" } else { "IPv6" };
+    Flaw::new(
+        format!("{gateway} is a second gateway for {family}"),
+        "there can be one for each family",
+        "keep the one that leads to the internet",
+    )
+}
+
+/// Refuses IPv6 where IPv6 is off.
+fn allowed_family(
+    ip: IpAddr,
+    ipv6: bool,
+    text: &Text,
+    problems: &mut Problems,
+) -> Result<(), Reported> {
+    if ipv6 || ip.is_ipv4() {
+        return Ok(());
+    }
+    let flaw = Flaw::new(
+        format!("{ip} is IPv6, which is off"),
+        "`network.ipv6` is false",
+        "take the address out, or write `ipv6 = true`",
+    );
+    Err(problems.add(flaw.at(&text.span)))
+}
+
+/// Refuses an address that was there before.
+fn once(
+    ip: IpAddr,
+    seen: &mut Vec<IpAddr>,
+    text: &Text,
+    problems: &mut Problems,
+) -> Result<(), Reported> {
+    if seen.contains(&ip) {
+        let flaw = Flaw::new(format!("{ip} is there twice"), "for the second time", "take it out");
+        return Err(problems.add(flaw.at(&text.span)));
+    }
+    seen.push(ip);
+    Ok(())
+}

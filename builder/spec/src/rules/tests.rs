@@ -1,0 +1,282 @@
+//! What is refused, as tables: one key of an otherwise valid file is changed at a time.
+
+use proptest::prelude::*;
+
+use crate::{Problem, Spec, parse};
+
+/// The problems of a text that must have some.
+fn problems(text: &str) -> Vec<Problem> {
+    parse(text).unwrap_err().problems().to_vec()
+}
+
+/// A valid file with `extra` lines in the table `table` (which `base` must not have).
+fn with(table: &str, extra: &str) -> String {
+    format!("{BASE}\n[{table}]\n{extra}\n")
+}
+
+const BASE: &str = r#"
+[host]
+name = "mail.example.org"
+[[domain]]
+name = "example.org"
+[[account]]
+address = "alice@example.org"
+aliases = ["info@example.org"]
+"#;
+
+const ED25519: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+
+/// Asserts that the text has exactly one problem, that it marks `marked` and gives `reason`.
+fn refused(text: &str, marked: &str, reason: &str) {
+    let problems = problems(text);
+    let [problem] = problems.as_slice() else { panic!("{text}\n{problems:#?}") };
+    assert_eq!(&text[problem.span.clone()], marked, "{problem:#?}");
+    let said = format!("{}; {}; {}", problem.message, problem.label, problem.help);
+    assert!(said.contains(reason), "{reason:?} is not in {said:?}");
+}
+
+#[test]
+fn a_small_file_has_the_usual_values() {
+    let spec = parse(BASE).unwrap();
+    assert_eq!(spec.host.timezone, "UTC");
+    assert_eq!(spec.network.interface, "en* eth*");
+    assert!(spec.network.ipv6 && spec.network.addresses.is_empty());
+    assert_eq!((spec.mail.max_message_size, spec.spam.junk_score), (50 << 20, 50));
+    assert_eq!(spec.mail.postmaster.to_string(), "postmaster@example.org");
+    assert!(spec.ssh.is_none() && spec.relay.is_none() && spec.mirror.is_none());
+}
+
+#[test]
+fn a_full_file_is_read_in_full() {
+    let text = format!(
+        r#"
+host = {{ name = "MAIL.example.org", timezone = "Europe/Berlin" }}
+domain = [
+    {{ name = "example.org", catch_all = "info@example.org" }},
+    {{ name = "Bücher.example" }},
+]
+[network]
+addresses = ["192.0.2.10/24", "2001:db8::10/64"]
+gateways = ["192.0.2.1", "fe80::1"]
+resolvers = ["192.0.2.53"]
+[ssh]
+port = 22222
+keys = ["{ED25519} alice"]
+[[account]]
+address = "alice@example.org"
+aliases = ["info@example.org", "abuse@bücher.example"]
+quota = "5 GiB"
+[[account]]
+address = "bob@xn--bcher-kva.example"
+quota = 1048576
+[relay]
+host = "10.0.0.1"
+tls = "off"
+port = 25
+[mail]
+postmaster = "reports@elsewhere.example"
+[spam]
+junk_score = 4
+reject_score = 12.5
+dnsbl = ["dnsbl.example.net"]
+[build]
+mirror = "https://mirror.example.net/debian/"
+"#
+    );
+    let Spec { host, accounts, domains, relay, spam, mirror, ssh, .. } = parse(&text).unwrap();
+    assert_eq!(host.name.as_str(), "mail.example.org");
+    assert_eq!(domains[1].name.as_str(), "xn--bcher-kva.example");
+    let aliases: Vec<String> = accounts[0].aliases.iter().map(|it| it.to_string()).collect();
+    assert_eq!(
+        aliases,
+        [
+            "info@example.org",
+            "abuse@xn--bcher-kva.example",
+            "postmaster@example.org",
+            "abuse@example.org",
+            "postmaster@xn--bcher-kva.example",
+        ]
+    );
+    assert_eq!((accounts[0].quota, accounts[1].quota), (Some(5 << 30), Some(1 << 20)));
+    assert_eq!(relay.unwrap().port, 25);
+    assert_eq!((spam.junk_score, spam.reject_score), (40, Some(125)));
+    assert_eq!(mirror.unwrap(), "https://mirror.example.net/debian");
+    assert_eq!(ssh.unwrap().port, 22222);
+}
+
+#[test]
+fn each_rule_marks_its_value() {
+    for (table, extra, marked, reason) in [
+        ("network", "addresses = ['192.0.2.10']", "'192.0.2.10'", "write `192.0.2.10/24`"),
+        ("network", "addresses = ['192.0.2.0/24']", "'192.0.2.0/24'", "the network itself"),
+        ("network", "addresses = ['192.0.2.255/24']", "'192.0.2.255/24'", "broadcast"),
+        ("network", "addresses = ['127.0.0.1/8']", "'127.0.0.1/8'", "loopback"),
+        ("network", "addresses = ['192.0.2.1/33']", "'192.0.2.1/33'", "prefix length"),
+        ("network", "addresses = ['10.0.0.1/8', '10.0.0.1/16']", "'10.0.0.1/16'", "twice"),
+        ("network", "gateways = ['192.0.2.1']", "'192.0.2.1'", "no static addresses"),
+        (
+            "network",
+            "addresses = ['192.0.2.10/24']\ngateways = ['198.51.100.1']",
+            "'198.51.100.1'",
+            "not in 192.0.2.0/24",
+        ),
+        (
+            "network",
+            "addresses = ['192.0.2.10/24']\ngateways = ['192.0.2.1', '192.0.2.2']",
+            "'192.0.2.2'",
+            "second gateway",
+        ),
+        ("network", "ipv6 = false\nresolvers = ['2001:db8::53']", "'2001:db8::53'", "is off"),
+        ("network", "resolvers = ['::ffff:192.0.2.1']", "'::ffff:192.0.2.1'", "notation"),
+        ("network", "interface = 'eth0; reboot'", "'eth0; reboot'", "letters, digits"),
+        ("ssh", "keys = []", "[]", "nobody could log in"),
+        ("ssh", "keys = ['ssh-dss AAAA']", "'ssh-dss AAAA'", "DSA"),
+        ("ssh", &format!("port = 25\nkeys = ['{ED25519}']"), "25", "mail, web"),
+        ("ssh", &format!("port = 65536\nkeys = ['{ED25519}']"), "65536", "65535"),
+        ("relay", "host = 'smtp.example.net'\ntls = 'off'", "'off'", "private IP"),
+        ("relay", "host = '198.51.100.1'\ntls = 'off'", "'off'", "unprotected"),
+        ("relay", "host = 'localhost'", "'localhost'", "only one part"),
+        ("relay", "host = 'smtp.example.net'\nport = 0", "0", "not a port"),
+        ("relay", "host = 'smtp.example.net'\ntls = 'startls'", "'startls'", "`\"starttls\"`?"),
+        ("relay", "host = 'smtp.example.net'\nuser = ' '", "' '", "not a login"),
+        ("mail", "max_message_size = '5 GiB'", "'5 GiB'", "between 1 MiB and 1 GiB"),
+        ("mail", "max_message_size = -1", "-1", "negative"),
+        ("mail", "postmaster = 'root@example.org'", "'root@example.org'", "does not exist"),
+        ("spam", "junk_score = 0", "0", "between 0.1 and 100"),
+        ("spam", "junk_score = nan", "nan", "between 0.1 and 100"),
+        ("spam", "junk_score = 5.25", "5.25", "one decimal"),
+        ("spam", "junk_score = '5.0'", "'5.0'", "must be a number"),
+        ("spam", "reject_score = 5", "5", "nothing would ever reach"),
+        ("spam", "dnsbl = ['a.example', 'A.example']", "'A.example'", "twice"),
+        ("spam", "dnsbl = ['zen']", "'zen'", "only one part"),
+        ("build", "mirror = 'ftp://mirror.example'", "'ftp://mirror.example'", "none of"),
+        ("build", "mirror = 'https://u:p@m.example/'", "'https://u:p@m.example/'", "secrets"),
+        ("build", "mirror = 'https://m.example/ x'", "'https://m.example/ x'", "characters"),
+    ] {
+        refused(&with(table, extra), marked, reason);
+    }
+}
+
+#[test]
+fn domains_and_accounts_belong_together() {
+    for (extra, marked, reason) in [
+        ("[[domain]]\nname = 'EXAMPLE.org'", "'EXAMPLE.org'", "second time"),
+        ("[[account]]\naddress = 'Alice@example.org'", "'Alice@example.org'", "twice"),
+        ("[[account]]\naddress = 'info@example.org'", "'info@example.org'", "belongs to alice@"),
+        ("[[account]]\naddress = 'bob@exmaple.org'", "'bob@exmaple.org'", "`bob@example.org`?"),
+        ("[[account]]\naddress = 'bob@other.test'", "'bob@other.test'", "add `[[domain]]`"),
+        (
+            "[[domain]]\nname = 'a.example'\ncatch_all = 'alcie@example.org'",
+            "'alcie@example.org'",
+            "`alice@example.org`?",
+        ),
+        ("[[account]]\nname = 'Bob'", "[[account]]", "has no `address`"),
+    ] {
+        refused(&format!("{BASE}{extra}"), marked, reason);
+    }
+    for (from, to, marked, reason) in [
+        ("mail.example.org", "mail", "\"mail\"", "only one part"),
+        ("info@example.org", "alice@example.org", "\"alice@example.org\"", "twice"),
+        ("alice@", "al\\u001bice@", "\"al\\u001bice@example.org\"", "U+001B"),
+    ] {
+        refused(&BASE.replacen(from, to, 1), marked, reason);
+    }
+    let long = format!("{}.example.org", "a".repeat(60));
+    refused(&BASE.replace("mail.example.org", &long), &format!("\"{long}\""), "Linux keeps 64");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let said: Vec<String> = problems("").iter().map(|problem| problem.help.clone()).collect();
+    assert_eq!(
+        said,
+        [
+            "add `[[domain]]` and below it `name = \"example.org\"`",
+            "add `[host]` and below it `name = \"mail.example.org\"`",
+        ]
+    );
+    refused(&BASE.replace("name = \"mail", "nmae = \"mail"), "nmae", "did you mean `name`?");
+}
+
+#[test]
+fn several_problems_come_at_once_and_in_order() {
+    let text = r#"
+[host]
+name = "mail"
+colour = "red"
+[network]
+ipv6 = "yes"
+[domain]
+name = "example.org"
+[[account]]
+address = 5
+"#;
+    let problems = problems(text);
+    let marked: Vec<&str> = problems.iter().map(|problem| &text[problem.span.clone()]).collect();
+    assert_eq!(&marked[..3], ["\"mail\"", "colour", "\"yes\""], "{problems:#?}");
+    assert!(problems.len() >= 5);
+}
+
+#[test]
+fn several_syntax_errors_come_at_once() {
+    let problems = problems("[host\nname = mail\n= 5\n");
+    assert!(problems.len() >= 2, "{problems:#?}");
+    assert!(problems.iter().all(|problem| problem.message.starts_with("this is not TOML")));
+}
+
+/// Pieces that make text which often gets past the TOML parser.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("[host]\n".to_owned()),
+        Just("[[domain]]\n".to_owned()),
+        Just("[[account]]\n".to_owned()),
+        Just("[network]\n".to_owned()),
+        Just("[relay]\n".to_owned()),
+        Just("[spam]\n".to_owned()),
+        Just("[mail]\n".to_owned()),
+        Just("[ssh]\n".to_owned()),
+        "(name|address|aliases|quota|gateways|addresses|port|keys|junk_score|tls|host|catch_all)",
+        Just(" = ".to_owned()),
+        "-?[0-9]{1,30}(\\.[0-9]{1,5})?\n",
+        "\"\\PC{0,20}\"\n",
+        "\"[a-z.@]{0,12}\"\n",
+        "\\[\"[0-9a-f:./]{0,12}\"\\]\n",
+        "(\\[|\\]|\\{|\\}|true|\n)",
+    ];
+    proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+/// Every span must be one that a report can cut out of the text.
+fn judge_any(text: &str) {
+    if let Err(errors) = parse(text) {
+        assert!(!errors.problems().is_empty());
+        for problem in errors.problems() {
+            assert!(text.get(problem.span.clone()).is_some(), "{problem:?}");
+            assert!(!problem.help.is_empty() && !problem.label.is_empty());
+            assert!(!problem.message.contains(char::is_control), "{problem:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_text_is_judged(text in "\\PC{0,200}") {
+        judge_any(&text);
+    }
+
+    #[test]
+    fn text_that_is_nearly_right_is_judged(text in pieces()) {
+        judge_any(&text);
+    }
+
+    #[test]
+    fn altered_templates_are_judged(at in 0usize..4000, byte in any::<char>(), cut in 0usize..20) {
+        let text = crate::template(&"example.org".parse().unwrap());
+        let start = text.floor_char_boundary(at.min(text.len()));
+        let end = text.ceil_char_boundary((start + cut).min(text.len()));
+        judge_any(&format!("{}{byte}{}", &text[..start], &text[end..]));
+    }
+}
