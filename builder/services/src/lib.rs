@@ -1,1 +1,34 @@
-//! One model of what runs on the appliance, rendered as systemd units and configuration.
+//! One model of what runs on the appliance, and its rendering for an image.
+//!
+//! In: a checked [`mailkiln_spec::Spec`], what the target is like, and the spam filter's rules.
+//! Out: an [`Appliance`]: users, services with their sandboxes, firewall, network, disk and
+//! configuration files as values. [`Appliance::tree_entries`] turns it into the files of a root
+//! tree; the NixOS generator will render the same value as modules. Pure: no file system, no clock.
+
+mod agent;
+mod appliance;
+mod appliance_json;
+mod config_file;
+mod disk;
+mod firewall;
+mod journal;
+mod kernel;
+mod mail_server;
+mod render;
+mod sandbox;
+mod service;
+mod ssh;
+mod user;
+
+pub use appliance::{Appliance, Directory, TargetFacts, appliance};
+pub use config_file::ConfigFile;
+pub use disk::{Disk, SlotSizes};
+pub use firewall::{Firewall, FloodLimit, OpenPort};
+pub use journal::Journal;
+pub use kernel::KernelSetting;
+pub use render::RenderError;
+pub use sandbox::{Capability, Confinement, Device, NetworkAccess, Sandbox};
+pub use service::{
+    Credential, Kind, Limits, Ordering, Port, Reach, Restart, Service, Share, StateDirectory,
+};
+pub use user::User;

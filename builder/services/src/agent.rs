@@ -1,0 +1,119 @@
+//! The agent's three services: prepare before the mail server, provision after it, console.
+
+use std::time::Duration;
+
+use mailkiln_spec::Spec;
+
+use crate::{
+    ConfigFile, Confinement, Device, Kind, Limits, NetworkAccess, Ordering, Restart, Sandbox,
+    Service, StateDirectory, TargetFacts, appliance_json, user,
+};
+
+const PROGRAM: &str = "/usr/bin/mailkiln-agent";
+
+/// Secrets, DKIM keys and a self-signed certificate, so that the server can start. It needs no
+/// network and gets none: what makes the keys can't send them away.
+pub(crate) fn prepare(spec: &Spec, target: &TargetFacts) -> Service {
+    let appliance = appliance_json::text(spec, target);
+    Service {
+        // It chooses the mode of each file itself: most are secret, certificates and public DKIM
+        // records are not. A stricter mask would take the group's right to read a certificate.
+        umask: 0o022,
+        confinement: Confinement::Sandboxed(Sandbox {
+            writable: vec!["/var/lib/acme"],
+            // Files in there belong to the group `acme`, which a user namespace would hide.
+            host_users: true,
+            ..Sandbox::default()
+        }),
+        groups: vec![user::ACME.name],
+        ordering: Ordering {
+            // A certificate is valid from now on: the clock has to be sane, if not exact.
+            after: vec!["time-set.target"],
+            before: vec!["mail-server.service"],
+            wanted_by: vec!["multi-user.target"],
+            ..Ordering::default()
+        },
+        // Two RSA keys on a slow, single-core board.
+        limits: Limits { start: Some(Duration::from_secs(600)), ..limits() },
+        config_files: vec![ConfigFile::public("/etc/mailkiln/appliance.json", appliance)],
+        ..agent("mailkiln-prepare", "Make secrets, keys and the first certificate", "prepare")
+    }
+}
+
+/// Domains and accounts through the API on loopback.
+pub(crate) fn provision() -> Service {
+    Service {
+        confinement: Confinement::Sandboxed(Sandbox {
+            network: NetworkAccess::Loopback,
+            ..Sandbox::default()
+        }),
+        ordering: Ordering {
+            after: vec!["mail-server.service"],
+            requires: vec!["mail-server.service"],
+            wanted_by: vec!["multi-user.target"],
+            ..Ordering::default()
+        },
+        limits: Limits { start: Some(Duration::from_secs(600)), ..limits() },
+        ..agent("mailkiln-provision", "Make the domains and accounts of mail.toml", "provision")
+    }
+}
+
+/// Status on the consoles. It lists the machine's addresses, asks the services on loopback
+/// whether they work, and the resolver on loopback for the DNS records that are still missing.
+pub(crate) fn console(target: &TargetFacts) -> Service {
+    let devices =
+        target.consoles.iter().map(|path| Device { path: path.clone(), read: false }).collect();
+    Service {
+        kind: Kind::Simple,
+        // udev gives virtual consoles to `tty` and serial ports to `dialout`.
+        groups: vec!["tty", "dialout"],
+        confinement: Confinement::Sandboxed(Sandbox {
+            network: NetworkAccess::Loopback,
+            netlink: true,
+            devices,
+            // `/proc/net` and `/proc/uptime`.
+            whole_proc: true,
+            // The groups of the consoles.
+            host_users: true,
+            ..Sandbox::default()
+        }),
+        ordering: Ordering {
+            // Provisioning may fail; then the console is where it says so.
+            after: vec!["mailkiln-provision.service"],
+            wants: vec!["mailkiln-provision.service"],
+            wanted_by: vec!["multi-user.target"],
+            ..Ordering::default()
+        },
+        ..agent("mailkiln-console", "Show addresses, health and missing DNS records", "console")
+    }
+}
+
+fn agent(name: &'static str, description: &'static str, command: &str) -> Service {
+    Service {
+        name,
+        description,
+        program: PROGRAM,
+        arguments: vec![command.to_owned()],
+        kind: Kind::Oneshot,
+        user: Some(user::MAILKILN),
+        groups: Vec::new(),
+        state: vec![StateDirectory { name: "mailkiln", mode: 0o755 }],
+        runtime_directory: None,
+        ports: Vec::new(),
+        credentials: Vec::new(),
+        environment: Vec::new(),
+        umask: 0o077,
+        confinement: Confinement::Sandboxed(Sandbox::default()),
+        ordering: Ordering::default(),
+        restart: Restart::OnFailure {
+            first: Duration::from_secs(2),
+            longest: Duration::from_secs(60),
+        },
+        limits: limits(),
+        config_files: Vec::new(),
+    }
+}
+
+fn limits() -> Limits {
+    Limits { tasks: Some(64), files: Some(1024), ..Limits::default() }
+}

@@ -1,0 +1,120 @@
+//! The appliance: everything that runs, as one value.
+
+use mailkiln_spec::{Network, Spec};
+use mailkiln_tree::{Entry, TreePath};
+
+use crate::{
+    ConfigFile, Disk, Firewall, Journal, KernelSetting, RenderError, Service, SlotSizes, User,
+    agent, firewall, kernel, mail_server, render, ssh, user,
+};
+
+/// What the services must know about the board or cloud the image is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetFacts {
+    /// Consoles on which the status is shown: `/dev/tty1`, `/dev/ttyS0`.
+    pub consoles: Vec<String>,
+    /// Sizes of the root slots on the disk.
+    pub slots: SlotSizes,
+}
+
+/// Everything that runs on the appliance and everything it is set up with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appliance {
+    /// Fully qualified host name.
+    pub host: String,
+    /// IANA time zone; `/etc/localtime` is a link to it, made by the tree's fix-ups.
+    pub timezone: String,
+    /// Users of our own services.
+    pub users: Vec<User>,
+    /// What makes it a mail appliance, in the order in which it starts. The same on an image and
+    /// on a NixOS host.
+    pub services: Vec<Service>,
+    /// What an image needs besides, and a host has already: firewall loader, remote shells.
+    pub base: Vec<Service>,
+    /// Directories below `/var` that several services share.
+    pub directories: Vec<Directory>,
+    /// What may come in.
+    pub firewall: Firewall,
+    /// How the machine reaches the world.
+    pub network: Network,
+    /// How much of the log is kept.
+    pub journal: Journal,
+    /// Kernel settings.
+    pub kernel: Vec<KernelSetting>,
+    /// What the first boot makes of the disk.
+    pub disk: Disk,
+}
+
+/// A directory that is made at boot and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Directory {
+    /// Absolute path.
+    pub path: &'static str,
+    /// Permission bits.
+    pub mode: u16,
+    /// Owner and group.
+    pub owner: User,
+}
+
+/// Certificates: written by whoever gets them (the agent's self-signed one, later ACME's), read
+/// by the group. Set-group-ID, so that a certificate belongs to the group whoever wrote it.
+const CERTIFICATES: Directory =
+    Directory { path: "/var/lib/acme", mode: 0o2770, owner: user::ACME };
+
+/// What runs on the appliance that `spec` describes, on `target`. `spam_rules` is the text of
+/// the spam filter's rule files in the mail server's TOML, one after the other.
+pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Appliance {
+    let services = vec![
+        agent::prepare(spec, target),
+        mail_server::service(spec, spam_rules),
+        agent::provision(),
+        agent::console(target),
+    ];
+    let mut base = vec![firewall::loader()];
+    base.extend(spec.ssh.iter().flat_map(|ssh| ssh::services(ssh, spec.network.ipv6)));
+    let dhcp = spec.network.addresses.is_empty();
+    Appliance {
+        host: spec.host.name.to_string(),
+        timezone: spec.host.timezone.clone(),
+        users: user::ALL.to_vec(),
+        firewall: Firewall::of(services.iter().chain(&base), dhcp, spec.network.ipv6),
+        services,
+        base,
+        directories: vec![CERTIFICATES],
+        network: spec.network.clone(),
+        journal: Journal::DEFAULT,
+        kernel: kernel::settings(spec.network.ipv6),
+        disk: Disk::new(target.slots),
+    }
+}
+
+impl Appliance {
+    /// The users of our own services, for passwd and group.
+    pub fn users(&self) -> &[User] {
+        &self.users
+    }
+
+    /// Everything that is started, first what an image needs as its base.
+    pub fn all_services(&self) -> impl Iterator<Item = &Service> {
+        self.base.iter().chain(&self.services)
+    }
+
+    /// Configuration files of all services, in the order of the services.
+    pub fn config_files(&self) -> impl Iterator<Item = &ConfigFile> {
+        self.all_services().flat_map(|service| &service.config_files)
+    }
+
+    /// Units that an image must enable besides those whose symlinks are among
+    /// [`Self::tree_entries`]: parts of the base that come from packages.
+    pub fn package_units(&self) -> &'static [&'static str] {
+        &["systemd-networkd.service", "systemd-resolved.service", "systemd-timesyncd.service"]
+    }
+
+    /// The files of an image: units, enablement links and configuration, sorted by path.
+    ///
+    /// # Errors
+    /// [`RenderError`] when a value can't be written down in the format that needs it.
+    pub fn tree_entries(&self) -> Result<Vec<(TreePath, Entry)>, RenderError> {
+        render::tree_entries(self)
+    }
+}

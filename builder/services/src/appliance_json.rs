@@ -1,0 +1,44 @@
+//! `/etc/mailkiln/appliance.json`: what `mail.toml` says, for the agent. It holds no secret.
+//! The fields are a contract: `docs/internals/contracts.md`.
+
+use mailkiln_spec::Spec;
+use serde_json::{Value, json};
+
+use crate::TargetFacts;
+use crate::mail_server::API_PORT;
+
+/// The file's text: keys sorted, one indented line each, a newline at the end.
+pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
+    let domains: Vec<Value> = spec
+        .domains
+        .iter()
+        .map(|domain| {
+            let catch_all = domain.catch_all.as_ref().map(ToString::to_string);
+            json!({"name": domain.name.as_str(), "catch_all": catch_all})
+        })
+        .collect();
+    let accounts: Vec<Value> = spec
+        .accounts
+        .iter()
+        .map(|account| {
+            let aliases: Vec<String> = account.aliases.iter().map(ToString::to_string).collect();
+            json!({
+                "address": account.address.to_string(),
+                "name": account.name,
+                "aliases": aliases,
+                "quota": account.quota,
+            })
+        })
+        .collect();
+    let appliance = json!({
+        "host": spec.host.name.as_str(),
+        "domains": domains,
+        "accounts": accounts,
+        "api": format!("http://127.0.0.1:{API_PORT}"),
+        "consoles": target.consoles,
+        "postmaster": spec.mail.postmaster.to_string(),
+        "relay_user": spec.relay.as_ref().and_then(|relay| relay.user.as_deref()),
+        "ssh": spec.ssh.is_some(),
+    });
+    format!("{appliance:#}\n")
+}

@@ -1,0 +1,112 @@
+//! The firewall: closed but for the listed ports.
+
+use std::time::Duration;
+
+use crate::{
+    Capability, Confinement, Kind, Limits, NetworkAccess, Ordering, Reach, Restart, Sandbox,
+    Service,
+};
+
+/// What may come in. Everything may go out: a mail server must reach any host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Firewall {
+    /// TCP ports open to the world, sorted by number.
+    pub open: Vec<OpenPort>,
+    /// New connections that one source may open.
+    pub flood: FloodLimit,
+    /// Whether addresses come by DHCP, so that its answers must be let in.
+    pub dhcp: bool,
+    /// Whether IPv6 is used.
+    pub ipv6: bool,
+}
+
+/// A TCP port that is open to the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenPort {
+    /// Number.
+    pub number: u16,
+    /// What is spoken there.
+    pub purpose: &'static str,
+}
+
+/// A token bucket for each source: an IPv4 address, or an IPv6 /64, since that is what one
+/// customer gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FloodLimit {
+    /// Connections in each second that refill the bucket.
+    pub per_second: u32,
+    /// Size of the bucket.
+    pub burst: u32,
+    /// When a source that is silent is forgotten.
+    pub forget_after: Duration,
+    /// Sources that are remembered at once; memory is bounded by it.
+    pub sources: u32,
+}
+
+/// A busy relay or an office behind one address stays far below this; a flood does not. The mail
+/// server has finer limits of its own.
+const FLOOD: FloodLimit = FloodLimit {
+    per_second: 20,
+    burst: 200,
+    forget_after: Duration::from_secs(60),
+    sources: 65_536,
+};
+
+impl Firewall {
+    /// Opens the public ports of `services` and nothing else.
+    pub(crate) fn of<'a>(
+        services: impl Iterator<Item = &'a Service>,
+        dhcp: bool,
+        ipv6: bool,
+    ) -> Self {
+        let mut open: Vec<OpenPort> = services
+            .flat_map(|service| &service.ports)
+            .filter(|port| port.reach == Reach::Public)
+            .map(|port| OpenPort { number: port.number, purpose: port.purpose })
+            .collect();
+        open.sort_by_key(|port| port.number);
+        open.dedup_by_key(|port| port.number);
+        Self { open, flood: FLOOD, dhcp, ipv6 }
+    }
+}
+
+/// Where the rules are.
+pub(crate) const RULES: &str = "/etc/mailkiln/firewall.nft";
+
+/// Loads the rules before any network comes up. Ours rather than the package's unit, since that
+/// one runs with all of root's powers.
+pub(crate) fn loader() -> Service {
+    Service {
+        name: "mailkiln-firewall",
+        description: "Close all ports but those of mail.toml",
+        program: "/usr/sbin/nft",
+        arguments: vec!["--file".to_owned(), RULES.to_owned()],
+        kind: Kind::Oneshot,
+        user: None,
+        groups: Vec::new(),
+        state: Vec::new(),
+        runtime_directory: None,
+        ports: Vec::new(),
+        credentials: Vec::new(),
+        environment: Vec::new(),
+        umask: 0o077,
+        confinement: Confinement::Sandboxed(Sandbox {
+            capabilities: vec![Capability::NetAdmin],
+            network: NetworkAccess::Configures,
+            netlink: true,
+            // Its capability has to count for the host's network.
+            host_users: true,
+            ..Sandbox::default()
+        }),
+        ordering: Ordering {
+            before: vec!["network-pre.target", "systemd-networkd.service", "shutdown.target"],
+            wants: vec!["network-pre.target"],
+            wanted_by: vec!["sysinit.target"],
+            early: true,
+            ..Ordering::default()
+        },
+        restart: Restart::Never,
+        limits: Limits { start: Some(Duration::from_secs(60)), ..Limits::default() },
+        config_files: Vec::new(),
+    }
+}

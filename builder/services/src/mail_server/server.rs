@@ -1,0 +1,123 @@
+//! The server itself: names, storage, secrets, logs, caches, and what readers may do.
+
+use mailkiln_spec::Spec;
+
+use super::secret;
+use super::settings::Section;
+
+/// A literal of an IMAP APPEND also holds the message's headers in transfer encoding.
+const IMAP_REQUEST_MINIMUM: u64 = 50 << 20;
+
+pub(super) fn sections(spec: &Spec) -> Vec<Section> {
+    let mut sections = vec![
+        Section::new(
+            "config",
+            "Every key of this file wins over the database and can't be changed through the API,\n\
+             except for what the server writes itself: automatic bans.",
+        )
+        .set("local-keys", ["*", "!server.blocked-ip.*", "!server.allowed-ip.*"]),
+        Section::new("version", "Any value stops the download of rules and default settings.")
+            .set("spam-filter", "mailkiln"),
+        Section::new("server", "The name in greetings, HELO and reports.")
+            .set("hostname", spec.host.name.as_str()),
+    ];
+    sections.extend(storage());
+    sections.extend(api());
+    sections.extend(readers(spec));
+    sections
+}
+
+fn storage() -> [Section; 6] {
+    [
+        Section::new("store.db", "Mail, indexes and queue in one database: one thing to back up.")
+            .set("type", "sqlite")
+            .set("path", "/var/lib/mail-server/mail.sqlite")
+            .set("pool.max-connections", 10)
+            .set("pool.workers", 4),
+        Section::new("storage", "")
+            .set("data", "db")
+            .set("blob", "db")
+            .set("lookup", "db")
+            .set("fts", "db")
+            .set("directory", "internal"),
+        Section::new("directory.internal", "Accounts and domains, made through the API.")
+            .set("type", "internal")
+            .set("store", "db"),
+        Section::new("tracer.journal", "To the journal, which adds time and unit.")
+            .set("type", "stdout")
+            .set("level", "info")
+            .set("ansi", false)
+            .set("buffered", false)
+            .set("enable", true),
+        Section::new("metrics", "").set("prometheus.enable", false),
+        Section::new(
+            "cache",
+            "Bytes. The server's defaults are made for 100 MB and more; this one shares a machine.",
+        )
+        .set("message.size", 16 << 20)
+        .set("access-token.size", 2 << 20)
+        .set("http-auth.size", 1 << 20)
+        .set("files.size", 2 << 20)
+        .set("events.size", 4 << 20)
+        .set("contacts.size", 4 << 20)
+        .set("scheduling.size", 1 << 20),
+    ]
+}
+
+fn api() -> [Section; 4] {
+    [
+        Section::new("authentication.fallback-admin", "The API's administrator.")
+            .set("user", "admin")
+            .set("secret", secret("admin-hash")),
+        Section::new("oauth", "Without a key of its own every restart would end all sessions.")
+            .set("key", secret("oauth-key"))
+            .set("client-registration.anonymous", false)
+            .set("client-registration.require", true),
+        Section::new(
+            "http",
+            "Only loopback reaches it. The list of signing keys is not for publication: with\n\
+             symmetric keys (the default) it would hold the secret itself.",
+        )
+        .set("url", "'https://' + config_get('server.hostname')")
+        .set("use-x-forwarded", true)
+        .set("rate-limit.account", "1000/1m")
+        .set("rate-limit.anonymous", "100/1m")
+        .set(
+            "allowed-endpoint",
+            super::settings::when("url_path == '/auth/jwks.json'", "404", "200"),
+        ),
+        Section::new("form", "No contact form.").set("enable", false),
+    ]
+}
+
+fn readers(spec: &Spec) -> [Section; 6] {
+    let append = spec.mail.max_message_size.max(IMAP_REQUEST_MINIMUM);
+    [
+        Section::new("imap", "LOGIN only under TLS; a message of the largest size can be stored.")
+            .set("auth.allow-plain-text", false)
+            .set("auth.max-failures", 3)
+            .set("request.max-size", append)
+            .set("timeout.authenticated", "30m")
+            .set("timeout.anonymous", "1m")
+            .set("timeout.idle", "30m"),
+        Section::new("jmap.email", "The same limit inside the server.").set("max-size", append),
+        Section::new("email", "The bin and the junk folder are emptied after this time.")
+            .set("auto-expunge", "30d"),
+        Section::new("calendar", "Invitations by mail; no page for answers, it is not part of us.")
+            .set("alarms.enabled", true)
+            .set("scheduling.enable", true)
+            .set("scheduling.http-rsvp.enable", false),
+        Section::new("sharing", "Accounts do not see who else has one.")
+            .set("allow-directory-query", false),
+        Section::new(
+            "resolver",
+            "systemd-resolved's proxy: unlike 127.0.0.53 it hands DNSSEC records through, which\n\
+             DANE needs. TCP for answers that do not fit.",
+        )
+        .set("type", "custom")
+        .set("custom", ["udp://127.0.0.54", "tcp://127.0.0.54"])
+        .set("timeout", "5s")
+        .set("attempts", 2)
+        .set("edns", true),
+    ]
+}

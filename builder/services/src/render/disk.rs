@@ -1,0 +1,84 @@
+//! What the first boot makes of the disk: repart.d(5), and the mount of `/var`.
+
+use super::unit::{UnitText, escaped_path};
+use super::{Files, RenderError};
+use crate::Disk;
+
+const VAR: &str = "/dev/disk/by-partlabel/var";
+
+/// How long `/var` may take to appear: on the first boot it is made, on an SD card.
+const APPEARS_WITHIN: &str = "5min";
+
+pub(super) fn files(files: &mut Files, disk: &Disk) -> Result<(), RenderError> {
+    let partitions = [
+        // The order is that of the disk: systemd-repart gives the first definition of a type to
+        // the first partition of that type, and makes what is left over.
+        ("10-root-a", slot("root", "root-a", disk.slots.root)?),
+        ("11-root-a-verity", slot("root-verity", "root-a-verity", disk.slots.verity)?),
+        ("20-root-b", slot("root", "root-b", disk.slots.root)?),
+        ("21-root-b-verity", slot("root-verity", "root-b-verity", disk.slots.verity)?),
+        ("30-var", var(disk.var_minimum)?),
+    ];
+    for (name, text) in partitions {
+        files.text(&format!("/etc/repart.d/{name}.conf"), text)?;
+    }
+    files.text("/etc/systemd/system/var.mount", var_mount()?)?;
+    files.link("/etc/systemd/system/local-fs.target.requires/var.mount", "../var.mount")?;
+    files.link(
+        "/etc/systemd/system/var.mount.wants/systemd-growfs@var.service",
+        "/usr/lib/systemd/system/systemd-growfs@.service",
+    )?;
+    let device = escaped_path(VAR);
+    let mut wait = UnitText::new("the timeout of /var");
+    wait.section("Unit");
+    wait.set("JobRunningTimeoutSec", APPEARS_WITHIN)?;
+    files.text(&format!("/etc/systemd/system/{device}.device.d/10-mailkiln.conf"), wait.finish())
+}
+
+/// A slot of exactly its size. For the slot that is there already this means: leave it alone.
+/// Without `SizeMaxBytes=` it would be grown into free space behind it, without `SizeMinBytes=`
+/// to 10 MiB.
+fn slot(kind: &str, label: &str, size: u64) -> Result<String, RenderError> {
+    let mut text = UnitText::new(label);
+    text.section("Partition");
+    text.set("Type", kind)?;
+    text.set("Label", label)?;
+    text.set("SizeMinBytes", size)?;
+    text.set("SizeMaxBytes", size)?;
+    text.set("Weight", 0)?;
+    Ok(text.finish())
+}
+
+/// All that is left, also when the disk has become larger since the last boot.
+fn var(minimum: u64) -> Result<String, RenderError> {
+    let mut text = UnitText::new("var");
+    text.section("Partition");
+    text.set("Type", "var")?;
+    text.set("Label", "var")?;
+    text.set("Format", "ext4")?;
+    text.set("SizeMinBytes", minimum)?;
+    text.flag("GrowFileSystem", true)?;
+    Ok(text.finish())
+}
+
+/// State, not programs: nothing on `/var` is executed, changes identity or is a device. Times of
+/// reading are not written, which spares SD cards.
+fn var_mount() -> Result<String, RenderError> {
+    let check = format!("systemd-fsck@{}.service", escaped_path(VAR));
+    let mut text = UnitText::new("var.mount");
+    text.section("Unit");
+    text.set("Description", "State of the appliance")?;
+    text.flag("DefaultDependencies", false)?;
+    text.set("Conflicts", "umount.target")?;
+    text.set("Requires", &check)?;
+    text.set("After", format_args!("local-fs-pre.target systemd-repart.service {check}"))?;
+    text.set("Before", "local-fs.target umount.target")?;
+    text.section("Mount");
+    text.set("What", VAR)?;
+    text.set("Where", "/var")?;
+    text.set("Type", "ext4")?;
+    text.set("Options", "nosuid,nodev,noexec,noatime")?;
+    text.section("Install");
+    text.set("RequiredBy", "local-fs.target")?;
+    Ok(text.finish())
+}

@@ -1,0 +1,143 @@
+//! Text of systemd's ini-like files, and how values are escaped in it: systemd.syntax(7).
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use super::RenderError;
+
+/// First line of everything we write for systemd.
+const HEADING: &str =
+    "# Made by mailkiln from mail.toml; every change is lost with the next image.\n";
+
+/// A file that is being written.
+pub(super) struct UnitText {
+    place: String,
+    text: String,
+}
+
+impl UnitText {
+    /// An empty file; `place` names it in errors.
+    pub(super) fn new(place: impl Into<String>) -> Self {
+        Self { place: place.into(), text: HEADING.to_owned() }
+    }
+
+    /// Starts a section.
+    pub(super) fn section(&mut self, name: &str) {
+        self.text.push_str(&format!("\n[{name}]\n"));
+    }
+
+    /// A line for people.
+    pub(super) fn comment(&mut self, text: &str) {
+        self.text.push_str(&format!("# {text}\n"));
+    }
+
+    /// A setting whose value is taken as it is. Empty values reset a list.
+    pub(super) fn set(&mut self, key: &str, value: impl Display) -> Result<(), RenderError> {
+        let value = value.to_string();
+        if value.chars().any(char::is_control) {
+            return Err(RenderError::Control {
+                key: key.to_owned(),
+                place: self.place.clone(),
+                value: value.escape_debug().to_string(),
+            });
+        }
+        self.text.push_str(&format!("{key}={value}\n"));
+        Ok(())
+    }
+
+    /// A list separated by spaces; nothing when it is empty.
+    pub(super) fn list<T: AsRef<str>>(
+        &mut self,
+        key: &str,
+        values: &[T],
+    ) -> Result<(), RenderError> {
+        if values.is_empty() {
+            return Ok(());
+        }
+        let values: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+        self.set(key, values.join(" "))
+    }
+
+    /// `yes` or `no`.
+    pub(super) fn flag(&mut self, key: &str, value: bool) -> Result<(), RenderError> {
+        self.set(key, if value { "yes" } else { "no" })
+    }
+
+    /// The whole text.
+    pub(super) fn finish(self) -> String {
+        self.text
+    }
+}
+
+/// Doubles `%`, which starts a specifier.
+pub(super) fn literal(text: &str) -> String {
+    text.replace('%', "%%")
+}
+
+/// One argument of a command line: specifiers and variables are switched off, and what a shell
+/// would split is quoted.
+pub(super) fn argument(text: &str) -> String {
+    let text = literal(text).replace('\\', "\\\\").replace('$', "$$").replace('"', "\\\"");
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=%+,$".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("\"{text}\"") }
+}
+
+/// A path in a unit's name: systemd-escape(1), `--path`.
+pub(super) fn escaped_path(path: &str) -> String {
+    let trimmed = path.trim_matches('/');
+    let mut out = String::with_capacity(trimmed.len());
+    for (index, byte) in trimmed.bytes().enumerate() {
+        match byte {
+            b'/' => out.push('-'),
+            b'.' if index > 0 => out.push('.'),
+            b':' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => out.push(char::from(byte)),
+            _ => out.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    out
+}
+
+/// A time span in whole seconds.
+pub(super) fn seconds(span: Duration) -> String {
+    format!("{}s", span.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_reach_the_program_unchanged() {
+        for (text, written) in [
+            ("--config", "--config"),
+            ("/etc/a.toml", "/etc/a.toml"),
+            ("", "\"\""),
+            ("two words", "\"two words\""),
+            ("100%", "100%%"),
+            ("$HOME", "$$HOME"),
+            ("a\"b\\c", "\"a\\\"b\\\\c\""),
+            ("'", "\"'\""),
+        ] {
+            assert_eq!(argument(text), written, "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_become_names_as_systemd_escape_makes_them() {
+        for (path, name) in [
+            ("/dev/disk/by-partlabel/var", "dev-disk-by\\x2dpartlabel-var"),
+            ("/var", "var"),
+            ("/.hidden/a.b", "\\x2ehidden-a.b"),
+            ("/a b", "a\\x20b"),
+        ] {
+            assert_eq!(escaped_path(path), name);
+        }
+    }
+
+    #[test]
+    fn a_line_break_is_refused_with_its_place() {
+        let mut text = UnitText::new("a.service");
+        let error = text.set("Description", "x\nExecStart=/bin/sh").unwrap_err();
+        assert!(error.to_string().contains("a.service"), "{error}");
+    }
+}

@@ -1,0 +1,160 @@
+//! A service: one program that the appliance runs, and everything it needs to run.
+
+use std::time::Duration;
+
+use crate::{ConfigFile, Confinement, User};
+
+/// A program that systemd starts and watches. Everything here is a typed value; the text of a
+/// unit, or of a NixOS module, is made from it in one place each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Unit name without `.service`.
+    pub name: &'static str,
+    /// One line for people.
+    pub description: &'static str,
+    /// Absolute path of the program.
+    pub program: &'static str,
+    /// Its arguments, unquoted.
+    pub arguments: Vec<String>,
+    /// How it tells that it is ready.
+    pub kind: Kind,
+    /// Who runs it; `None` is root.
+    pub user: Option<User>,
+    /// Further groups whose files it may use.
+    pub groups: Vec<&'static str>,
+    /// Directories that are made for it under `/var/lib`, owned by `user`.
+    pub state: Vec<StateDirectory>,
+    /// A directory under `/run` that lives as long as the service.
+    pub runtime_directory: Option<&'static str>,
+    /// Where it listens.
+    pub ports: Vec<Port>,
+    /// Secrets that are handed to it as files in `/run/credentials/NAME.service/`.
+    pub credentials: Vec<Credential>,
+    /// Environment variables, sorted by name.
+    pub environment: Vec<(&'static str, String)>,
+    /// Permission bits that new files never get.
+    pub umask: u16,
+    /// What it may touch.
+    pub confinement: Confinement,
+    /// When it starts.
+    pub ordering: Ordering,
+    /// What happens when it ends by itself.
+    pub restart: Restart,
+    /// What it may use up.
+    pub limits: Limits,
+    /// Files it reads; a change of one restarts it on NixOS.
+    pub config_files: Vec<ConfigFile>,
+}
+
+impl Service {
+    /// The unit's file name.
+    pub fn unit(&self) -> String {
+        format!("{}.service", self.name)
+    }
+}
+
+/// How a service tells that it is ready: systemd.service(5), `Type=`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Runs to its end; what it has done stays done until the next boot.
+    Oneshot,
+    /// Ready as soon as it runs.
+    Simple,
+    /// Says `READY=1`.
+    Notify,
+    /// Says `READY=1`, and reloads on SIGHUP between `RELOADING=1` and `READY=1`.
+    NotifyReload,
+}
+
+/// A directory below `/var/lib`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateDirectory {
+    /// Path below `/var/lib`; its parents are made too.
+    pub name: &'static str,
+    /// Permission bits.
+    pub mode: u16,
+}
+
+/// A TCP port that a service listens on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Port {
+    /// Number.
+    pub number: u16,
+    /// What is spoken there.
+    pub purpose: &'static str,
+    /// From where it can be reached.
+    pub reach: Reach,
+}
+
+/// From where a port can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// From this machine only.
+    Loopback,
+    /// From everywhere; the firewall opens it.
+    Public,
+}
+
+/// A secret that systemd reads as root and hands to the service alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// File name below `/run/credentials/NAME.service/`.
+    pub name: String,
+    /// Absolute path of the file that holds it.
+    pub source: String,
+    /// Stands in when the file does not exist; without it the service does not start then.
+    pub fallback: Option<&'static str>,
+}
+
+/// When a service starts. Units are named in full: `network-online.target`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ordering {
+    /// Started after these have.
+    pub after: Vec<&'static str>,
+    /// Started before these are.
+    pub before: Vec<&'static str>,
+    /// Pulled in; when one fails, this one does not start.
+    pub requires: Vec<&'static str>,
+    /// Pulled in; may fail.
+    pub wants: Vec<&'static str>,
+    /// These pull this one in.
+    pub wanted_by: Vec<&'static str>,
+    /// Starts before `sysinit.target`, without systemd's usual ordering.
+    pub early: bool,
+}
+
+/// What happens when a service ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// Nothing.
+    Never,
+    /// After a failure it is started again: the first time after `first`, then ever more slowly
+    /// until there are `longest` between two attempts. It never gives up: nobody watches.
+    OnFailure {
+        /// Pause before the first attempt.
+        first: Duration,
+        /// Longest pause.
+        longest: Duration,
+    },
+}
+
+/// A part of the machine's memory in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share(pub u8);
+
+/// What a service may use up. `None` leaves systemd's default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Above this its memory is reclaimed and it is slowed down.
+    pub memory_high: Option<Share>,
+    /// Above this it is killed (and restarted), not its neighbours.
+    pub memory_max: Option<Share>,
+    /// Threads and processes.
+    pub tasks: Option<u32>,
+    /// Open files and sockets.
+    pub files: Option<u32>,
+    /// How long it may take to start.
+    pub start: Option<Duration>,
+    /// How long it may take to end before it is killed.
+    pub stop: Option<Duration>,
+}

@@ -1,0 +1,27 @@
+//! Users of the appliance's own services, with numbers that never change.
+
+/// A system user and the group of the same name and number.
+///
+/// The numbers are part of `/var`'s layout (`docs/internals/contracts.md`): a medium written by
+/// one image must be readable by every later one, on every architecture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct User {
+    /// Name of the user and of its group.
+    pub name: &'static str,
+    /// User number, and the number of the group.
+    pub id: u32,
+    /// What it is for; the comment field of passwd.
+    pub purpose: &'static str,
+}
+
+/// Runs the mail server; owns `/var/lib/mail-server`.
+pub(crate) const MAIL_SERVER: User = User { name: "mail-server", id: 801, purpose: "Mail server" };
+
+/// Runs the agent; owns `/var/lib/mailkiln`.
+pub(crate) const MAILKILN: User = User { name: "mailkiln", id: 802, purpose: "Mailkiln agent" };
+
+/// Owns `/var/lib/acme`; its group may read certificates.
+pub(crate) const ACME: User = User { name: "acme", id: 803, purpose: "Certificates" };
+
+/// Every user, by number.
+pub(crate) const ALL: [User; 3] = [MAIL_SERVER, MAILKILN, ACME];
