@@ -2,10 +2,29 @@
 //!
 //! In: entries from packages, compiled units and rendered services. Out: one sorted [`Tree`]
 //! that the squashfs writer turns into bytes. Contents are held by reference (a digest), so a
-//! tree of 10,000 files is a few megabytes. Pure: no file system, no network, no clock.
+//! tree of 10,000 files is a few megabytes. [`finish`] adds what maintainer scripts would have
+//! written. Pure: no file system, no network, no clock.
 
+mod accounts;
+mod certificates;
+pub mod depmod;
+mod draft;
+mod enablement;
 mod entry;
+mod finish;
+mod identity;
+mod login;
+mod names;
 mod path;
+mod skeleton;
+mod state;
+mod usrmerge;
 
+pub use accounts::User;
+pub use draft::{Contents, FixupError, NothingPacked};
+pub use enablement::Enablement;
 pub use entry::{Conflict, Content, Entry, Kind, Owner, Tree};
+pub use finish::{Boot, Finished, FixupInput, finish};
+pub use identity::Identity;
 pub use path::{BadPath, TreePath};
+pub use usrmerge::place;

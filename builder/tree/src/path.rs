@@ -1,12 +1,16 @@
 //! Paths inside a tree: relative to its root, `/`-separated, never escaping.
 
 use std::fmt;
+use std::ops::Bound;
+
+use serde::{Deserialize, Serialize};
 
 /// A path inside a tree, without a leading `/`. The root itself is the empty path.
 ///
 /// No component is empty, `.`, `..`, longer than 255 bytes, or holds a NUL or control
 /// character; so a path can't leave the tree and can be printed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TreePath(String);
 
 impl TreePath {
@@ -40,6 +44,29 @@ impl TreePath {
         Ok(Self(trimmed.to_owned()))
     }
 
+    /// The path `below` under this one.
+    ///
+    /// # Errors
+    /// [`BadPath`] as for [`TreePath::parse`].
+    pub fn join(&self, below: &str) -> Result<Self, BadPath> {
+        if self.0.is_empty() { Self::parse(below) } else { Self::parse(&format!("{self}/{below}")) }
+    }
+
+    /// The components from the top; none for the root.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/').filter(|component| !component.is_empty())
+    }
+
+    /// The range in which every path below this one sorts, and no other.
+    pub(crate) fn span_below(&self) -> (Bound<Self>, Bound<Self>) {
+        if self.0.is_empty() {
+            return (Bound::Excluded(Self::ROOT), Bound::Unbounded);
+        }
+        // `0` is the character after `/`.
+        let (from, to) = (format!("{}/", self.0), format!("{}0", self.0));
+        (Bound::Excluded(Self(from)), Bound::Excluded(Self(to)))
+    }
+
     /// The path as text, without a leading `/`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -71,6 +98,20 @@ impl TreePath {
 impl fmt::Display for TreePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "/{}", self.0)
+    }
+}
+
+impl TryFrom<String> for TreePath {
+    type Error = BadPath;
+
+    fn try_from(text: String) -> Result<Self, BadPath> {
+        Self::parse(&text)
+    }
+}
+
+impl From<TreePath> for String {
+    fn from(path: TreePath) -> Self {
+        path.0
     }
 }
 

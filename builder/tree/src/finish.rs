@@ -1,0 +1,142 @@
+//! The steps from unpacked packages to a root file system that boots.
+//!
+//! In: a tree of packages, compiled units and services, and what the appliance is called and
+//! runs. Out: the finished tree and the files of the boot chain, which leave the root.
+//! Every step does the work of a maintainer script, as files; `docs` has the list.
+
+use crate::draft::{Contents, Draft, FixupError};
+use crate::{
+    Content, Enablement, Entry, Identity, Kind, Tree, TreePath, User, accounts, certificates,
+    enablement, identity, login, names, skeleton, state, usrmerge,
+};
+
+/// What [`finish`] needs to know besides the tree.
+pub struct FixupInput<'a> {
+    /// Fully qualified host name.
+    pub host: &'a str,
+    /// Name in the time zone database, such as `Europe/Berlin`.
+    pub time_zone: &'a str,
+    /// Users of our own services.
+    pub users: &'a [User],
+    /// What starts; [`Enablement::base`] is added by the caller where it applies.
+    pub enablement: &'a Enablement,
+    /// What the system calls itself.
+    pub identity: &'a Identity,
+    /// Reads what the tree holds by digest.
+    pub contents: &'a dyn Contents,
+}
+
+impl std::fmt::Debug for FixupInput<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FixupInput").field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+/// A root file system with everything in it.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// The root's files. Every parent of an entry is a directory of the tree.
+    pub tree: Tree,
+    /// What was taken out of it for the ESP.
+    pub boot: Boot,
+}
+
+/// The kernel and the stub that packages brought. They leave the root: they are in the UKI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boot {
+    /// The kernel's release, which names its folder in `/usr/lib/modules`.
+    pub release: String,
+    /// The kernel image.
+    pub kernel: Content,
+    /// systemd's UEFI stub; `None` when systemd-boot-efi is not among the packages.
+    pub stub: Option<Content>,
+}
+
+/// Runs every fix-up in its order.
+///
+/// # Errors
+/// [`FixupError`], which names the file and what to do.
+pub fn finish(tree: Tree, input: &FixupInput<'_>) -> Result<Finished, FixupError> {
+    let mut draft = Draft::new(tree, input.contents);
+    usrmerge::link_aliases(&mut draft)?;
+    skeleton::write(&mut draft)?;
+    accounts::write(&mut draft, input.users)?;
+    names::write(&mut draft, input.host, input.time_zone)?;
+    login::write(&mut draft)?;
+    certificates::write(&mut draft)?;
+    identity::write(&mut draft, input.identity)?;
+    enablement::write(&mut draft, input.enablement)?;
+    let boot = take_boot(&mut draft)?;
+    add_parents(&mut draft)?;
+    state::write(&mut draft)?;
+    add_parents(&mut draft)?;
+    Ok(Finished { tree: draft.tree, boot })
+}
+
+/// Takes the kernel and the stub out of the tree.
+fn take_boot(draft: &mut Draft<'_>) -> Result<Boot, FixupError> {
+    const NEEDED_FOR: &str = "booting";
+    let folder = TreePath::parse("boot")?;
+    let kernels: Vec<String> = draft.tree.names_in(&folder).map(str::to_owned).collect();
+    let mut releases = kernels.iter().filter_map(|name| name.strip_prefix("vmlinuz-"));
+    let (Some(release), None) = (releases.next(), releases.next()) else {
+        let path = "/boot/vmlinuz-* (exactly one)".to_owned();
+        return Err(FixupError::Missing { path, needed_for: NEEDED_FOR });
+    };
+    let kernel = take_file(draft, &format!("boot/vmlinuz-{release}"))?.ok_or_else(|| {
+        FixupError::Missing { path: format!("/boot/vmlinuz-{release}"), needed_for: NEEDED_FOR }
+    })?;
+    // System.map and config-* are for debugging on the machine itself.
+    for name in &kernels {
+        draft.tree.remove(&folder.join(name)?);
+    }
+    let stubs = TreePath::parse("usr/lib/systemd/boot/efi")?;
+    let stub = draft.tree.names_in(&stubs).find(|name| is_stub(name)).map(str::to_owned);
+    let stub = match stub {
+        Some(name) => take_file(draft, stubs.join(&name)?.as_str())?,
+        None => None,
+    };
+    draft.tree.remove(&stubs);
+    Ok(Boot { release: release.to_owned(), kernel, stub })
+}
+
+/// `linuxx64.efi.stub`, `linuxaa64.efi.stub`; not `addonx64.efi.stub`.
+fn is_stub(name: &str) -> bool {
+    name.starts_with("linux") && name.ends_with(".efi.stub")
+}
+
+fn take_file(draft: &mut Draft<'_>, path: &str) -> Result<Option<Content>, FixupError> {
+    let path = TreePath::parse(path)?;
+    let Some(Entry { kind: Kind::File(content), .. }) = draft.tree.get(&path).cloned() else {
+        return Ok(None);
+    };
+    draft.tree.remove(&path);
+    Ok(Some(content))
+}
+
+/// Adds the directories that lead to entries and that nobody listed (packages may leave them
+/// out, and pruning may have taken them); refuses a way that leads through a file or a link.
+fn add_parents(draft: &mut Draft<'_>) -> Result<(), FixupError> {
+    let mut missing = Vec::new();
+    for (path, _) in draft.tree.iter() {
+        let mut parent = path.parent();
+        while let Some(folder) = parent.filter(|folder| *folder != TreePath::ROOT) {
+            match draft.tree.get(&folder) {
+                Some(Entry { kind: Kind::Directory, .. }) => break,
+                Some(other) => {
+                    return Err(FixupError::NotADirectory {
+                        path: path.to_string(),
+                        through: folder.to_string(),
+                        origin: other.origin.to_string(),
+                    });
+                }
+                None => missing.push(folder.clone()),
+            }
+            parent = folder.parent();
+        }
+    }
+    for folder in missing {
+        draft.directory(folder.as_str(), 0o755)?;
+    }
+    Ok(())
+}
