@@ -1,1 +1,10 @@
 //! Partitions, ESP, UKI, verity and boot chain: the disk as bytes, and its reader.
+
+pub mod fat;
+pub mod gpt;
+mod guid;
+#[cfg(test)]
+mod judge;
+pub mod verity;
+
+pub use guid::Guid;

@@ -5,10 +5,15 @@
 
 use std::io;
 
-/// Block size of an image in bytes. Chosen by measuring trixie's files: see the crate's README.
+/// Block size of an image in bytes.
+///
+/// Measured on trixie's minimal package set (145 MiB without documentation): 128 KiB blocks give
+/// 69.98 MB, 256 KiB 68.33 MB. Larger ones save less, and every page that is read costs the
+/// appliance the expansion of a whole block.
 pub const DEFAULT_BLOCK_SIZE: u32 = 256 * 1024;
 
-/// zstd level for packs. High, since a pack is compressed once and cached.
+/// zstd level for packs. High, since a pack is compressed once and cached; on the same files
+/// level 19 saves 0.4 % more and takes 1.4 to 2.2 times as long.
 pub const DEFAULT_LEVEL: i32 = 15;
 
 /// Smallest and largest block size the kernel mounts (`SQUASHFS_FILE_MAX_SIZE`).

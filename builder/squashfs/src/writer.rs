@@ -110,6 +110,8 @@ pub struct Plan<'a> {
     copies: Vec<(usize, crate::pack::Extent)>,
     superblock: Superblock,
     tables: Vec<u8>,
+    /// Digests of all contents, ascending.
+    contents: Vec<Sha256>,
 }
 
 impl<'a> Plan<'a> {
@@ -127,13 +129,26 @@ impl<'a> Plan<'a> {
         let layout = layout::lay_out(&nodes, &all)?;
         let tables = Tables::write(&nodes, &layout, mtime)?;
         let (superblock, tables) = tables.place(&nodes, &layout, mtime, block_size)?;
+        let contents = layout.places.keys().copied().collect();
         let copies = layout.copies;
-        Ok(Self { packs, inline, copies, superblock, tables })
+        Ok(Self { packs, inline, copies, superblock, tables, contents })
     }
 
     /// Length of the image in bytes; a multiple of 4096.
     pub fn size(&self) -> u64 {
         self.superblock.bytes_used.next_multiple_of(ALIGNMENT)
+    }
+
+    /// A digest of everything that the image is made of, known before it is written: names,
+    /// metadata, where blocks lie, and the digest of every content. What must be derived from
+    /// the content ahead of the content itself (dm-verity's salt) is derived from this.
+    pub fn identity(&self) -> Sha256 {
+        let mut parts = self.superblock.encode();
+        parts.extend(&self.tables);
+        for sha256 in &self.contents {
+            parts.extend(sha256.as_bytes());
+        }
+        Sha256::of(&parts)
     }
 
     /// Writes the image, front to back.

@@ -54,7 +54,8 @@ fn lying_indexes_are_refused() {
         Index::parse(&bytes, blocks_end)
     };
     assert!(index(&|_| ()).is_ok());
-    let cases: [(&str, &dyn Fn(&mut Vec<u8>), BadIndex); 6] = [
+    type Edit<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let cases: [(&str, Edit<'_>, BadIndex); 6] = [
         ("block size", &|b| b[0] = 1, BadIndex::BlockSize),
         ("too many fragments", &|b| b[7] = 0xff, BadIndex::Length),
         ("too many contents", &|b| b[11] = 0xff, BadIndex::Length),

@@ -1,0 +1,132 @@
+//! FAT32: written, read back, judged by fsck.fat.
+
+use mailkiln_pin::Sha256;
+use proptest::prelude::*;
+
+use super::*;
+use crate::judge::judge;
+
+const MIB: u64 = 1 << 20;
+
+fn volume(size: u64) -> FatVolume<'static> {
+    FatVolume { size, first_sector: 2048, id: 0x1234_abcd, label: "MAILKILN" }
+}
+
+fn file(path: &str, content: &[u8]) -> FatFile<'static> {
+    FatFile { path: path.to_owned(), content: content.to_vec().into() }
+}
+
+fn fixture() -> Vec<FatFile<'static>> {
+    let mut files = vec![
+        file("EFI/BOOT/BOOTX64.EFI", &[7; 100_000]),
+        file("kiln/vmlinuz", &[8; 4096]),
+        file("kiln/initrd", &[9; 4097]),
+        file("kiln/grub.cfg", b"boot"),
+        file("EFI/Linux/mailkiln_0.1.0+3-1.efi", b"x"),
+        file("empty", b""),
+    ];
+    // Enough names for a directory of several clusters.
+    files.extend((0..300).map(|n| file(&format!("many/a long name with number {n}"), &[n as u8])));
+    files
+}
+
+fn image(volume: &FatVolume<'_>, files: &[FatFile<'_>]) -> Vec<u8> {
+    let mut image = vec![0; volume.size as usize];
+    let mut end = 0;
+    for piece in volume.write(files).unwrap() {
+        assert!(piece.offset >= end, "pieces are in order and do not overlap");
+        end = piece.offset + piece.bytes.len() as u64;
+        image[piece.offset as usize..end as usize].copy_from_slice(&piece.bytes);
+    }
+    image
+}
+
+fn assert_same(image: &[u8], files: &[FatFile<'_>]) {
+    let fat = Fat::open(image).unwrap();
+    let items = fat.items().unwrap();
+    for file in files {
+        let item = items.iter().find(|item| item.path == file.path).unwrap();
+        assert_eq!(fat.read(item, MIB).unwrap(), file.content.to_vec(), "{}", file.path);
+    }
+    assert_eq!(items.iter().filter(|item| !item.directory).count(), files.len());
+}
+
+#[test]
+fn volumes_come_back_and_fsck_is_content() {
+    for size in [34 * MIB, 64 * MIB, 100 * MIB + 512, 256 * MIB, 512 * MIB] {
+        let files = fixture();
+        let image = image(&volume(size), &files);
+        assert_same(&image, &files);
+        let on_disk = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(on_disk.path(), &image).unwrap();
+        judge("fsck.fat", &["-n".as_ref(), "-v".as_ref(), on_disk.path().as_ref()]);
+    }
+}
+
+#[test]
+fn bytes_are_pinned() {
+    assert_eq!(
+        Sha256::of(&image(&volume(34 * MIB), &fixture())).to_string(),
+        "99a7eb1b358ca835686e61cb86445079b8b829f01e21ae0b7895780df4f36366"
+    );
+}
+
+#[test]
+fn what_fat_cannot_store_is_refused() {
+    let refused = |files: &[FatFile<'_>]| volume(64 * MIB).write(files).unwrap_err();
+    for path in ["", "/a", "a//b", "a/", "a:b", "a\nb", "dot.", "a/../b ", &"x".repeat(256)] {
+        assert!(matches!(refused(&[file(path, b"")]), FatError::Path { .. }), "{path}");
+    }
+    let twice = [("a", "A"), ("a", "a/b"), ("a/b", "a"), ("a/b", "A/c"), ("a/b", "a/b")];
+    for (one, other) in twice {
+        let files = [file(one, b""), file(other, b"")];
+        assert!(matches!(refused(&files), FatError::Path { .. }), "{one} {other}");
+    }
+    let full = volume(34 * MIB).write(&[file("a", &vec![0; 35 << 20])]).unwrap_err();
+    assert!(matches!(full, FatError::Full { .. }));
+    for size in [0, MIB, 32 * MIB, 3 << 40] {
+        assert!(matches!(volume(size).write(&[]), Err(FatError::Size { .. })), "{size}");
+    }
+}
+
+#[test]
+fn damaged_volumes_do_no_harm() {
+    let good = image(&volume(34 * MIB), &fixture());
+    let mut bad = good.clone();
+    for at in (0..90).chain(16_384..16_500).chain(560_000..560_600) {
+        for value in [good[at] ^ 1, !good[at]] {
+            bad[at] = value;
+            if let Ok(fat) = Fat::open(bad.as_slice()) {
+                for item in fat.items().unwrap_or_default() {
+                    let _ = fat.read(&item, MIB);
+                }
+            }
+        }
+        bad[at] = good[at];
+    }
+    let circle = {
+        let mut bad = good.clone();
+        let at = 32 * 512 + 2 * 4;
+        bad[at..at + 4].copy_from_slice(&2_u32.to_le_bytes());
+        bad
+    };
+    assert!(Fat::open(circle.as_slice()).unwrap().items().is_ok_and(|items| !items.is_empty()));
+    assert!(matches!(Fat::open(&good[..34 << 19]), Err(BadFat::NotFat32)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+    #[test]
+    fn trees_come_back(names in prop::collection::btree_map(
+        "[A-Z]{1,9}(/[a-zä ]{0,20}[0-9]){0,3}", 0_usize..5000, 0..20,
+    )) {
+        let files: Vec<_> = names
+            .iter()
+            .map(|(path, &size)| file(path, &vec![size as u8; size]))
+            .collect();
+        let volume = volume(34 * MIB);
+        if volume.write(&files).is_ok() {
+            assert_same(&image(&volume, &files), &files);
+        }
+    }
+}
