@@ -1,4 +1,4 @@
-//! What can go wrong with the cache, and what to do about it.
+//! What can go wrong with the cache and with downloads, and what to do about it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -70,5 +70,91 @@ impl CacheError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path },
             _ => Self::Io { action, path, source },
         }
+    }
+}
+
+/// A download that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// Mirrors answer, but no longer have these packages.
+    #[error(
+        "no mirror has {} any more:\n  {}\ntried:\n  {}\nMirrors drop packages soon after a newer \
+         version is out. Either make a new lock with `mailkiln lock --update`, or name a mirror that \
+         keeps old packages, such as a snapshot archive, with `--mirror`",
+        if names.len() == 1 { "this package" } else { "these packages" },
+        names.join("\n  "),
+        tried.join("\n  ")
+    )]
+    Lost {
+        /// Every package that was missed: name, version, architecture.
+        names: Vec<String>,
+        /// What each address answered, for one of the packages.
+        tried: Vec<String>,
+    },
+    /// No mirror answers.
+    #[error(
+        "can't download {name}:\n  {}\ncheck the network and HTTP_PROXY, or name another mirror with \
+         `--mirror`",
+        tried.join("\n  ")
+    )]
+    Unreachable {
+        /// The file.
+        name: String,
+        /// What each address answered.
+        tried: Vec<String>,
+    },
+    /// There is nowhere to look.
+    #[error(
+        "can't download {name}: no mirror is known. Name one with `--mirror` or MAILKILN_MIRROR, or as \
+         `mirror` in mail.toml's [build]"
+    )]
+    NoMirror {
+        /// The file.
+        name: String,
+    },
+    /// A server sends more than any such file has.
+    #[error(
+        "{address} is larger than {limit} bytes: that is not what was asked for; try another mirror"
+    )]
+    TooLarge {
+        /// The address.
+        address: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The cache could not take the file, or the file is not that of the pin.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+impl FetchError {
+    /// A word for programs that react to the error. `mirror-lost-package` is what `./demo` and
+    /// `./check` answer with a fresh lock.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Lost { .. } => "mirror-lost-package",
+            Self::Unreachable { .. } => "mirror-unreachable",
+            Self::NoMirror { .. } => "no-mirror",
+            Self::TooLarge { .. } => "too-large",
+            Self::Cache(CacheError::Altered { .. }) => "altered",
+            Self::Cache(_) => "cache",
+        }
+    }
+
+    /// One error for many: the first that is not a lost package, else all lost packages.
+    pub(crate) fn summary(errors: impl Iterator<Item = Self>) -> Result<(), Self> {
+        let (mut all, mut first_tried) = (Vec::new(), Vec::new());
+        for error in errors {
+            match error {
+                Self::Lost { mut names, tried } => {
+                    all.append(&mut names);
+                    if first_tried.is_empty() {
+                        first_tried = tried;
+                    }
+                }
+                other => return Err(other),
+            }
+        }
+        if all.is_empty() { Ok(()) } else { Err(Self::Lost { names: all, tried: first_tried }) }
     }
 }

@@ -1,0 +1,131 @@
+//! One address, opened for reading: over HTTP(S) or from a local folder.
+//!
+//! In: an address and the byte to begin at. Out: a reader and where it really begins. TLS trusts
+//! what the platform trusts (`SSL_CERT_FILE` included), proxies come from `HTTP_PROXY` and
+//! `HTTPS_PROXY`.
+
+use std::fs::File;
+use std::io::{self, Read, Seek as _, SeekFrom};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::blocking::{Client, Response};
+use reqwest::header;
+
+use crate::mirror::without_credentials;
+
+/// How long a server may keep silent.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Opens addresses. One for a whole run, so that connections are used again.
+#[derive(Debug, Default)]
+pub(crate) struct Transport {
+    client: OnceLock<Client>,
+}
+
+/// An open address.
+pub(crate) struct Stream {
+    /// The bytes from `start` on.
+    pub(crate) body: Box<dyn Read>,
+    /// Position of the first byte: what was asked for, or 0.
+    pub(crate) start: u64,
+}
+
+/// Why an address can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The server is well, but does not have the file.
+    Missing,
+    /// It may go better in a moment.
+    Temporary(String),
+    /// It will not.
+    Permanent(String),
+}
+
+impl Transport {
+    /// Opens `address` at byte `from`, or at its beginning where that can't be had.
+    pub(crate) fn open(&self, address: &str, from: u64) -> Result<Stream, Refusal> {
+        match address.strip_prefix("file://") {
+            Some(path) => open_file(path, from),
+            None => self.open_http(address, from),
+        }
+    }
+
+    fn open_http(&self, address: &str, from: u64) -> Result<Stream, Refusal> {
+        let mut request = self.client()?.get(address);
+        if from > 0 {
+            request = request.header(header::RANGE, format!("bytes={from}-"));
+        }
+        let response = request.send().map_err(|error| classify(&error))?;
+        let status = response.status();
+        match status {
+            StatusCode::OK => Ok(Stream { body: Box::new(response), start: 0 }),
+            StatusCode::PARTIAL_CONTENT if begins_at(&response) == Some(from) => {
+                Ok(Stream { body: Box::new(response), start: from })
+            }
+            // The file there ends before `from`: it can't be the one that is wanted.
+            StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => self.open_http(address, 0),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Err(Refusal::Missing),
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                Err(Refusal::Temporary(status.to_string()))
+            }
+            _ if status.is_server_error() => Err(Refusal::Temporary(status.to_string())),
+            _ => Err(Refusal::Permanent(status.to_string())),
+        }
+    }
+
+    fn client(&self) -> Result<&Client, Refusal> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        // The first to install a provider wins; any of them will do.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .user_agent(concat!("mailkiln/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(PATIENCE)
+            .timeout(PATIENCE)
+            .build()
+            .map_err(|error| Refusal::Permanent(reason(&error)))?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+fn open_file(path: &str, from: u64) -> Result<Stream, Refusal> {
+    let open = || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::Start(from))?;
+        Ok::<_, io::Error>(file)
+    };
+    match open() {
+        Ok(file) => Ok(Stream { body: Box::new(file), start: from }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Refusal::Missing),
+        Err(error) => Err(Refusal::Permanent(error.to_string())),
+    }
+}
+
+/// The first position in `Content-Range: bytes 5-9/10` (RFC 9110 §14.4).
+fn begins_at(response: &Response) -> Option<u64> {
+    let range = response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
+    range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+}
+
+fn classify(error: &reqwest::Error) -> Refusal {
+    if error.is_builder() || error.is_redirect() {
+        Refusal::Permanent(reason(error))
+    } else {
+        Refusal::Temporary(reason(error))
+    }
+}
+
+/// The innermost cause, which says most; never the address, which may hold credentials.
+fn reason(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    match cause.downcast_ref::<reqwest::Error>() {
+        Some(_) => without_credentials(&cause.to_string()),
+        None => cause.to_string(),
+    }
+}
