@@ -51,6 +51,11 @@ impl Service {
     pub fn unit(&self) -> String {
         format!("{}.service", self.name)
     }
+
+    /// Whether it runs in a sandbox.
+    pub fn is_sandboxed(&self) -> bool {
+        matches!(self.confinement, Confinement::Sandboxed(_))
+    }
 }
 
 /// How a service tells that it is ready: systemd.service(5), `Type=`.

@@ -1,11 +1,11 @@
-//! Mail that comes in: who may submit, for whom, how much, and what is checked.
+//! Mail that comes in: who may submit, for whom, and how much.
 
 use mailkiln_spec::{Domain, Spec};
 
 use super::settings::{Section, Value, constant, when};
 
 /// True for servers on port 25, false for users.
-const FROM_SERVERS: &str = "listener == 'smtp'";
+pub(super) const FROM_SERVERS: &str = "listener == 'smtp'";
 const AUTHENTICATED: &str = "!is_empty(authenticated_as)";
 
 /// Bytes in one session; at least two messages of the largest size.
@@ -14,7 +14,6 @@ const TRANSFER_MINIMUM: u64 = 250 << 20;
 pub(super) fn sections(spec: &Spec) -> Vec<Section> {
     let mut sections = vec![session(spec), extensions(), authentication(), recipients(spec)];
     sections.extend(message(spec));
-    sections.push(checks());
     sections.extend(limits());
     sections
 }
@@ -96,21 +95,6 @@ fn message(spec: &Spec) -> [Section; 2] {
             .set("date", true)
             .set("delivered-to", false),
     ]
-}
-
-fn checks() -> Section {
-    Section::new(
-        "auth",
-        "Results go into Authentication-Results and the spam score. Only a domain that asks for\n\
-         it (DMARC `p=reject`) has its forgeries refused.",
-    )
-    .set("iprev.verify", when(FROM_SERVERS, "relaxed", "disable"))
-    .set("spf.verify.ehlo", when(FROM_SERVERS, "relaxed", "disable"))
-    .set("spf.verify.mail-from", when(FROM_SERVERS, "relaxed", "disable"))
-    .set("dkim.verify", "relaxed")
-    .set("dkim.strict", true)
-    .set("dmarc.verify", when(FROM_SERVERS, "strict", "disable"))
-    .set("arc.verify", "relaxed")
 }
 
 fn limits() -> [Section; 4] {

@@ -1,6 +1,7 @@
 //! The mail server as a service: what it runs as, where it listens, which secrets it gets, and
 //! its configuration file, made from the same values.
 
+mod identity;
 mod inbound;
 mod listeners;
 mod outbound;
@@ -91,7 +92,7 @@ fn credentials(spec: &Spec) -> Vec<Credential> {
         required("oauth-key".to_owned(), "oauth-key".to_owned()),
     ];
     for domain in &spec.domains {
-        for algorithm in outbound::ALGORITHMS {
+        for algorithm in identity::ALGORITHMS {
             let name = format!("dkim-{}-{}", algorithm.selector, domain.name);
             all.push(required(name.clone(), format!("{name}.pem")));
         }
@@ -123,6 +124,7 @@ fn configuration(spec: &Spec, spam_rules: &str) -> String {
     let mut sections = server::sections(spec);
     sections.extend(listeners::sections(spec));
     sections.extend(inbound::sections(spec));
+    sections.extend(identity::sections(spec));
     sections.extend(outbound::sections(spec));
     sections.extend(spam::sections(&spec.spam));
     let mut text = settings::text(HEADING, &sections);

@@ -1,96 +1,17 @@
-//! Mail that goes out: signatures, routes, retries, reports.
+//! Mail that goes out: routes, retries, reports.
 
-use mailkiln_spec::{DomainName, Relay, RelayTls, Spec};
+use mailkiln_spec::{Relay, RelayTls, Spec};
 
+use super::identity::both;
 use super::settings::{Section, Value, constant, when};
 use super::{RELAY_PASSWORD, secret};
 
-/// A kind of DKIM key. The selector is the same in every domain: `rsa._domainkey.example.org`.
-pub(super) struct Algorithm {
-    pub(super) selector: &'static str,
-    name: &'static str,
-}
-
-/// RFC 8463: sign with both, since many receivers know only RSA.
-pub(super) const ALGORITHMS: [Algorithm; 2] = [
-    Algorithm { selector: "rsa", name: "rsa-sha256" },
-    Algorithm { selector: "ed25519", name: "ed25519-sha256" },
-];
-
-/// RFC 6376 section 5.4.1: what a reader sees or acts upon.
-const SIGNED_HEADERS: [&str; 11] = [
-    "From",
-    "To",
-    "Cc",
-    "Date",
-    "Subject",
-    "Message-ID",
-    "Reply-To",
-    "In-Reply-To",
-    "References",
-    "MIME-Version",
-    "Content-Type",
-];
-
 pub(super) fn sections(spec: &Spec) -> Vec<Section> {
-    let mut sections = signatures(spec);
-    sections.extend(strategy(spec.relay.as_ref()));
+    let mut sections = strategy(spec.relay.as_ref()).to_vec();
     sections.extend(schedules());
     sections.extend(routes(spec));
     sections.extend(reports(spec));
     sections
-}
-
-/// Name of a signature. The server groups the sorted keys `signature.ID.…`, so that the keys of
-/// `example.org` would fall among those of `example.org.au`; without dots they can't.
-fn signature_id(algorithm: &Algorithm, domain: &DomainName) -> String {
-    format!("{}-{}", algorithm.selector, domain.as_str().replace('.', "_"))
-}
-
-/// The expression that names both signatures of a domain.
-fn both(domain: &DomainName) -> String {
-    let ids: Vec<String> =
-        ALGORITHMS.iter().map(|algorithm| constant(&signature_id(algorithm, domain))).collect();
-    format!("[{}]", ids.join(", "))
-}
-
-/// Only what an account of ours sends is signed: mail that merely passes through with our domain
-/// as its sender may be forged.
-fn signatures(spec: &Spec) -> Vec<Section> {
-    let rules = spec
-        .domains
-        .iter()
-        .map(|domain| {
-            let domain = &domain.name;
-            let condition = format!(
-                "!is_empty(authenticated_as) && sender_domain == {}",
-                constant(domain.as_str())
-            );
-            (condition, both(domain))
-        })
-        .collect();
-    let mut sections =
-        vec![Section::new("auth.dkim", "").set("sign", Value::Rules(rules, "false".to_owned()))];
-    if let Some(first) = spec.domains.first() {
-        let rsa = constant(&signature_id(&ALGORITHMS[0], &first.name));
-        sections.push(Section::new("auth.arc", "").set("seal", rsa));
-    }
-    for domain in &spec.domains {
-        for algorithm in &ALGORITHMS {
-            sections.push(signature(algorithm, &domain.name));
-        }
-    }
-    sections
-}
-
-fn signature(algorithm: &Algorithm, domain: &DomainName) -> Section {
-    Section::item("signature", &signature_id(algorithm, domain), "")
-        .set("algorithm", algorithm.name)
-        .set("private-key", secret(&format!("dkim-{}-{domain}", algorithm.selector)))
-        .set("domain", domain.as_str())
-        .set("selector", algorithm.selector)
-        .set("headers", SIGNED_HEADERS)
-        .set("canonicalization", "relaxed/relaxed")
 }
 
 const LOCAL: &str = "is_local_domain('*', rcpt_domain)";

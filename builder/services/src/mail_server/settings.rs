@@ -118,7 +118,7 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 }
 
 fn bare_or_quoted(name: &str) -> String {
-    let bare = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let bare = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
     if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
 }
 

@@ -1,0 +1,43 @@
+//! sshd's verdict on its configuration.
+
+use crate::fixture::{FULL, MINIMAL, built, file, judge};
+
+#[test]
+fn sshd_takes_its_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    let made = judge("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key.to_str().unwrap()]);
+    if made.is_none_or(|(fine, _)| !fine) {
+        return;
+    }
+    let configuration = file(&built(FULL), "/etc/ssh/sshd_config");
+    let path = folder.path().join("sshd_config");
+    std::fs::write(&path, configuration).unwrap();
+    let arguments = ["-T", "-f", path.to_str().unwrap(), "-h", key.to_str().unwrap()];
+    let Some((fine, said)) = judge("/usr/sbin/sshd", &arguments) else { return };
+    if said.contains("Missing privilege separation directory") {
+        eprintln!("sshd can't judge before it has run once: {said}");
+        return;
+    }
+    assert!(fine, "{said}");
+    for line in [
+        "port 2222",
+        "permitrootlogin without-password",
+        "passwordauthentication no",
+        "kbdinteractiveauthentication no",
+        "permitopen 127.0.0.1:*",
+    ] {
+        assert!(said.lines().any(|said| said == line), "`{line}` is missing:\n{said}");
+    }
+}
+
+#[test]
+fn without_keys_there_is_no_shell() {
+    let entries = built(MINIMAL).tree_entries().unwrap();
+    let ssh: Vec<String> = entries
+        .iter()
+        .map(|(path, _)| path.to_string())
+        .filter(|path| path.contains("ssh"))
+        .collect();
+    assert!(ssh.is_empty(), "{ssh:?}");
+}
