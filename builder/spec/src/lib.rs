@@ -5,6 +5,8 @@
 //! follows from a spec alone: its [DNS records](dns). Pure: no file system, no network, no clock.
 
 mod address;
+mod advice;
+pub mod dns;
 mod document;
 mod domain_name;
 mod file;
@@ -20,6 +22,7 @@ mod template;
 mod timezone;
 
 pub use address::Address;
+pub use advice::advice;
 pub use domain_name::DomainName;
 pub use model::*;
 pub use problem::{Flaw, Problem, SpecErrors};

@@ -1,0 +1,83 @@
+//! `mailkiln dns`: the records to publish.
+
+use std::fmt;
+
+use mailkiln_spec::dns::{self, DkimKey, Record};
+use serde::Serialize;
+
+use crate::arguments::DnsArguments;
+use crate::failure::Failure;
+use crate::printer::Printer;
+use crate::spec_file::{SpecFile, read_text};
+
+/// Prints the records as a table, or as a zone file.
+pub(super) fn run(arguments: &DnsArguments, printer: &Printer) -> Result<(), Failure> {
+    let spec = SpecFile::read(&arguments.config.config)?.spec;
+    let mut keys = Vec::new();
+    for path in &arguments.dkim {
+        let found = DkimKey::parse_file(&read_text(path)?).map_err(|flaw| {
+            Failure::flaw(mailkiln_spec::Flaw {
+                message: format!("{}: {}", path.display(), flaw.message),
+                ..flaw
+            })
+        })?;
+        keys.extend(found);
+    }
+    for key in &keys {
+        if !spec.domains.iter().any(|domain| domain.name == key.domain) {
+            printer.warning(format_args!(
+                "the DKIM key of {} is left out: there is no such [[domain]]",
+                key.domain
+            ));
+        }
+    }
+    let publication = Publication {
+        records: dns::records(&spec, &keys),
+        notes: dns::notes(&spec, &keys),
+        as_zone: arguments.zone,
+    };
+    printer.result(&publication)
+}
+
+/// What is to be done in the DNS.
+struct Publication {
+    records: Vec<Record>,
+    notes: Vec<String>,
+    as_zone: bool,
+}
+
+impl fmt::Display for Publication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (records, bullet) = if self.as_zone {
+            (dns::zone_file(&self.records), "; ")
+        } else {
+            (dns::table(&self.records), "- ")
+        };
+        writeln!(f, "{records}")?;
+        self.notes.iter().try_for_each(|note| writeln!(f, "{bullet}{note}"))
+    }
+}
+
+impl Serialize for Publication {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            records: Vec<Entry<'a>>,
+            notes: &'a [String],
+        }
+        #[derive(Serialize)]
+        struct Entry<'a> {
+            name: &'a str,
+            r#type: &'a str,
+            value: String,
+            purpose: &'a str,
+        }
+        let records = self.records.iter().map(|record| Entry {
+            name: &record.name,
+            r#type: record.data.kind(),
+            value: record.data.to_string(),
+            purpose: record.purpose,
+        });
+        Document { records: records.collect(), notes: &self.notes }.serialize(serializer)
+    }
+}

@@ -1,0 +1,63 @@
+//! `mailkiln new`: a commented `mail.toml` to start from.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use mailkiln_spec::DomainName;
+use serde::Serialize;
+
+use crate::arguments::NewArguments;
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+/// Writes the file, unless there is one.
+pub(super) fn run(arguments: &NewArguments, printer: &Printer) -> Result<(), Failure> {
+    let domain: DomainName = arguments.domain.parse().map_err(Failure::flaw)?;
+    let path = &arguments.output;
+    create(path, &mailkiln_spec::template(&domain))?;
+    let path = path.display().to_string();
+    let config = if path == "mail.toml" { String::new() } else { format!(" -c {path}") };
+    printer.result(&Written { path, domain: domain.to_string(), config })
+}
+
+/// Writes a new file; one that exists is left alone, one that fails half way is taken back.
+fn create(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| match error
+            .kind()
+        {
+            io::ErrorKind::AlreadyExists => Failure::Input {
+                message: format!("{} exists", path.display()),
+                causes: vec!["it is left as it is".to_owned()],
+                hint: Some("move it away, or name another file with `-o FILE`".to_owned()),
+            },
+            _ => Failure::file("create", path)(error),
+        })?;
+    file.write_all(text.as_bytes()).map_err(|error| {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(path);
+        Failure::file("write", path)(error)
+    })
+}
+
+/// What was written.
+#[derive(Serialize)]
+struct Written {
+    path: String,
+    domain: String,
+    /// The option that names the file to other commands, where it is needed.
+    #[serde(skip)]
+    config: String,
+}
+
+impl fmt::Display for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, domain, config } = self;
+        writeln!(f, "Wrote {path} for {domain}. Next:")?;
+        writeln!(f, "  edit {path}: host name, accounts, network")?;
+        writeln!(f, "  mailkiln check{config}")?;
+        writeln!(f, "  mailkiln build{config} --target x86_64")
+    }
+}

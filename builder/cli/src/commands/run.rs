@@ -1,0 +1,79 @@
+//! `mailkiln run`: boots an image in QEMU, its ports forwarded to loopback.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::arguments::RunArguments;
+use crate::failure::Failure;
+use crate::machine::{Accelerator, Machine, PORTS};
+use crate::printer::Printer;
+
+/// Starts QEMU, says how to reach the appliance, and waits until QEMU ends.
+pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Failure> {
+    if !arguments.image.exists() {
+        return Err(Failure::Input {
+            message: format!("there is no {}", arguments.image.display()),
+            causes: Vec::new(),
+            hint: Some("`mailkiln build --target x86_64` makes an image".to_owned()),
+        });
+    }
+    let accelerator = match arguments.accelerator {
+        Some(accelerator) => accelerator,
+        None => Accelerator::detect(),
+    };
+    // Without --disk what the appliance writes is thrown away when it ends.
+    let scratch = tempfile::tempdir().map_err(Failure::file("make a folder in", Path::new("TMPDIR")))?;
+    let machine = Machine {
+        image: arguments.image.clone(),
+        disk: arguments.disk.clone().unwrap_or_else(|| scratch.path().join("disk.qcow2")),
+        disk_size: arguments.disk_size.clone(),
+        firmware: arguments.firmware,
+        memory: arguments.memory,
+        processors: arguments.processors,
+        port_offset: arguments.port_offset,
+        console: arguments.console.clone(),
+    };
+    let mut qemu = machine.start(accelerator).map_err(|error| Failure::work(&error))?;
+    printer.result(&Started::of(qemu.id(), accelerator, arguments))?;
+    let status = qemu.wait().map_err(Failure::file("wait for", Path::new("qemu-system-x86_64")))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::Work {
+        message: format!("QEMU ended with {status}"),
+        causes: Vec::new(),
+        hint: Some("is a forwarded port taken? `--port-offset` moves them all".to_owned()),
+    })
+}
+
+/// What runs, and how to reach it.
+#[derive(Serialize)]
+struct Started {
+    pid: u32,
+    accelerator: &'static str,
+    /// Guest port → port on 127.0.0.1.
+    ports: BTreeMap<u16, u16>,
+    /// Whether what the appliance writes is kept.
+    kept: bool,
+}
+
+impl Started {
+    fn of(pid: u32, accelerator: Accelerator, arguments: &RunArguments) -> Self {
+        let ports = PORTS.into_iter().map(|port| (port, port + arguments.port_offset)).collect();
+        Self { pid, accelerator: accelerator.name(), ports, kept: arguments.disk.is_some() }
+    }
+}
+
+impl fmt::Display for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "QEMU runs (process {}) with {}.", self.pid, self.accelerator)?;
+        for (guest, host) in &self.ports {
+            writeln!(f, "  port {guest:<5} 127.0.0.1:{host}")?;
+        }
+        let fate = if self.kept { "kept" } else { "thrown away (--disk FILE keeps it)" };
+        writeln!(f, "What the appliance writes is {fate}. Ctrl-C ends it.")
+    }
+}
