@@ -48,6 +48,7 @@ class Lifecycle(unittest.TestCase):
             self.assertLess(seconds, 5, "waited for sessions that were idle")
             with self.assertRaises(session.abort):
                 session.noop()
+            session.shutdown()
             self.assertIn("STOPPING=1", server.notified.recv(4096).decode())
             idle_http.close()
 

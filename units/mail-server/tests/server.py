@@ -61,7 +61,7 @@ class MailServer:
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="mail-server-test-"))
         self.dns = NameServer(self.ip)
         self.edit, self.environment, self.wrapper = edit, environment or {}, list(wrapper)
-        self.process, self.log = None, self.directory / "log"
+        self.process, self.notified, self.log = None, None, self.directory / "log"
 
     def __enter__(self):
         try:
@@ -78,6 +78,8 @@ class MailServer:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self.notified:
+            self.notified.close()
         self.dns.close()
         if os.environ.get("KEEP"):
             print(f"kept: {self.directory}")
@@ -105,6 +107,8 @@ class MailServer:
 
     def start(self):
         """Starts the program and waits for READY=1."""
+        if self.notified:
+            self.notified.close()
         self.notified = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = self.directory / "notify"
         path.unlink(missing_ok=True)
