@@ -1,10 +1,12 @@
 //! Partitions, ESP, UKI, verity and boot chain: the disk as bytes, and its reader.
 
+pub mod cpio;
 pub mod fat;
 pub mod gpt;
 mod guid;
 #[cfg(test)]
 mod judge;
+pub mod uki;
 pub mod verity;
 
 pub use guid::Guid;
