@@ -1,1 +1,44 @@
 //! Rust units compiled from source in a sandbox made of locked packages.
+//!
+//! In: a [`Component`] (sources, `Cargo.lock`, patches), a [`Toolchain`] (pinned packages, or the
+//! host's own) and a cache. Out: a [`CompiledUnit`]: programs whose bytes do not depend on the
+//! host, the crates they were made of, and the log.
+//!
+//! The way through: `cargo_lock` says which crates, `crates` brings them, `vendor` unpacks and
+//! `patch`es them, `toolchain` unpacks compilers, `workshop` lays out folders, `recipe` says how
+//! cargo is called, `sandbox` calls it, `compiler` ties them together.
+
+mod cargo_lock;
+mod compiler;
+mod component;
+mod crates;
+mod deb;
+mod embedded;
+mod file_error;
+mod key;
+mod messages;
+mod metadata;
+mod patch;
+mod progress;
+mod recipe;
+pub mod sandbox;
+mod toolchain;
+mod unit;
+mod unpack;
+mod vendor;
+mod workshop;
+
+pub use cargo_lock::{CargoLockError, LockedCrate};
+pub use compiler::{CompileError, Compiler};
+pub use component::{Component, Features};
+pub use crates::{CratesError, missing as missing_crates};
+pub use embedded::{EMBEDDED, embedded};
+pub use file_error::FileError;
+pub use metadata::{MetadataError, UsedCrate};
+pub use patch::{Patch, PatchError};
+pub use progress::{Progress, Silent, Step};
+pub use sandbox::{Reentry, SandboxError};
+pub use toolchain::{HostToolchain, LockedToolchain, Toolchain, ToolchainError};
+pub use unit::{BuiltBy, CompiledUnit, Program};
+pub use unpack::UnpackError;
+pub use vendor::VendorError;

@@ -1,0 +1,300 @@
+//! From a component to a unit.
+//!
+//! In: a [`Component`], a [`Toolchain`] and a target. Out: a [`CompiledUnit`] that the cache keeps
+//! by the digest of all its inputs; the second call with the same inputs only reads it.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use mailkiln_fetch::{Cache, CacheError};
+use mailkiln_pin::{Arch, Sha256};
+
+use crate::component::Component;
+use crate::file_error::At;
+use crate::key::Key;
+use crate::messages::{Messages, excerpt};
+use crate::metadata::{self, UsedCrate};
+use crate::sandbox::{Reentry, SETUP_FAILED, SandboxError};
+use crate::unit::{self, BuiltBy, CompiledUnit, Facts, ProgramFacts};
+use crate::workshop::{Bench, Workshop};
+use crate::{
+    CargoLockError, CratesError, FileError, LockedCrate, MetadataError, Progress, Step, Toolchain,
+    ToolchainError, UnpackError, VendorError, crates, recipe,
+};
+
+/// The cache's kind for compiled units.
+const KIND: &str = "unit";
+/// How many lines of a failed build's log an error repeats.
+const EXCERPT_LINES: usize = 40;
+/// cargo's graph is a few megabytes at most.
+const MOST_METADATA: u64 = 256 << 20;
+
+/// Compiles components.
+#[derive(Debug)]
+pub struct Compiler<'a> {
+    /// Where crates, toolchains and units are kept.
+    pub cache: &'a Cache,
+    /// What to compile with.
+    pub toolchain: &'a Toolchain,
+    /// What the units shall run on.
+    pub target: Arch,
+    /// How this program enters its own sandbox.
+    pub reentry: Reentry,
+    /// How many compilers may run at once. Does not change what comes out.
+    pub jobs: usize,
+}
+
+impl Compiler<'_> {
+    /// The unit of `component`, if it has been compiled before. Needs neither toolchain nor crates.
+    ///
+    /// # Errors
+    /// [`CompileError::File`] when the cache holds it but it can't be read.
+    pub fn find(&self, component: &Component) -> Result<Option<CompiledUnit>, CompileError> {
+        let folder = self.cache.derived(KIND, &self.key(component));
+        Ok(folder.map(|folder| CompiledUnit::read(&folder)).transpose()?)
+    }
+
+    /// The unit of `component`: from the cache, or compiled now. Takes minutes for large ones.
+    /// Another process that compiles the same is waited for.
+    ///
+    /// # Errors
+    /// [`CompileError`]; [`CompileError::Failed`] when the compiler refused the sources.
+    pub fn compile(
+        &self,
+        component: &Component,
+        progress: &dyn Progress,
+    ) -> Result<CompiledUnit, CompileError> {
+        let key = self.key(component);
+        if let Some(unit) = self.find(component)? {
+            return Ok(unit);
+        }
+        let _turn = self.take_turn(&key)?;
+        if let Some(unit) = self.find(component)? {
+            return Ok(unit);
+        }
+        let locked = component.crates()?;
+        crates::obtain(component, &locked, self.cache, progress)?;
+        let bench = self.bench(progress)?;
+        progress.advance(Step::Vendor, 0, locked.len(), &component.name);
+        let workshop = Workshop::set_up(self.cache, component, &locked)?;
+        let run = Run { compiler: self, component, bench: &bench, workshop: &workshop };
+        let log = self.log(component)?;
+        let used = run.used_crates(&locked, &log)?;
+        let messages = run.build(&log, used.len(), progress)?;
+        let folder = self.cache.publish_derived_directory(KIND, &key, |folder| {
+            run.collect(folder, &messages, used, &log)
+        })?;
+        Ok(CompiledUnit::read(&folder)?)
+    }
+
+    /// Digest of everything that can change what comes out.
+    fn key(&self, component: &Component) -> Sha256 {
+        Key::new("unit 1")
+            .digest("toolchain", self.toolchain.digest())
+            .component(component, self.target)
+            .finish()
+    }
+
+    fn bench(&self, progress: &dyn Progress) -> Result<Bench<'_>, CompileError> {
+        Ok(match self.toolchain {
+            Toolchain::Locked(locked) => Bench::Sandbox {
+                toolchain: locked.folder(self.cache, progress)?,
+                reentry: &self.reentry,
+            },
+            Toolchain::Host(_) => Bench::Host,
+        })
+    }
+
+    /// Holds the right to compile this unit until the file is dropped.
+    fn take_turn(&self, key: &Sha256) -> Result<File, FileError> {
+        let path = self.cache.root().join("tmp").join(format!("unit-{key}.lock"));
+        let file = File::create(&path).at("create", &path)?;
+        file.lock().at("lock", &path)?;
+        Ok(file)
+    }
+
+    /// The log of the compilation that is under way: one per component, the last one stays.
+    fn log(&self, component: &Component) -> Result<PathBuf, FileError> {
+        let folder = self.cache.root().join("log");
+        fs::create_dir_all(&folder).at("create", &folder)?;
+        let path = folder.join(format!("{}-{}.log", component.name, self.target));
+        File::create(&path).at("create", &path)?;
+        Ok(path)
+    }
+}
+
+/// One compilation under way.
+struct Run<'a> {
+    compiler: &'a Compiler<'a>,
+    component: &'a Component,
+    bench: &'a Bench<'a>,
+    workshop: &'a Workshop,
+}
+
+impl Run<'_> {
+    fn cargo(&self, arguments: &[String], log: &Path) -> Result<Command, CompileError> {
+        let errors = File::options().append(true).open(log).at("open", log)?;
+        let target = self.compiler.target;
+        let mut command = self.workshop.cargo(self.bench, self.component, target, arguments)?;
+        command.stdout(Stdio::piped()).stderr(errors);
+        Ok(command)
+    }
+
+    /// Asks cargo what the unit will be built from.
+    fn used_crates(
+        &self,
+        locked: &[LockedCrate],
+        log: &Path,
+    ) -> Result<Vec<UsedCrate>, CompileError> {
+        let arguments = recipe::metadata(self.component, self.compiler.target);
+        let mut child = start(self.cargo(&arguments, log)?)?;
+        let mut json = String::new();
+        let read = match child.stdout.take() {
+            Some(stdout) => stdout.take(MOST_METADATA).read_to_string(&mut json),
+            None => Ok(0),
+        };
+        self.judge(child.wait().at("wait for", log)?, log)?;
+        read.at("read cargo's output for", log)?;
+        Ok(metadata::used_crates(&json, &self.component.package, locked)?)
+    }
+
+    /// Compiles, and reports each crate that is through.
+    fn build(
+        &self,
+        log: &Path,
+        total: usize,
+        progress: &dyn Progress,
+    ) -> Result<Messages, CompileError> {
+        let mut arguments = recipe::build(self.component, self.compiler.target);
+        arguments.push(format!("--jobs={}", self.compiler.jobs.max(1)));
+        let mut child = start(self.cargo(&arguments, log)?)?;
+        let mut messages = Messages::default();
+        progress.advance(Step::Compile, 0, total, &self.component.name);
+        if let Some(stdout) = child.stdout.take() {
+            for line in BufReader::new(stdout).lines() {
+                let line = line.at("read cargo's output for", log)?;
+                if let Some(name) = messages.line(&line) {
+                    let done = messages.compiled();
+                    progress.advance(Step::Compile, done, total.max(done), &name);
+                }
+            }
+        }
+        self.judge(child.wait().at("wait for", log)?, log)?;
+        Ok(messages)
+    }
+
+    /// Turns a failed cargo into an error that shows what the log says.
+    fn judge(&self, status: ExitStatus, log: &Path) -> Result<(), CompileError> {
+        if status.success() {
+            return Ok(());
+        }
+        let bytes = fs::read(log).at("read", log)?;
+        let text = String::from_utf8_lossy(&bytes);
+        if status.code() == Some(i32::from(SETUP_FAILED)) {
+            let reason = text.lines().rev().find_map(|line| line.strip_prefix("sandbox: "));
+            return Err(SandboxError::Setup(reason.unwrap_or("it ended").to_owned()).into());
+        }
+        Err(CompileError::Failed {
+            component: self.component.name.clone(),
+            status,
+            excerpt: excerpt(&text, EXCERPT_LINES),
+            log: log.to_owned(),
+        })
+    }
+
+    /// Copies what was built into the folder that the cache will keep.
+    fn collect(
+        &self,
+        folder: &Path,
+        messages: &Messages,
+        crates: Vec<UsedCrate>,
+        log: &Path,
+    ) -> Result<(), CompileError> {
+        let bin = folder.join("bin");
+        fs::create_dir(&bin).at("create", &bin)?;
+        let mut programs = Vec::new();
+        for name in &self.component.binaries {
+            let built = messages.program(name).and_then(|path| {
+                let path = self.workshop.on_host(self.bench, path)?;
+                fs::symlink_metadata(&path).is_ok_and(|file| file.is_file()).then_some(path)
+            });
+            let built = built.ok_or_else(|| CompileError::NoProgram {
+                component: self.component.name.clone(),
+                program: name.clone(),
+            })?;
+            let bytes = fs::read(&built).at("read", &built)?;
+            let to = unit::program_path(folder, name);
+            fs::write(&to, &bytes).at("write", &to)?;
+            let (size, sha256) = (bytes.len() as u64, Sha256::of(&bytes));
+            programs.push(ProgramFacts { name: name.clone(), size, sha256 });
+        }
+        let built_by = match self.bench {
+            Bench::Sandbox { .. } => BuiltBy::LockedToolchain,
+            Bench::Host => BuiltBy::HostToolchain,
+        };
+        let target = self.compiler.target;
+        Facts { target, built_by, programs, crates }.write(folder)?;
+        let kept = unit::log_path(folder);
+        fs::copy(log, &kept).at("copy", log)?;
+        Ok(())
+    }
+}
+
+fn start(mut command: Command) -> Result<Child, SandboxError> {
+    let program = PathBuf::from(command.get_program());
+    command.spawn().map_err(|source| SandboxError::Start { program, source })
+}
+
+/// A component could not be compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The compiler refused the sources, or was killed.
+    #[error("{component} does not compile ({status}); the whole log is {}\n{excerpt}", log.display())]
+    Failed {
+        /// The component.
+        component: String,
+        /// How cargo ended.
+        status: ExitStatus,
+        /// The log from its first error on.
+        excerpt: String,
+        /// cargo's whole output.
+        log: PathBuf,
+    },
+    /// cargo succeeded without making a program.
+    #[error("{component} compiled, but cargo made no program `{program}`; correct its `binaries`")]
+    NoProgram {
+        /// The component.
+        component: String,
+        /// The program.
+        program: String,
+    },
+    /// Its `Cargo.lock` pins nothing usable.
+    #[error(transparent)]
+    CargoLock(#[from] CargoLockError),
+    /// A crate can't be had.
+    #[error(transparent)]
+    Crates(#[from] CratesError),
+    /// Crates can't be unpacked or patched.
+    #[error(transparent)]
+    Vendor(#[from] VendorError),
+    /// The component's own files can't be written.
+    #[error("the component's sources can't be laid out: {0}")]
+    Source(UnpackError),
+    /// There are no compilers.
+    #[error(transparent)]
+    Toolchain(#[from] ToolchainError),
+    /// The sandbox can't be made.
+    #[error("the sandbox can't be made: {0}")]
+    Sandbox(#[from] SandboxError),
+    /// cargo's graph can't be understood.
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The cache refused.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The disk refused.
+    #[error(transparent)]
+    File(#[from] FileError),
+}

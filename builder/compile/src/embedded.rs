@@ -1,0 +1,92 @@
+//! The components whose sources travel inside this program: everything under `units/`.
+//!
+//! In: files that `build.rs` gathered at compile time. Out: one [`Component`] per name. So a
+//! mailkiln that was copied to another machine builds the same appliance as one in its checkout.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::component::{Component, Features};
+use crate::patch::Patch;
+
+include!(concat!(env!("OUT_DIR"), "/embedded_files.rs"));
+
+/// The names that [`embedded`] knows.
+pub const EMBEDDED: [&str; 3] = ["init", "agent", "mail-server"];
+
+/// jemalloc's configure script asks the processor for the width of addresses and the kernel for
+/// the sizes of its pages; the answers would differ from host to host. 48 bits is all that
+/// either architecture uses without being asked for more. 64 KiB pages cover every arm64 kernel,
+/// those of a Raspberry Pi 5 (16 KiB) included.
+const JEMALLOC: [(&str, &str); 3] = [
+    ("JEMALLOC_SYS_WITH_LG_HUGEPAGE", "21"),
+    ("JEMALLOC_SYS_WITH_LG_PAGE", "16"),
+    ("JEMALLOC_SYS_WITH_LG_VADDR", "48"),
+];
+
+/// A component of this repository, by the name that locks use.
+pub fn embedded(name: &str) -> Option<Component> {
+    let (files, package, binary) = match name {
+        "init" => (APPLIANCE, "mailkiln-init", "init"),
+        "agent" => (APPLIANCE, "mailkiln-agent", "mailkiln-agent"),
+        "mail-server" => (MAIL_SERVER, "mailkiln-mail-server", "mailkiln-mail-server"),
+        _ => return None,
+    };
+    let mut component = Component {
+        name: name.to_owned(),
+        files: BTreeMap::new(),
+        patches: Vec::new(),
+        package: package.to_owned(),
+        binaries: vec![binary.to_owned()],
+        features: Features::default(),
+        rustflags: Vec::new(),
+        environment: BTreeMap::new(),
+    };
+    for (path, bytes) in files {
+        match std::str::from_utf8(bytes) {
+            Ok(text) if path.starts_with("patches/") => {
+                component.patches.push(Patch { path: (*path).to_owned(), text: text.to_owned() });
+            }
+            _ => {
+                component.files.insert((*path).to_owned(), Cow::Borrowed(*bytes));
+            }
+        }
+    }
+    match name {
+        // It runs where there is no library to load.
+        "init" => component.rustflags.push(String::from("-Ctarget-feature=+crt-static")),
+        "mail-server" => {
+            let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+            component.environment.extend(JEMALLOC.map(own));
+        }
+        _ => {}
+    }
+    Some(component)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_component_has_a_lock_and_only_what_cargo_reads() {
+        for name in EMBEDDED {
+            let component = embedded(name).unwrap();
+            assert!(!component.crates().unwrap().is_empty(), "{name}");
+            assert!(component.files.contains_key("Cargo.toml"), "{name}");
+            for path in component.files.keys() {
+                assert!(!path.contains("target/") && !path.contains("tests/"), "{name}: {path}");
+            }
+        }
+        assert_eq!(embedded("postfix"), None);
+    }
+
+    #[test]
+    fn patches_come_in_order_of_their_numbers() {
+        let patches = embedded("mail-server").unwrap().patches;
+        assert!(patches.is_sorted_by(|left, right| left.path < right.path));
+        for patch in patches {
+            assert!(patch.changes().is_ok(), "{:?}", patch.changes());
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Under which digest a unit is kept.
+//!
+//! In: every input of a compilation. Out: one digest. Each value goes in with its name and
+//! length, so that no two different inputs read alike. Pure.
+
+use mailkiln_pin::{Arch, Sha256};
+use sha2::Digest as _;
+
+use crate::component::Component;
+use crate::recipe::{self, Places};
+use crate::sandbox;
+
+/// A digest in the making.
+pub(crate) struct Key(sha2::Sha256);
+
+impl Key {
+    /// Begins with the name of what the key is for.
+    pub(crate) fn new(purpose: &str) -> Self {
+        Self(sha2::Sha256::new()).bytes("purpose", purpose.as_bytes())
+    }
+
+    fn bytes(mut self, name: &str, value: &[u8]) -> Self {
+        for part in [name.as_bytes(), value] {
+            self.0.update((part.len() as u64).to_le_bytes());
+            self.0.update(part);
+        }
+        self
+    }
+
+    /// Adds a digest.
+    pub(crate) fn digest(self, name: &str, value: Sha256) -> Self {
+        self.bytes(name, value.as_bytes())
+    }
+
+    /// Adds a component and all that cargo is told about it. Crates come in by `Cargo.lock`.
+    pub(crate) fn component(mut self, component: &Component, target: Arch) -> Self {
+        for (path, content) in &component.files {
+            self = self.digest(path, Sha256::of(content));
+        }
+        for patch in &component.patches {
+            self = self.digest(&patch.path, patch.sha256());
+        }
+        let places = Places { source: sandbox::SOURCE, build: sandbox::BUILD };
+        let mut environment = recipe::environment(component, target, places);
+        environment.extend(recipe::sandbox_environment(target, places.build));
+        for (name, value) in environment {
+            self = self.bytes(&name, value.as_bytes());
+        }
+        let arguments = recipe::build(component, target);
+        for argument in arguments.iter().chain([&recipe::CONFIGURATION.to_owned()]) {
+            self = self.bytes("argument", argument.as_bytes());
+        }
+        self
+    }
+
+    /// The digest.
+    pub(crate) fn finish(self) -> Sha256 {
+        Sha256::from_bytes(self.0.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded;
+
+    #[test]
+    fn whatever_changes_the_unit_changes_its_key() {
+        let key =
+            |component: &Component, target| Key::new("x").component(component, target).finish();
+        let component = embedded("init").unwrap();
+        let own = key(&component, Arch::X86_64);
+        assert_eq!(own, key(&component.clone(), Arch::X86_64));
+        let mut others = vec![key(&component, Arch::Aarch64)];
+        let changes: [fn(&mut Component); 5] = [
+            |component| component.rustflags.clear(),
+            |component| component.features.default = false,
+            |component| {
+                component.environment.insert(String::from("A"), String::from("b"));
+            },
+            |component| {
+                component.files.insert(String::from("src/new.rs"), b"".into());
+            },
+            |component| {
+                let text = String::from("x");
+                component.patches.push(crate::Patch { path: String::from("p"), text });
+            },
+        ];
+        for change in changes {
+            let mut changed = component.clone();
+            change(&mut changed);
+            others.push(key(&changed, Arch::X86_64));
+        }
+        others.push(own);
+        others.sort();
+        others.dedup();
+        assert_eq!(others.len(), 7);
+    }
+}
