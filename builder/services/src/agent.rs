@@ -21,7 +21,8 @@ pub(crate) fn prepare(spec: &Spec, target: &TargetFacts) -> Service {
         umask: 0o022,
         confinement: Confinement::Sandboxed(Sandbox {
             writable: vec!["/var/lib/acme"],
-            // Files in there belong to the group `acme`, which a user namespace would hide.
+            // Files in there are given to the group `acme`, which a user namespace would hide.
+            change_group: true,
             host_users: true,
             ..Sandbox::default()
         }),

@@ -31,6 +31,9 @@ pub struct Sandbox {
     pub devices: Vec<Device>,
     /// Absolute paths it may write to, besides its state directories.
     pub writable: Vec<&'static str>,
+    /// Whether it may give its files to another group that it is in (`@chown`); the base refuses
+    /// the system call even where the kernel would not.
+    pub change_group: bool,
     /// Whether it must see the host's users and groups: needed to hand files to another group,
     /// and for capabilities that count outside a user namespace.
     pub host_users: bool,

@@ -73,19 +73,11 @@ fn api() -> [Section; 4] {
             .set("key", secret("oauth-key"))
             .set("client-registration.anonymous", false)
             .set("client-registration.require", true),
-        Section::new(
-            "http",
-            "Only loopback reaches it. The list of signing keys is not for publication: with\n\
-             symmetric keys (the default) it would hold the secret itself.",
-        )
-        .set("url", "'https://' + config_get('server.hostname')")
-        .set("use-x-forwarded", true)
-        .set("rate-limit.account", "1000/1m")
-        .set("rate-limit.anonymous", "100/1m")
-        .set(
-            "allowed-endpoint",
-            super::settings::when("url_path == '/auth/jwks.json'", "404", "200"),
-        ),
+        Section::new("http", "Only loopback reaches it, and nothing forwards for others.")
+            .set("url", "'https://' + config_get('server.hostname')")
+            .set("use-x-forwarded", false)
+            .set("rate-limit.account", "1000/1m")
+            .set("rate-limit.anonymous", "100/1m"),
         Section::new("form", "No contact form.").set("enable", false),
     ]
 }
@@ -116,7 +108,7 @@ fn readers(spec: &Spec) -> [Section; 6] {
         )
         .set("type", "custom")
         .set("custom", ["udp://127.0.0.54", "tcp://127.0.0.54"])
-        .set("timeout", "5s")
+        .set("timeout", "4s")
         .set("attempts", 2)
         .set("edns", true),
     ]

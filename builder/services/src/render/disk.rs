@@ -46,6 +46,7 @@ fn slot(kind: &str, label: &str, size: u64) -> Result<String, RenderError> {
     text.set("SizeMinBytes", size)?;
     text.set("SizeMaxBytes", size)?;
     text.set("Weight", 0)?;
+    text.flag("GrowFileSystem", false)?;
     Ok(text.finish())
 }
 

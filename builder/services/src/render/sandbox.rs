@@ -51,6 +51,9 @@ pub(super) fn lines(
     for (key, value) in BASE {
         text.set(key, value)?;
     }
+    if sandbox.change_group {
+        text.set("SystemCallFilter", "@chown")?;
+    }
     if !sandbox.whole_proc {
         text.set("ProcSubset", "pid")?;
     }

@@ -1,5 +1,4 @@
-//! The mail server's configuration. `MAILKILN_MAIL_SERVER` names the program, if it is built: it
-//! then judges its configuration itself (see the end).
+//! The mail server's configuration, as far as it can be judged without the server.
 
 use crate::fixture::{ALL, FULL, IPV4, MINIMAL, built, file};
 

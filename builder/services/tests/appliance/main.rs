@@ -6,6 +6,7 @@ mod contracts;
 mod disk;
 mod firewall;
 mod fixture;
+mod judge_mail_server;
 mod mail_server;
 mod snapshots;
 mod ssh;
