@@ -18,6 +18,7 @@ mod schema;
 mod shape;
 mod size;
 mod ssh_key;
+pub mod target;
 mod template;
 mod timezone;
 

@@ -71,12 +71,15 @@ fn needed<'a, T>(
 }
 
 /// Text as a `T`, or its flaw at its place.
-fn parsed<T: FromStr<Err = Flaw>>(text: &Text, problems: &mut Problems) -> Result<T, Reported> {
+pub(crate) fn parsed<T: FromStr<Err = Flaw>>(
+    text: &Text,
+    problems: &mut Problems,
+) -> Result<T, Reported> {
     problems.check(&text.span, text.value.parse())
 }
 
 /// Every entry of a list through `judge`; one bad entry spoils the list, after all were judged.
-fn each<T, U>(
+pub(crate) fn each<T, U>(
     list: Option<Vec<Located<T>>>,
     mut judge: impl FnMut(Located<T>) -> Result<U, Reported>,
 ) -> Result<Vec<U>, Reported> {

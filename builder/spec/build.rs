@@ -1,0 +1,25 @@
+//! Lists the target files of `images/`, so that adding a target changes no Rust code.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs, io};
+
+fn main() -> io::Result<()> {
+    let images = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../../images");
+    println!("cargo::rerun-if-changed={}", images.display());
+    let mut files: Vec<PathBuf> = fs::read_dir(&images)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<_>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    let entries = files.iter().map(|path| {
+        let name = path.file_stem().unwrap_or_default();
+        format!("    ({name:?}, include_str!({path:?})),\n")
+    });
+    let list = format!("&[\n{}]\n", entries.collect::<String>());
+    fs::write(Path::new(&variable("OUT_DIR")?).join("targets.rs"), list)
+}
+
+/// A variable that Cargo sets for build scripts.
+fn variable(name: &str) -> io::Result<String> {
+    env::var(name).map_err(|error| io::Error::other(format!("{name}: {error}")))
+}

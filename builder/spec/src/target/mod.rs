@@ -1,0 +1,177 @@
+//! Boards and clouds: what an image must be to run there.
+//!
+//! In: the files of `images/`. Out: [`Target`], checked as `mail.toml` is. What the parts of the
+//! builder need to know about a machine is a field here, never a condition on a target's name.
+
+mod builtin;
+mod file;
+mod modules;
+mod rules;
+
+use mailkiln_pin::Arch;
+use serde::Serialize;
+
+pub use builtin::{TargetError, builtin_target, builtin_targets};
+pub use modules::{ModulePattern, Modules};
+pub use rules::parse;
+
+/// A board or a cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The name of its file, without the ending: `x86_64`.
+    pub name: String,
+    /// What it is, for people.
+    pub title: String,
+    /// How far it may be trusted.
+    pub status: Status,
+    /// Which machine code it runs.
+    pub arch: Arch,
+    /// Where kernel messages go; the last is `/dev/console`. At least one.
+    pub consoles: Vec<Console>,
+    /// The kernel and what of it is kept.
+    pub kernel: Kernel,
+    /// Packages beside those that every target has, sorted.
+    pub packages: Vec<String>,
+    /// How it gets from firmware to kernel.
+    pub boot: Boot,
+    /// Sizes on the disk.
+    pub disk: DiskSizes,
+    /// What `build` makes when nobody says.
+    pub default_format: Format,
+    /// What `build` can make.
+    pub formats: Vec<Format>,
+}
+
+/// How far a target may be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// The project's tests boot it and send mail through it.
+    Supported,
+    /// It is built and examined, but no test boots it.
+    Experimental,
+}
+
+/// The kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// Debian package, which may depend on the one with the files.
+    pub package: String,
+    /// Further words of the command line, after consoles and root hash.
+    pub arguments: Vec<String>,
+    /// Which modules are kept.
+    pub modules: Modules,
+}
+
+/// How a machine gets from firmware to kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boot {
+    /// The ways there are on the disk, each once. `Uefi` is always among them.
+    pub chain: Vec<BootChain>,
+    /// Packages that the chain's programs are taken from; locked, not installed. Sorted.
+    pub packages: Vec<String>,
+}
+
+/// A way from firmware to kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BootChain {
+    /// A BIOS loads GRUB's boot sector and core image; these load kernel and initrd from the ESP.
+    GrubBios,
+    /// UEFI loads the unified kernel image from the ESP.
+    Uefi,
+}
+
+/// A console of the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Console {
+    device: String,
+    options: Option<String>,
+}
+
+impl Console {
+    /// The word of the kernel's command line: `console=ttyS0,115200n8`.
+    pub fn argument(&self) -> String {
+        let options = self.options.as_ref().map_or(String::new(), |options| format!(",{options}"));
+        format!("console={}{options}", self.device)
+    }
+
+    /// The device to write to: `/dev/ttyS0`. `tty0` is whichever virtual terminal is in front, and
+    /// the first of them is the one to write to: `/dev/tty1`.
+    pub fn path(&self) -> String {
+        match self.device.as_str() {
+            "tty0" => "/dev/tty1".to_owned(),
+            device => format!("/dev/{device}"),
+        }
+    }
+}
+
+/// A size on the disk in MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mib(pub u32);
+
+impl Mib {
+    /// The size in bytes.
+    pub const fn bytes(self) -> u64 {
+        (self.0 as u64) << 20
+    }
+}
+
+/// Sizes of the partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSizes {
+    /// GRUB's core image; present exactly when the chain has [`BootChain::GrubBios`].
+    pub bios: Option<Mib>,
+    /// The EFI system partition.
+    pub esp: Mib,
+    /// One root slot. Never to be changed once appliances are out: their updates must fit.
+    pub root: Mib,
+    /// The hash tree of one root slot; large enough for a full slot.
+    pub verity: Mib,
+    /// The size that virtual disk formats claim.
+    pub virtual_disk: Mib,
+}
+
+/// What an image is delivered as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// The disk, byte for byte.
+    Img,
+    /// The disk, compressed with zstd.
+    ImgZst,
+    /// QEMU's copy-on-write disk, version 3.
+    Qcow2,
+}
+
+impl Format {
+    /// Every format, plain ones first.
+    pub const ALL: [Self; 3] = [Self::Img, Self::ImgZst, Self::Qcow2];
+
+    /// The name in target files and on the command line, which is also the file's ending: `img.zst`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Img => "img",
+            Self::ImgZst => "img.zst",
+            Self::Qcow2 => "qcow2",
+        }
+    }
+}
+
+impl std::fmt::Display for Format {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
+        let known = Self::ALL.into_iter().find(|format| format.name() == text);
+        known.ok_or_else(|| UnknownFormat(crate::problem::shown(text)))
+    }
+}
+
+/// The text names no format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no format: write img, img.zst or qcow2")]
+pub struct UnknownFormat(String);

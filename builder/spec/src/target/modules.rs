@@ -1,0 +1,120 @@
+//! Which kernel modules an image keeps.
+//!
+//! In: patterns of a target file. Out: yes or no for a module's path.
+
+use std::str::FromStr;
+
+use crate::problem::{Flaw, shown};
+
+/// The modules that a target needs. Whoever prunes also keeps what these depend on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Modules(pub(super) Vec<ModulePattern>);
+
+impl Modules {
+    /// Whether the module is named by a pattern. `path` is below `kernel/`, with or without its
+    /// ending: `drivers/virtio/virtio_mmio.ko.xz`.
+    pub fn keeps(&self, path: &str) -> bool {
+        let path = path.split_once(".ko").map_or(path, |(path, _)| path);
+        self.0.iter().any(|pattern| pattern.matches(path))
+    }
+
+    /// The patterns, in the order of the file.
+    pub fn patterns(&self) -> &[ModulePattern] {
+        &self.0
+    }
+}
+
+/// A path below `kernel/` without `.ko`, in which `*` stands for anything within one name. It means
+/// the module of this path, or every module below the folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModulePattern(String);
+
+impl ModulePattern {
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn matches(&self, path: &str) -> bool {
+        let mut names = path.split('/');
+        self.0.split('/').all(|pattern| names.next().is_some_and(|name| glob(pattern, name)))
+    }
+}
+
+impl FromStr for ModulePattern {
+    type Err = Flaw;
+
+    fn from_str(text: &str) -> Result<Self, Flaw> {
+        let is_name = |name: &str| {
+            !name.is_empty()
+                && name != "*"
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-*".contains(c))
+        };
+        if text.split('/').all(is_name) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Flaw::new(
+            format!("`{}` names no kernel module", shown(text)),
+            "not a path below kernel/",
+            "write a folder or a module without `.ko`, like `drivers/virtio` or `net/packet/af_*`",
+        ))
+    }
+}
+
+/// Whether `name` fits `pattern`, in which `*` stands for anything. Goes through both once, and
+/// back to the last star only, so that no pattern takes long.
+fn glob(pattern: &str, name: &str) -> bool {
+    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
+    let (mut p, mut n) = (0, 0);
+    let mut retry = None;
+    while n < name.len() {
+        if pattern.get(p) == Some(&b'*') {
+            p += 1;
+            retry = Some((p, n));
+        } else if pattern.get(p) == name.get(n) {
+            p += 1;
+            n += 1;
+        } else if let Some((after_star, from)) = retry {
+            // The star takes one more byte.
+            retry = Some((after_star, from + 1));
+            (p, n) = (after_star, from + 1);
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_modules_and_folders() {
+        for (pattern, path, matches) in [
+            ("drivers/virtio", "drivers/virtio/virtio_mmio", true),
+            ("drivers/virtio", "drivers/virtio", true),
+            ("drivers/virtio", "drivers/virtio_other/x", false),
+            ("drivers/net/ethernet", "drivers/net/ethernet/amazon/ena/ena", true),
+            ("net/netfilter/nf_*", "net/netfilter/nf_tables", true),
+            ("net/netfilter/nf_*", "net/netfilter/nft_ct", false),
+            ("net/netfilter/nf_*", "net/netfilter", false),
+            ("fs/*fs/*", "fs/squashfs/squashfs", false),
+            ("a*b*c", "axxbyyc", true),
+            ("a*b*c", "axxbyycd", false),
+            ("*a*a*a*a*a*a*a*b", &"a".repeat(5000), false),
+        ] {
+            let modules = Modules(pattern.parse().into_iter().collect());
+            assert_eq!(modules.keeps(path), matches && !modules.0.is_empty(), "{pattern} {path}");
+            assert_eq!(modules.keeps(&format!("{path}.ko.xz")), modules.keeps(path));
+        }
+    }
+
+    #[test]
+    fn what_is_no_path_is_refused() {
+        for pattern in ["", "/fs", "fs/", "fs/*", "*", "../fs", "fs/squashfs.ko", "fs//fat", "f s"]
+        {
+            assert!(pattern.parse::<ModulePattern>().is_err(), "{pattern}");
+        }
+    }
+}
