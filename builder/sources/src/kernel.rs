@@ -1,0 +1,171 @@
+//! The modules of a kernel package.
+//!
+//! In: module files with the pruning's verdict, and the lists of the kernel's build. Out: the
+//! modules that stay, which are those that were kept and all that they need, and the indexes
+//! that depmod makes of them.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use mailkiln_tree::TreePath;
+use mailkiln_tree::depmod::{self, DepmodError, KernelLists, Module, ModuleInfo};
+
+use crate::layer::{LayerEntry, LayerKind};
+use crate::prune::Verdict;
+use crate::unpack::UnpackError;
+
+const FOLDER: &str = "usr/lib/modules/";
+/// Most bytes of an uncompressed module; amdgpu, the largest, has 25 MB with its symbols.
+const LARGEST_MODULE: u64 = 256 << 20;
+
+/// Modules by path, and lists by kernel release.
+#[derive(Default)]
+pub(crate) struct Kernel {
+    modules: BTreeMap<TreePath, Candidate>,
+    lists: BTreeMap<String, Lists>,
+}
+
+struct Candidate {
+    entry: LayerEntry,
+    content: Vec<u8>,
+    kept: bool,
+}
+
+#[derive(Default)]
+struct Lists {
+    order: String,
+    builtin: String,
+    builtin_modinfo: Vec<u8>,
+}
+
+/// Entries of the layer with their contents.
+type Settled = Vec<(LayerEntry, Vec<u8>)>;
+
+impl Kernel {
+    /// Whether `path` is a module.
+    pub(crate) fn wants(&self, path: &TreePath) -> bool {
+        split(path).is_some_and(|(_, below)| depmod::module_name(below).is_some())
+    }
+
+    /// Whether `path` is a module that was added.
+    pub(crate) fn has(&self, path: &TreePath) -> bool {
+        self.modules.contains_key(path)
+    }
+
+    /// Adds a module.
+    pub(crate) fn add(&mut self, entry: LayerEntry, content: Vec<u8>, verdict: Verdict) {
+        let kept = verdict == Verdict::Keep;
+        self.modules.insert(entry.path.clone(), Candidate { entry, content, kept });
+    }
+
+    /// Takes a copy of `content` if it is one of the lists.
+    pub(crate) fn note(&mut self, path: &TreePath, content: &[u8]) {
+        let Some((release, file)) = split(path) else { return };
+        let text = || String::from_utf8_lossy(content).into_owned();
+        let lists = self.lists.entry(release.to_owned()).or_default();
+        match file {
+            "modules.order" => lists.order = text(),
+            "modules.builtin" => lists.builtin = text(),
+            "modules.builtin.modinfo" => lists.builtin_modinfo = content.to_vec(),
+            _ => {}
+        }
+    }
+
+    /// The modules that stay and the indexes.
+    pub(crate) fn settle(self) -> Result<Settled, UnpackError> {
+        let mut releases: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
+        for (path, candidate) in self.modules {
+            if let Some((release, _)) = split(&path) {
+                releases.entry(release.to_owned()).or_default().push(candidate);
+            }
+        }
+        let mut settled = Vec::new();
+        for (release, candidates) in releases {
+            let lists = self.lists.get(&release);
+            let lists = lists.map_or_else(KernelLists::default, |lists| KernelLists {
+                order: &lists.order,
+                builtin: &lists.builtin,
+                builtin_modinfo: &lists.builtin_modinfo,
+            });
+            settle_release(&release, candidates, lists, &mut settled)?;
+        }
+        Ok(settled)
+    }
+}
+
+fn settle_release(
+    release: &str,
+    candidates: Vec<Candidate>,
+    lists: KernelLists<'_>,
+    settled: &mut Settled,
+) -> Result<(), UnpackError> {
+    let infos = needed(&candidates)?;
+    let modules: Vec<Module> = infos
+        .iter()
+        .filter_map(|(index, info)| {
+            let (_, below) = split(&candidates.get(*index)?.entry.path)?;
+            Some(Module { path: below.to_owned(), info: info.clone() })
+        })
+        .collect();
+    for (name, bytes) in depmod::indexes(&modules, lists)? {
+        let path = TreePath::parse(&format!("{FOLDER}{release}/{name}"))?;
+        let kind = LayerKind::Directory(()); // settled when the content is stored
+        settled.push((LayerEntry { path, kind, mode: 0o644, uid: 0, gid: 0 }, bytes));
+    }
+    let stays = |(index, candidate): (usize, Candidate)| {
+        infos.contains_key(&index).then_some((candidate.entry, candidate.content))
+    };
+    settled.extend(candidates.into_iter().enumerate().filter_map(stays));
+    Ok(())
+}
+
+/// What the kept modules and those they need say about themselves, by index.
+fn needed(candidates: &[Candidate]) -> Result<BTreeMap<usize, ModuleInfo>, UnpackError> {
+    let name = |candidate: &Candidate| depmod::module_name(candidate.entry.path.as_str());
+    let by_name: BTreeMap<String, usize> = candidates
+        .iter()
+        .enumerate()
+        .filter_map(|(index, candidate)| Some((name(candidate)?, index)))
+        .collect();
+    let kept = candidates.iter().enumerate().filter(|(_, candidate)| candidate.kept);
+    let mut queue: Vec<usize> = kept.map(|(index, _)| index).collect();
+    let mut infos = BTreeMap::new();
+    while let Some(index) = queue.pop() {
+        let Some(candidate) = candidates.get(index) else { continue };
+        if infos.contains_key(&index) {
+            continue;
+        }
+        let path = &candidate.entry.path;
+        let info = ModuleInfo::parse(&decompress(path, &candidate.content)?)
+            .map_err(|source| UnpackError::Module { path: path.clone(), source })?;
+        for need in &info.depends {
+            queue.push(*by_name.get(need).ok_or_else(|| DepmodError::MissingDependency {
+                module: name(candidate).unwrap_or_default(),
+                needs: need.clone(),
+            })?);
+        }
+        infos.insert(index, info);
+    }
+    Ok(infos)
+}
+
+/// Modules are compressed one by one, as their name says.
+fn decompress(path: &TreePath, content: &[u8]) -> Result<Vec<u8>, UnpackError> {
+    let stream: Box<dyn Read + '_> = match path.as_str().rsplit_once('.') {
+        Some((_, "xz")) => Box::new(liblzma::bufread::XzDecoder::new(content)),
+        Some((_, "gz")) => Box::new(flate2::bufread::GzDecoder::new(content)),
+        Some((_, "zst")) => Box::new(zstd::stream::read::Decoder::with_buffer(content)?),
+        _ => Box::new(content),
+    };
+    let mut bytes = Vec::new();
+    stream.take(LARGEST_MODULE).read_to_end(&mut bytes).map_err(|error| UnpackError::Place {
+        path: path.clone(),
+        why: format!("it can't be decompressed: {error}"),
+    })?;
+    Ok(bytes)
+}
+
+/// Splits `usr/lib/modules/RELEASE/REST`.
+fn split(path: &TreePath) -> Option<(&str, &str)> {
+    path.as_str().strip_prefix(FOLDER)?.split_once('/')
+}
