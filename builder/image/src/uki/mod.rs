@@ -21,3 +21,5 @@ mod section {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::stub as fixture_stub;

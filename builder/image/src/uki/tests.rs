@@ -14,7 +14,7 @@ const PARTS: Parts<'_> = Parts {
 };
 
 /// The smallest stub: headers, one section of code, room for `room` more section headers.
-fn stub(room: usize) -> Vec<u8> {
+pub(crate) fn stub(room: usize) -> Vec<u8> {
     let (coff, optional_len) = (0x40, 240);
     let table = coff + 24 + optional_len;
     let headers = table + 40 * (1 + room);

@@ -1,0 +1,140 @@
+//! The disk: partitions, boot chain and root file system joined into one image.
+//!
+//! In: the laid-out root file system, the parts that boot it, sizes from the target's file.
+//! Out: the image's bytes at their places in a seekable output, what lies where, and the root
+//! hash. What is not written is zero, so the image is sparse.
+
+mod assemble;
+mod command_line;
+mod place;
+
+pub use assemble::assemble;
+pub use command_line::BadCommandLine;
+pub use place::Extent;
+
+use std::io;
+
+use mailkiln_pin::{Arch, Sha256};
+use mailkiln_squashfs::{Plan, WriteError};
+
+use crate::fat::{FatError, FatFile};
+use crate::gpt::{Gpt, TooSmall};
+use crate::grub::{Grub, GrubError};
+use crate::uki::BadStub;
+
+/// Partitions start and end on this many bytes, which suits every medium's erase blocks.
+pub const ALIGNMENT: u64 = 1 << 20;
+
+/// Sizes of the partitions in bytes, each a multiple of [`ALIGNMENT`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// The EFI system partition.
+    pub esp: u64,
+    /// One root slot.
+    pub root: u64,
+    /// The hash tree of one root slot.
+    pub verity: u64,
+}
+
+/// What the firmware and the kernel need before there is a root file system.
+#[derive(Debug, Clone, Copy)]
+pub struct Boot<'a> {
+    /// systemd's EFI stub of the image's architecture.
+    pub stub: &'a [u8],
+    /// The kernel, as its package ships it.
+    pub kernel: &'a [u8],
+    /// The initrd, ready to be loaded.
+    pub initrd: &'a [u8],
+    /// `/usr/lib/os-release` of the image.
+    pub os_release: &'a str,
+    /// The kernel's release.
+    pub uname: &'a str,
+    /// The kernel command line, without the root hash: that is added here.
+    pub command_line: &'a str,
+}
+
+/// Everything that makes a disk.
+#[derive(Debug, Clone)]
+pub struct DiskInput<'a> {
+    /// Whose machine code is in it.
+    pub arch: Arch,
+    /// Sizes of the partitions.
+    pub sizes: Sizes,
+    /// The root file system, laid out.
+    pub root: &'a Plan<'a>,
+    /// What boots it.
+    pub boot: Boot<'a>,
+    /// GRUB, when machines with a BIOS shall boot it too.
+    pub bios: Option<&'a Grub<'a>>,
+    /// Further files for the boot partition, such as a board's firmware.
+    pub files: Vec<FatFile<'a>>,
+}
+
+/// A disk that has been written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// Length of the image in bytes.
+    pub size: u64,
+    /// What of it may be other than zero, ascending: all that needs flashing.
+    pub extents: Vec<Extent>,
+    /// The partition table.
+    pub table: Gpt,
+    /// Root hash of the root partition.
+    pub root_hash: Sha256,
+    /// Blocks of 4096 bytes that the root hash covers.
+    pub data_blocks: u64,
+    /// The whole kernel command line.
+    pub command_line: String,
+}
+
+/// A disk can't be assembled.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// A size in the target's file is not possible.
+    #[error(
+        "the size of the {partition} partition, {size}, is not a multiple of 1 MiB; correct the target's file"
+    )]
+    Size {
+        /// Which partition.
+        partition: &'static str,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// Contents are larger than their partition.
+    #[error(
+        "the {partition} partition needs {needed} bytes, but the target's file gives it {room}; \
+         give it more, or leave packages out"
+    )]
+    Full {
+        /// Which partition.
+        partition: &'static str,
+        /// Bytes that are needed.
+        needed: u64,
+        /// Bytes that there are.
+        room: u64,
+    },
+    /// The kernel command line can't be written down.
+    #[error(transparent)]
+    CommandLine(#[from] BadCommandLine),
+    /// The boot partition can't be made.
+    #[error(transparent)]
+    Fat(#[from] FatError),
+    /// The EFI stub can't be used.
+    #[error(transparent)]
+    Stub(#[from] BadStub),
+    /// GRUB can't be used.
+    #[error(transparent)]
+    Grub(#[from] GrubError),
+    /// Partitions do not fit.
+    #[error(transparent)]
+    Table(#[from] TooSmall),
+    /// The root file system can't be written.
+    #[error(transparent)]
+    Root(#[from] WriteError),
+    /// The image can't be written.
+    #[error("the image can't be written: {0}; is the disk full?")]
+    Output(#[from] io::Error),
+}
+
+#[cfg(test)]
+mod tests;

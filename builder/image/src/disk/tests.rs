@@ -1,0 +1,203 @@
+//! Disks: small ones, judged as wholes.
+
+use std::io::Cursor;
+
+use mailkiln_squashfs::{PackWriter, Params, ReadAt as _, Squashfs, Window};
+use mailkiln_tree::{Content, Entry, Kind, Owner, Tree, TreePath};
+
+use super::*;
+use crate::fat::Fat;
+use crate::gpt;
+use crate::grub;
+use crate::judge::judge;
+use crate::uki::Uki;
+use crate::verity;
+
+const MIB: u64 = 1 << 20;
+
+const SIZES: Sizes = Sizes { esp: 34 * MIB, root: 2 * MIB, verity: MIB };
+
+const BOOT: Boot<'_> = Boot {
+    stub: &[],
+    kernel: &[1; 70_000],
+    initrd: &[2; 30_000],
+    os_release: "ID=mailkiln\n",
+    uname: "6.12.0",
+    command_line: "console=ttyS0",
+};
+
+fn tree() -> Tree {
+    let mut tree = Tree::default();
+    let entry = |kind| Entry { kind, mode: 0o755, owner: Owner::default(), origin: "test".into() };
+    let content: Vec<u8> = (0..300_000_u32).map(|n| (n.wrapping_mul(n) >> 11) as u8).collect();
+    for (path, kind) in [
+        ("etc", Kind::Directory),
+        ("etc/large", Kind::File(Content::Inline(content.into()))),
+        ("etc/os-release", Kind::File(Content::Inline((*b"ID=mailkiln\n").into()))),
+    ] {
+        tree.insert(TreePath::parse(path).unwrap(), entry(kind)).unwrap();
+    }
+    tree
+}
+
+fn assembled(arch: Arch, grub: Option<&Grub<'_>>) -> (Disk, Vec<u8>) {
+    let plan = Plan::new(&tree(), &[], 0).unwrap();
+    let stub = crate::uki::fixture_stub(5);
+    let input = DiskInput {
+        arch,
+        sizes: SIZES,
+        root: &plan,
+        boot: Boot { stub: &stub, ..BOOT },
+        bios: grub,
+        files: vec![FatFile { path: "config.txt".to_owned(), content: b"x".as_slice().into() }],
+    };
+    let mut out = Cursor::new(Vec::new());
+    let disk = assemble(&input, &mut out).unwrap();
+    (disk, out.into_inner())
+}
+
+#[test]
+fn every_part_is_where_the_table_says() {
+    let files = grub::fixture_files();
+    let grub = Grub::new(&files).unwrap();
+    let (disk, image) = assembled(Arch::X86_64, Some(&grub));
+    assert_eq!(image.len() as u64, disk.size);
+    assert_eq!(gpt::read(&image.as_slice()).unwrap(), disk.table);
+    let part = |name: &str| {
+        let partition =
+            disk.table.partitions.iter().find(|partition| partition.name == name).unwrap();
+        let start = partition.start.bytes().unwrap();
+        Window::new(image.as_slice(), start, partition.sectors * 512).unwrap()
+    };
+    verity::check(&part("root-a"), &part("root-a-verity"), &disk.root_hash).unwrap();
+    let root = Squashfs::open(part("root-a")).unwrap();
+    assert_eq!(root.items().len(), 4);
+    let esp = Fat::open(part("esp")).unwrap();
+    let items = esp.items().unwrap();
+    let read =
+        |path: &str| esp.read(items.iter().find(|item| item.path == path).unwrap(), MIB).unwrap();
+    let uki = read("EFI/BOOT/BOOTX64.EFI");
+    let uki = Uki::parse(&uki).unwrap();
+    assert_eq!(uki.command_line, disk.command_line);
+    assert!(disk.command_line.contains(&format!("roothash={}", disk.root_hash)));
+    assert_eq!((uki.kernel, uki.initrd), (BOOT.kernel, BOOT.initrd));
+    assert_eq!((&*read("kiln/vmlinuz"), &*read("kiln/initrd")), (BOOT.kernel, BOOT.initrd));
+    let config = String::from_utf8(read("kiln/grub.cfg")).unwrap();
+    assert!(config.contains(&disk.command_line));
+    let core = part("bios").read_vec_at(0x1f4, 8).unwrap();
+    assert_eq!(core, 2049_u64.to_le_bytes());
+}
+
+#[test]
+fn extents_cover_all_that_is_not_zero() {
+    let (disk, image) = assembled(Arch::Aarch64, None);
+    let mut at = 0;
+    for extent in &disk.extents {
+        assert!(extent.offset > at || at == 0, "ascending, not touching");
+        assert!(image[at as usize..extent.offset as usize].iter().all(|&byte| byte == 0));
+        at = extent.offset + extent.length;
+    }
+    assert_eq!(at, disk.size);
+    assert!(disk.extents.iter().map(|extent| extent.length).sum::<u64>() < MIB);
+}
+
+#[test]
+fn real_tools_accept_the_disk() {
+    let (disk, image) = assembled(Arch::Aarch64, None);
+    let folder = tempfile::tempdir().unwrap();
+    let cut = |name: &str| {
+        let partition =
+            disk.table.partitions.iter().find(|partition| partition.name == name).unwrap();
+        let start = partition.start.bytes().unwrap() as usize;
+        let path = folder.path().join(name);
+        std::fs::write(&path, &image[start..start + partition.sectors as usize * 512]).unwrap();
+        path
+    };
+    let whole = folder.path().join("disk");
+    std::fs::write(&whole, &image).unwrap();
+    if let Some(said) = judge("sgdisk", &["-v".as_ref(), whole.as_ref()]) {
+        assert!(said.contains("No problems found"), "{said}");
+    }
+    judge("fsck.fat", &["-n".as_ref(), cut("esp").as_ref()]);
+    let hash = disk.root_hash.to_string();
+    let (root, hashes) = (cut("root-a"), cut("root-a-verity"));
+    judge("veritysetup", &["verify".as_ref(), root.as_ref(), hashes.as_ref(), hash.as_ref()]);
+    if let Some(said) = judge("unsquashfs", &["-l".as_ref(), root.as_ref()]) {
+        assert!(said.contains("squashfs-root/etc/os-release"), "{said}");
+    }
+}
+
+#[test]
+fn bytes_are_pinned() {
+    // A change here means that images built from the same lock differ from those of before.
+    let files = grub::fixture_files();
+    let grub = Grub::new(&files).unwrap();
+    let digests = [assembled(Arch::X86_64, Some(&grub)), assembled(Arch::Aarch64, None)]
+        .map(|(_, image)| Sha256::of(&image).to_string());
+    assert_eq!(
+        digests,
+        [
+            "b1687a26f14f75c3b9cc9f5f77f1e5dfbe3b7504f51d5dfb84941b85b439b82e",
+            "07500e2c83dc2fe48d9f19c314abfd62ec90fddc9644d5e4a8b19ef971bd2648",
+        ]
+    );
+}
+
+#[test]
+fn another_root_changes_every_identity() {
+    let (one, _) = assembled(Arch::Aarch64, None);
+    let mut tree = tree();
+    tree.remove(&TreePath::parse("etc/os-release").unwrap());
+    let plan = Plan::new(&tree, &[], 0).unwrap();
+    let stub = crate::uki::fixture_stub(5);
+    let boot = Boot { stub: &stub, ..BOOT };
+    let input = DiskInput {
+        arch: Arch::Aarch64,
+        sizes: SIZES,
+        root: &plan,
+        boot,
+        bios: None,
+        files: vec![],
+    };
+    let other = assemble(&input, Cursor::new(Vec::new())).unwrap();
+    assert_ne!(one.table.disk, other.table.disk);
+    for (left, right) in one.table.partitions.iter().zip(&other.table.partitions) {
+        assert_ne!(left.guid, right.guid, "{}", left.name);
+        assert_eq!(left.kind, right.kind);
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_anything_is_written() {
+    let large: Vec<u8> = {
+        let mut state = 1_u32;
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state as u8
+        };
+        (0..2 * MIB).map(|_| next()).collect()
+    };
+    let mut writer = PackWriter::new(Vec::new(), Params::default()).unwrap();
+    let sha256 = writer.add(&large).unwrap();
+    let pack = mailkiln_squashfs::Pack::from_bytes(writer.finish().unwrap().into()).unwrap();
+    let mut tree = Tree::default();
+    let kind = Kind::File(Content::Packed { sha256, size: large.len() as u64 });
+    let entry = Entry { kind, mode: 0o644, owner: Owner::default(), origin: "test".into() };
+    tree.insert(TreePath::parse("large").unwrap(), entry).unwrap();
+    let packs = [pack];
+    let plan = Plan::new(&tree, &packs, 0).unwrap();
+    let stub = crate::uki::fixture_stub(5);
+    let refused = |sizes, command_line| {
+        let boot = Boot { stub: &stub, command_line, ..BOOT };
+        let (arch, bios, files) = (Arch::X86_64, None, Vec::new());
+        let input = DiskInput { arch, sizes, root: &plan, boot, bios, files };
+        assemble(&input, Cursor::new(Vec::new())).unwrap_err().to_string()
+    };
+    assert!(refused(SIZES, "").contains("the root partition needs"));
+    assert!(refused(Sizes { esp: 100, ..SIZES }, "").contains("is not a multiple of 1 MiB"));
+    let roomy = Sizes { root: 4 * MIB, ..SIZES };
+    assert!(refused(roomy, "a\nb").contains("control character"));
+    assert!(refused(Sizes { esp: MIB, ..roomy }, "").contains("FAT32 partition"));
+}
