@@ -104,10 +104,16 @@ impl Appliance {
         self.all_services().flat_map(|service| &service.config_files)
     }
 
-    /// Units that an image must enable besides those whose symlinks are among
-    /// [`Self::tree_entries`]: parts of the base that come from packages.
+    /// Units of packages that an image must enable, in alphabetical order. The links of our own
+    /// are among [`Self::tree_entries`].
     pub fn package_units(&self) -> &'static [&'static str] {
         &["systemd-networkd.service", "systemd-resolved.service", "systemd-timesyncd.service"]
+    }
+
+    /// Kernel modules that must be in the image though no device asks for them: the firewall's,
+    /// and the loop device with which systemd-repart formats `/var`.
+    pub fn kernel_modules(&self) -> &'static [&'static str] {
+        &["loop", "nf_conntrack", "nf_tables", "nft_ct", "nft_limit"]
     }
 
     /// The files of an image: units, enablement links and configuration, sorted by path.
