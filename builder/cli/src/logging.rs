@@ -3,11 +3,12 @@
 //! In: the verbosity of the command line, or `MAILKILN_LOG` in tracing's filter notation. Out:
 //! a subscriber for the whole process.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::arguments::{Colour, GlobalArguments};
+use crate::arguments::GlobalArguments;
+use crate::printer::wants_colour;
 
 /// Filter that takes the place of `-v` and `-q`: `mailkiln_lock=trace,info`.
 const VARIABLE: &str = "MAILKILN_LOG";
@@ -22,15 +23,10 @@ pub(crate) fn start(arguments: &GlobalArguments) {
         (false, _) => "trace",
     };
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(level));
-    let colour = match arguments.color {
-        Colour::Always => true,
-        Colour::Never => false,
-        Colour::Auto => crate::printer::is_colourful(io::stderr().is_terminal()),
-    };
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_ansi(colour)
+        .with_ansi(wants_colour(arguments.color))
         .without_time()
         .with_target(arguments.verbose > 1);
     // An error means that a test or a library user installed a subscriber before; theirs stays.

@@ -1,7 +1,7 @@
 //! The one way to standard output and standard error.
 //!
 //! In: results, messages and failures. Out: results on standard output as text or JSON, messages on
-//! standard error, both coloured where that is wanted and readable.
+//! standard error, those coloured where that is wanted and readable.
 
 use std::env;
 use std::fmt::{self, Display};
@@ -18,24 +18,13 @@ use crate::report;
 pub struct Printer {
     json: bool,
     quiet: bool,
-    colour_out: bool,
-    colour_err: bool,
+    colour: bool,
 }
 
 impl Printer {
     /// A printer for standard output and standard error.
     pub fn new(arguments: &GlobalArguments) -> Self {
-        let colour = |is_terminal: bool| match arguments.color {
-            Colour::Always => true,
-            Colour::Never => false,
-            Colour::Auto => is_colourful(is_terminal),
-        };
-        Self {
-            json: arguments.json,
-            quiet: arguments.quiet,
-            colour_out: colour(io::stdout().is_terminal()),
-            colour_err: colour(io::stderr().is_terminal()),
-        }
+        Self { json: arguments.json, quiet: arguments.quiet, colour: wants_colour(arguments.color) }
     }
 
     /// Prints a command's result: its `Display`, or with `--json` its `Serialize`.
@@ -84,7 +73,7 @@ impl Printer {
             // Should standard output be gone too, the exit code still tells.
             let _ = self.document(&report::document(failure));
         } else {
-            self.say(&report::text(failure, self.colour_err));
+            self.say(&report::text(failure, self.colour));
         }
     }
 
@@ -96,11 +85,6 @@ impl Printer {
     /// Whether messages, and so progress bars, are wanted on standard error.
     pub fn is_talkative(&self) -> bool {
         !self.quiet && !self.json && io::stderr().is_terminal()
-    }
-
-    /// Whether results may be coloured.
-    pub fn colours_results(&self) -> bool {
-        self.colour_out && !self.json
     }
 
     fn document(&self, value: &impl Serialize) -> Result<(), Failure> {
@@ -116,7 +100,7 @@ impl Printer {
 
     /// `text` in one of the eight ANSI colours (ECMA-48, SGR) on standard error.
     fn in_colour<'a>(&self, code: u8, text: &'a str) -> impl Display + use<'a> {
-        let colour = self.colour_err;
+        let colour = self.colour;
         fmt::from_fn(move |f| match colour {
             true => write!(f, "\x1b[1;{code}m{text}\x1b[0m"),
             false => f.write_str(text),
@@ -124,8 +108,16 @@ impl Printer {
     }
 }
 
-/// Whether `--color auto` means colour (<https://no-color.org>).
-pub(crate) fn is_colourful(is_terminal: bool) -> bool {
+/// Whether messages on standard error are coloured (<https://no-color.org>).
+pub(crate) fn wants_colour(colour: Colour) -> bool {
     let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    is_terminal && !set("NO_COLOR") && env::var_os("TERM").is_none_or(|term| term != "dumb")
+    match colour {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => {
+            io::stderr().is_terminal()
+                && !set("NO_COLOR")
+                && env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
+    }
 }

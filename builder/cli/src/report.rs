@@ -15,6 +15,8 @@ use crate::failure::{Failure, WrongSpec};
 
 /// Columns of a report. A terminal's own width would make the text depend on it.
 const WIDTH: usize = 100;
+/// The end of the line before a private key, and of the one behind it.
+const PRIVATE: &str = "PRIVATE KEY-----";
 
 /// The failure as text of several lines, without a line feed at its end.
 pub(crate) fn text(failure: &Failure, colour: bool) -> String {
@@ -26,7 +28,7 @@ pub(crate) fn text(failure: &Failure, colour: bool) -> String {
         .without_syntax_highlighting();
     let mut text = String::new();
     if let Failure::Spec(wrong) = failure {
-        let source = NamedSource::new(wrong.path.display().to_string(), printable(&wrong.text));
+        let source = NamedSource::new(wrong.path.display().to_string(), presentable(&wrong.text));
         for problem in wrong.errors.problems() {
             render(&handler, &Marked { problem, source: &source }, &mut text);
         }
@@ -56,6 +58,37 @@ fn summary(wrong: &WrongSpec) -> String {
         omitted => format!(", {omitted} of them not shown"),
     };
     format!("{} has {count} {noun}{more}.", wrong.path.display())
+}
+
+/// The text of a file as a report may show it: without what a terminal would obey, and without
+/// secrets; byte for byte as long as before, so that spans still fit.
+fn presentable(text: &str) -> String {
+    masked(&printable(text))
+}
+
+/// The text with the inside of private keys in PEM (RFC 7468) made unreadable.
+fn masked(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(PRIVATE) {
+        let (before, inside) = rest.split_at(at + PRIVATE.len());
+        masked.push_str(before);
+        // A key without an end is not the rest of the file.
+        let end = inside.find("-----END").or_else(|| inside.find('\n')).unwrap_or(inside.len());
+        let (inside, after) = inside.split_at(end);
+        let hide = |character: char| if character.is_ascii_graphic() { '*' } else { character };
+        masked.extend(inside.chars().map(hide));
+        rest = after;
+        // The closing line has the same words, and starts no key.
+        if rest.starts_with("-----END") {
+            let line = rest.find('\n').unwrap_or(rest.len());
+            let closing = rest[..line].find(PRIVATE).map_or(0, |at| at + PRIVATE.len());
+            let (closing, after) = rest.split_at(closing);
+            masked.push_str(closing);
+            rest = after;
+        }
+    }
+    masked + rest
 }
 
 /// The text with each control character that a terminal would obey replaced by a harmless one of
@@ -198,5 +231,22 @@ mod tests {
         let text = "a\u{1b}[31m\u{9b}\u{7f}\r\n\tb\rc";
         assert_eq!(printable(text), "a?[31m¿? \n\tb?c");
         assert_eq!(printable(text).len(), text.len());
+    }
+
+    #[test]
+    fn private_keys_are_masked_and_nothing_moves() {
+        for (text, masked_text) in [
+            (
+                "-----BEGIN PRIVATE KEY-----\nab/+\n-----END PRIVATE KEY-----\nx",
+                "-----BEGIN PRIVATE KEY-----\n****\n-----END PRIVATE KEY-----\nx",
+            ),
+            ("PRIVATE KEY-----ab ä\nx", "PRIVATE KEY-----** ä\nx"),
+            ("PRIVATE KEY-----a\nPRIVATE KEY-----b", "PRIVATE KEY-----*\nPRIVATE KEY-----*"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(masked(text), masked_text);
+        }
+        let two = "PRIVATE KEY-----a-----END PRIVATE KEY-----b".repeat(2);
+        assert_eq!(masked(&two), "PRIVATE KEY-----*-----END PRIVATE KEY-----b".repeat(2));
     }
 }

@@ -7,8 +7,7 @@ use std::ops::Range;
 
 use schemars::Schema;
 use serde_json::Value as Json;
-use toml::Spanned;
-use toml::de::{DeArray, DeInteger, DeTable, DeValue};
+use toml::de::{DeInteger, DeTable, DeValue};
 
 use crate::problem::{Flaw, Problems, is_control, nearest, shown};
 
@@ -94,13 +93,12 @@ fn trim_value(
         DeValue::Array(list) if allows(schema, "array") => {
             let entries = schema.get("items").unwrap_or(&Json::Null);
             let place = Place::Entry(place);
-            let mut stays = |entry: &mut Spanned<DeValue<'_>>| {
+            // Every entry is looked at, and a list with a bad one goes as a whole: the rest would
+            // be judged as if it were all.
+            return list.iter_mut().fold(true, |stays, entry| {
                 let span = entry.span();
-                trim_value(entry.get_mut(), &span, entries, &place, problems)
-            };
-            let old = std::mem::replace(list, DeArray::new());
-            *list = old.into_iter().filter_map(|mut it| stays(&mut it).then_some(it)).collect();
-            return true;
+                trim_value(entry.get_mut(), &span, entries, &place, problems) && stays
+            });
         }
         DeValue::String(text) if allows(schema, "string") => text_flaw(text, schema, place),
         DeValue::Integer(number) if allows(schema, "integer") || allows(schema, "number") => {
@@ -132,6 +130,15 @@ fn fits(number: &DeInteger<'_>) -> bool {
 
 /// What every text of the file must keep to, whatever it means.
 fn text_flaw(text: &str, schema: &Json, place: &Place<'_>) -> Option<Flaw> {
+    if text.contains("PRIVATE KEY-----") {
+        // Not shown back: what is printed ends up in logs and tickets.
+        return Some(Flaw::new(
+            format!("a private key in `{}`", place.dotted()),
+            "this is the secret half",
+            "take it out, and make a new pair: this one has been in a file that may be published. \
+             What belongs here is the one line of a `.pub` file",
+        ));
+    }
     if let Some(control) = text.chars().find(|&character| is_control(character)) {
         return Some(Flaw::new(
             format!("control character in `{}`", place.dotted()),

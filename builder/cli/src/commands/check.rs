@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mailkiln_spec::{Address, Domain, DomainName, RelayTls, Spec, display_size};
+use mailkiln_spec::{Account, Address, Domain, DomainName, RelayTls, Spec, display_size};
 use serde::Serialize;
 
 use crate::arguments::CheckArguments;
@@ -13,64 +13,21 @@ use crate::spec_file::SpecFile;
 /// Reads the file and prints what follows from it.
 pub(super) fn run(arguments: &CheckArguments, printer: &Printer) -> Result<(), Failure> {
     let file = SpecFile::read(&arguments.config.config)?;
-    printer.result(&Summary::of(file.path.display().to_string(), &file.spec))
+    printer.result(&Summary::of(&file))
 }
 
-/// What a right `mail.toml` says, in the words of the person who wrote it.
-#[derive(Serialize)]
-struct Summary {
+/// What a right `mail.toml` says: for people in their own words, for programs in A-labels and bytes.
+struct Summary<'a> {
     path: String,
-    host: String,
-    timezone: String,
-    network: String,
-    ssh: String,
-    outgoing: String,
-    limits: String,
-    domains: Vec<String>,
-    mailboxes: Vec<Mailbox>,
-    catch_all: Vec<Route>,
+    spec: &'a Spec,
     /// What is allowed but may surprise.
     advice: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Mailbox {
-    address: String,
-    quota: Option<u64>,
-    aliases: Vec<String>,
-}
-
-/// Mail for `from` is delivered to `to`.
-#[derive(Serialize)]
-struct Route {
-    from: String,
-    to: String,
-}
-
-impl Summary {
-    fn of(path: String, spec: &Spec) -> Self {
-        let mailboxes = spec.accounts.iter().map(|account| Mailbox {
-            address: address(&account.address),
-            quota: account.quota,
-            aliases: account.aliases.iter().map(address).collect(),
-        });
-        let catch_all = spec.domains.iter().filter_map(|Domain { name, catch_all }| {
-            let to = address(catch_all.as_ref()?);
-            Some(Route { from: format!("*@{}", domain(name)), to })
-        });
-        Self {
-            path,
-            host: domain(&spec.host.name),
-            timezone: spec.host.timezone.clone(),
-            network: network(spec),
-            ssh: ssh(spec),
-            outgoing: outgoing(spec),
-            limits: limits(spec),
-            domains: spec.domains.iter().map(|it| domain(&it.name)).collect(),
-            mailboxes: mailboxes.collect(),
-            catch_all: catch_all.collect(),
-            advice: mailkiln_spec::advice(spec),
-        }
+impl<'a> Summary<'a> {
+    fn of(file: &'a SpecFile) -> Self {
+        let advice = mailkiln_spec::advice(&file.spec);
+        Self { path: file.path.display().to_string(), spec: &file.spec, advice }
     }
 }
 
@@ -136,37 +93,90 @@ fn listed(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} is right.\n", self.path)?;
+        let Self { path, spec, advice } = self;
+        writeln!(f, "{path} is right.\n")?;
+        let domains: Vec<String> = spec.domains.iter().map(|it| domain(&it.name)).collect();
         for (title, value) in [
-            ("host", &self.host),
-            ("time zone", &self.timezone),
-            ("network", &self.network),
-            ("ssh", &self.ssh),
-            ("outgoing", &self.outgoing),
-            ("limits", &self.limits),
-            ("domains", &self.domains.join(", ")),
+            ("host", domain(&spec.host.name)),
+            ("time zone", spec.host.timezone.clone()),
+            ("network", network(spec)),
+            ("ssh", ssh(spec)),
+            ("outgoing", outgoing(spec)),
+            ("limits", limits(spec)),
+            ("domains", domains.join(", ")),
         ] {
             writeln!(f, "  {title:<10} {value}")?;
         }
-        if !self.mailboxes.is_empty() {
+        if !spec.accounts.is_empty() {
             writeln!(f, "\n  mailboxes, and which other addresses reach them")?;
         }
-        for Mailbox { address, quota, aliases } in &self.mailboxes {
-            let quota = quota.map_or(String::new(), |quota| format!(", {}", display_size(quota)));
-            writeln!(f, "    {address}{quota}")?;
-            aliases.iter().try_for_each(|alias| writeln!(f, "      ← {alias}"))?;
-            for route in
-                self.catch_all.iter().filter(|it| it.to == *address || aliases.contains(&it.to))
-            {
-                writeln!(f, "      ← {} that do not exist", route.from)?;
-            }
+        for account in &spec.accounts {
+            mailbox(account, &spec.domains, f)?;
         }
-        if !self.advice.is_empty() {
+        if !advice.is_empty() {
             writeln!(f, "\n  worth a thought")?;
-            self.advice.iter().try_for_each(|advice| writeln!(f, "    - {advice}"))?;
+            advice.iter().try_for_each(|advice| writeln!(f, "    - {advice}"))?;
         }
         Ok(())
+    }
+}
+
+/// One account and what else is delivered to it.
+fn mailbox(account: &Account, domains: &[Domain], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let quota = account.quota.map_or(String::new(), |quota| format!(", {}", display_size(quota)));
+    writeln!(f, "    {}{quota}", address(&account.address))?;
+    account.aliases.iter().try_for_each(|alias| writeln!(f, "      ← {}", address(alias)))?;
+    let is_ours = |to: &Address| account.address == *to || account.aliases.contains(to);
+    let caught = domains.iter().filter(|domain| domain.catch_all.as_ref().is_some_and(is_ours));
+    for Domain { name, .. } in caught {
+        writeln!(f, "      ← whatever else is sent to {}", domain(name))?;
+    }
+    Ok(())
+}
+
+impl Serialize for Summary<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Document<'a> {
+            path: &'a str,
+            host: String,
+            timezone: &'a str,
+            domains: Vec<DomainEntry>,
+            accounts: Vec<AccountEntry<'a>>,
+            advice: &'a [String],
+        }
+        #[derive(Serialize)]
+        struct DomainEntry {
+            name: String,
+            catch_all: Option<String>,
+        }
+        #[derive(Serialize)]
+        struct AccountEntry<'a> {
+            address: String,
+            name: &'a str,
+            aliases: Vec<String>,
+            quota: Option<u64>,
+        }
+        let domains = self.spec.domains.iter().map(|domain| DomainEntry {
+            name: domain.name.to_string(),
+            catch_all: domain.catch_all.as_ref().map(Address::to_string),
+        });
+        let accounts = self.spec.accounts.iter().map(|account| AccountEntry {
+            address: account.address.to_string(),
+            name: &account.name,
+            aliases: account.aliases.iter().map(Address::to_string).collect(),
+            quota: account.quota,
+        });
+        Document {
+            path: &self.path,
+            host: self.spec.host.name.to_string(),
+            timezone: &self.spec.host.timezone,
+            domains: domains.collect(),
+            accounts: accounts.collect(),
+            advice: &self.advice,
+        }
+        .serialize(serializer)
     }
 }

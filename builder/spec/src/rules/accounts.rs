@@ -9,7 +9,7 @@ use crate::document::Located;
 use crate::domain_name::DomainName;
 use crate::file::{AccountTable, DomainTable, Text};
 use crate::model::{Account, Domain};
-use crate::problem::{Flaw, Problems, Reported, nearest};
+use crate::problem::{Flaw, Problems, Reported, nearest, shown};
 use crate::roles;
 
 /// Sizes of a mailbox that make sense, in bytes.
@@ -172,7 +172,7 @@ fn account(
     let quota = table.quota.map(|size| limits::bytes(&size, QUOTAS, "a quota", problems));
     let quota = quota.transpose();
     let address = needed(table.address.as_ref(), &span, "account.address", problems);
-    let owner = address.map_or("another account", |text| text.value.as_str()).to_owned();
+    let owner = address.map_or_else(|_| "another account".to_owned(), |text| shown(&text.value));
     let address = address.and_then(|text| claims.claim(text, &owner, problems));
     let aliases = each(table.aliases, |text| claims.claim(&text, &owner, problems));
     Ok(Account { address: address?, name: name?, aliases: aliases?, quota: quota? })

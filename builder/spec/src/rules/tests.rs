@@ -131,6 +131,12 @@ fn each_rule_marks_its_value() {
         ("network", "resolvers = ['::ffff:192.0.2.1']", "'::ffff:192.0.2.1'", "notation"),
         ("network", "interface = 'eth0; reboot'", "'eth0; reboot'", "letters, digits"),
         ("ssh", "keys = []", "[]", "nobody could log in"),
+        (
+            "ssh",
+            "keys = ['-----BEGIN PRIVATE KEY-----']",
+            "'-----BEGIN PRIVATE KEY-----'",
+            "secret",
+        ),
         ("ssh", "keys = ['ssh-dss AAAA']", "'ssh-dss AAAA'", "DSA"),
         ("ssh", &format!("port = 25\nkeys = ['{ED25519}']"), "25", "mail, web"),
         ("ssh", &format!("port = 65536\nkeys = ['{ED25519}']"), "65536", "65535"),
