@@ -195,14 +195,10 @@ impl Disk {
     fn open(sysfs: PathBuf) -> Self {
         let name = sysfs.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let block = number(&sysfs, "queue/logical_block_size").max(512);
-        // The kernel counts `size` in sectors of 512 bytes on every disk.
-        let last = (number(&sysfs, "size") * 512 / block).saturating_sub(1);
-        let table = File::open(node(&name)).map_err(|error| error.to_string()).and_then(|disk| {
-            read_table(&disk, block, 1).or_else(|error| {
-                // The second copy ends the disk; the first one's error is the one to report.
-                read_table(&disk, block, last).map_err(|_| error)
-            })
-        });
+        // Only the first copy of the table: the kernel makes no nodes from the second one.
+        let table = File::open(node(&name))
+            .map_err(|error| error.to_string())
+            .and_then(|disk| read_table(&disk, block));
         let summary = match &table {
             Ok(partitions) => format!("{name} ({} partitions)", partitions.len()),
             Err(error) => format!("{name} ({error})"),
@@ -226,14 +222,14 @@ impl Disk {
     }
 }
 
-fn read_table(disk: &File, block: u64, lba: u64) -> Result<Vec<(u32, Guid)>, String> {
+fn read_table(disk: &File, block: u64) -> Result<Vec<(u32, Guid)>, String> {
     let read = |lba: u64, length: usize| {
         let mut bytes = vec![0; length];
         let at = lba.checked_mul(block).ok_or("GPT beyond the end of the disk")?;
         disk.read_exact_at(&mut bytes, at).map_err(|error| error.to_string())?;
         Ok::<_, String>(bytes)
     };
-    let header = Header::parse(&read(lba, 512)?).map_err(|error| error.to_string())?;
+    let header = Header::parse(&read(1, 512)?).map_err(|error| error.to_string())?;
     let entries = read(header.entries_lba, header.entries_len())?;
     header.partitions(&entries).map_err(|error| error.to_string())
 }

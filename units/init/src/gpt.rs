@@ -72,7 +72,7 @@ const ENTRIES_MAX: u64 = 1 << 20;
 const UNIQUE_GUID: std::ops::Range<usize> = 16..32;
 
 impl Header {
-    /// Reads the logical block that holds a GPT header (LBA 1, or the last of the disk).
+    /// Reads the logical block that holds the GPT header (LBA 1).
     ///
     /// # Errors
     /// [`GptError`] when it is no header, is damaged, or asks for an absurd entry array.

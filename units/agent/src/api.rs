@@ -1,0 +1,370 @@
+//! The mail server's management API, as far as domains and accounts go.
+//!
+//! In: the API's root (plain HTTP on loopback) and the administrator's password. Out: principals,
+//! which is what Stalwart 0.15 calls domains and accounts. Failures come as status 200 with
+//! `{"error": …}`, except for those of HTTP itself.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::deadline::Deadline;
+
+/// Login of the API's administrator.
+pub const ADMINISTRATOR: &str = "admin";
+
+/// One request; a database that recovers from a power cut takes its time.
+const REQUEST: Duration = Duration::from_secs(60);
+/// Pause between two attempts to reach a server that is starting.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Answers larger than this are not ours.
+const LARGEST_ANSWER: u64 = 4 << 20;
+
+/// Why the API did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// Nobody answers.
+    #[error(
+        "the mail server's API at {root} does not answer: {source}; \
+         see `journalctl -u mail-server`"
+    )]
+    Unreachable {
+        /// Root of the API.
+        root: String,
+        /// What went wrong.
+        source: Box<ureq::Error>,
+    },
+    /// The administrator's password is not the server's.
+    #[error(
+        "the mail server does not accept the administrator's password; run \
+         `systemctl restart mailkiln-prepare mail-server`"
+    )]
+    Unauthorized,
+    /// A name is taken by something else.
+    #[error("`{value}` is already used by another account or list")]
+    Taken {
+        /// The address or name.
+        value: String,
+    },
+    /// Any other refusal.
+    #[error("the mail server refused to {action} `{name}`: {reason}")]
+    Refused {
+        /// What was asked.
+        action: &'static str,
+        /// For which principal.
+        name: String,
+        /// What the server said.
+        reason: String,
+    },
+}
+
+/// A domain or an account as the server has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Principal {
+    /// `domain`, `individual`, `list`, …
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    /// All addresses, the primary one first.
+    #[serde(default)]
+    pub emails: OneOrMany,
+    /// Hashes of passwords.
+    #[serde(default)]
+    pub secrets: OneOrMany,
+}
+
+/// The API leaves out the list around a single text.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One text.
+    One(String),
+    /// Several, or none.
+    Many(Vec<String>),
+}
+
+impl Default for OneOrMany {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl OneOrMany {
+    /// The texts.
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
+/// A domain or an account to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NewPrincipal<'a> {
+    /// `domain` or `individual`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Name; of an account, its login.
+    pub name: &'a str,
+    /// For people.
+    pub description: &'a str,
+    /// Addresses, the primary one first.
+    pub emails: Vec<&'a str>,
+    /// Hashes of passwords.
+    pub secrets: Vec<&'a str>,
+    /// What the account may do: `user`.
+    pub roles: Vec<&'static str>,
+    /// Bytes; 0 for no limit.
+    pub quota: u64,
+}
+
+/// The API of one server.
+#[derive(Debug)]
+pub struct Api {
+    agent: ureq::Agent,
+    root: String,
+    authorization: Authorization,
+}
+
+/// A header that `Debug` does not show.
+struct Authorization(String);
+
+impl std::fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Authorization")
+    }
+}
+
+impl Api {
+    /// The API at `root`, as the administrator.
+    pub fn new(root: &str, password: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(REQUEST))
+            .max_redirects(0)
+            // Whatever the environment says: the API is on this machine.
+            .proxy(None)
+            .build();
+        let credentials = STANDARD.encode(format!("{ADMINISTRATOR}:{password}"));
+        Self {
+            agent: config.into(),
+            root: root.trim_end_matches('/').to_owned(),
+            authorization: Authorization(format!("Basic {credentials}")),
+        }
+    }
+
+    /// Waits until the server answers.
+    ///
+    /// # Errors
+    /// [`ApiError::Unreachable`] when `deadline` comes first; [`ApiError::Unauthorized`] at once.
+    pub fn wait(&self, deadline: Deadline) -> Result<(), ApiError> {
+        loop {
+            match self.call("GET", "?types=domain&limit=1", None) {
+                Err(ApiError::Unreachable { .. }) if !deadline.is_over() => sleep(PAUSE),
+                Err(error) => return Err(error),
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// The domain or account `name`; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn principal(&self, name: &str) -> Result<Option<Principal>, ApiError> {
+        match self.call("GET", &path(name), None)?.outcome("read", name) {
+            Ok(data) => serde_json::from_value(data).map(Some).map_err(|error| ApiError::Refused {
+                action: "read",
+                name: name.to_owned(),
+                reason: error.to_string(),
+            }),
+            Err(Failure::NotFound) => Ok(None),
+            Err(Failure::Other(error)) => Err(error),
+        }
+    }
+
+    /// Makes a domain or an account.
+    ///
+    /// # Errors
+    /// [`ApiError::Taken`] when one of its addresses is in use.
+    pub fn create(&self, principal: &NewPrincipal<'_>) -> Result<(), ApiError> {
+        let body = serde_json::to_value(principal).unwrap_or_default();
+        let answer = self.call("POST", "", Some(&body))?;
+        Ok(answer.outcome("create", principal.name).map(drop)?)
+    }
+
+    /// Adds an address to an account.
+    ///
+    /// # Errors
+    /// [`ApiError::Taken`] when it is in use.
+    pub fn add_email(&self, name: &str, email: &str) -> Result<(), ApiError> {
+        self.add(name, "emails", email)
+    }
+
+    /// Sets the password of an account by its hash; app passwords and the second factor stay.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn set_password_hash(&self, name: &str, hash: &str) -> Result<(), ApiError> {
+        self.add(name, "secrets", hash)
+    }
+
+    fn add(&self, name: &str, field: &str, value: &str) -> Result<(), ApiError> {
+        let body = serde_json::json!([{"action": "addItem", "field": field, "value": value}]);
+        let answer = self.call("PATCH", &path(name), Some(&body))?;
+        Ok(answer.outcome("change", name).map(drop)?)
+    }
+
+    fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
+        let unreachable = |source: ureq::Error| ApiError::Unreachable {
+            root: self.root.clone(),
+            source: Box::new(source),
+        };
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}/api/principal{path}", self.root))
+            .header("Authorization", &self.authorization.0)
+            .header("Content-Type", "application/json")
+            .body(body.map(Value::to_string).unwrap_or_default())
+            .map_err(|error| unreachable(error.into()))?;
+        let mut response = self.agent.run(request).map_err(unreachable)?;
+        let status = response.status().as_u16();
+        let reader = response.body_mut().with_config().limit(LARGEST_ANSWER);
+        let text = reader.read_to_string().map_err(unreachable)?;
+        match status {
+            401 => Err(ApiError::Unauthorized),
+            // The server answers before its database does.
+            502..=504 => Err(unreachable(ureq::Error::StatusCode(status))),
+            _ => Ok(Answer { status, text }),
+        }
+    }
+}
+
+/// `/NAME` with everything escaped that means something in a URL.
+fn path(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    name.bytes().fold("/".to_owned(), |path, byte| {
+        if plain(byte) {
+            path + &char::from(byte).to_string()
+        } else {
+            path + &format!("%{byte:02X}")
+        }
+    })
+}
+
+struct Answer {
+    status: u16,
+    text: String,
+}
+
+enum Failure {
+    NotFound,
+    Other(ApiError),
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NotFound => Self::Refused {
+                action: "find",
+                name: String::new(),
+                reason: "there is no such domain or account".to_owned(),
+            },
+            Failure::Other(error) => error,
+        }
+    }
+}
+
+impl Answer {
+    /// The `data` of a success.
+    fn outcome(&self, action: &'static str, name: &str) -> Result<Value, Failure> {
+        let answer: Value = serde_json::from_str(&self.text).unwrap_or_default();
+        let field = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+        if self.status == 200 && answer.get("error").is_none() {
+            return Ok(answer["data"].clone());
+        }
+        let reason = match field("error").as_str() {
+            "notFound" if action != "create" && field("item") == name => {
+                return Err(Failure::NotFound);
+            }
+            "notFound" => format!("`{}` does not exist on this server", field("item")),
+            "fieldAlreadyExists" => {
+                return Err(Failure::Other(ApiError::Taken { value: field("value") }));
+            }
+            "" => format!("HTTP status {} {}", self.status, field("detail")),
+            kind => format!("{kind}: {} {}", field("reason"), field("details")),
+        };
+        let reason = reason.trim().to_owned();
+        Err(Failure::Other(ApiError::Refused { action, name: name.to_owned(), reason }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(status: u16, text: &str) -> Result<Value, String> {
+        let answer = Answer { status, text: text.to_owned() };
+        answer.outcome("read", "a@b.org").map_err(|failure| ApiError::from(failure).to_string())
+    }
+
+    #[test]
+    fn answers_of_stalwart() {
+        for (status, text, expected) in [
+            (200, r#"{"data":7}"#, Ok(Value::from(7))),
+            (200, r#"{"data":null}"#, Ok(Value::Null)),
+            (200, r#"{"error":"notFound","item":"a@b.org"}"#, Err("no such domain or account")),
+            (200, r#"{"error":"notFound","item":"b.org"}"#, Err("`b.org` does not exist")),
+            (
+                200,
+                r#"{"error":"fieldAlreadyExists","field":"emails","value":"x@b.org"}"#,
+                Err("`x@b.org` is already used"),
+            ),
+            (200, r#"{"error":"other","details":"d","reason":"r"}"#, Err("a@b.org`: other: r d")),
+            (500, r#"{"status":500,"detail":"boom"}"#, Err("HTTP status 500 boom")),
+            (500, "<html>", Err("HTTP status 500")),
+        ] {
+            match (outcome(status, text), expected) {
+                (Ok(data), Ok(expected)) => assert_eq!(data, expected),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
+                (other, _) => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn principals_with_one_and_with_many_addresses() {
+        for (text, emails) in [
+            (r#"{"id":3,"type":"individual","emails":"a@b.org","quota":5}"#, &["a@b.org"][..]),
+            (r#"{"emails":["a@b.org","@b.org"]}"#, &["a@b.org", "@b.org"]),
+            (r#"{"type":"domain","members":2}"#, &[]),
+        ] {
+            let principal: Principal = serde_json::from_str(text).unwrap();
+            assert_eq!(principal.emails.as_slice(), emails);
+        }
+    }
+
+    #[test]
+    fn names_are_escaped() {
+        assert_eq!(path("a/b?#%é@x-y.org"), "/a%2Fb%3F%23%25%C3%A9%40x-y.org");
+    }
+
+    #[test]
+    fn the_password_is_not_shown() {
+        let api = Api::new("http://127.0.0.1:1/", "correct horse");
+        let shown = format!("{api:?}");
+        let encoded = STANDARD.encode("admin:correct horse");
+        assert!(!shown.contains("correct") && !shown.contains(&encoded), "{shown}");
+    }
+
+    #[test]
+    fn nobody_there() {
+        let api = Api::new("http://127.0.0.1:1", "x");
+        let error = api.wait(Deadline::after(Duration::ZERO)).unwrap_err().to_string();
+        assert!(error.contains("http://127.0.0.1:1") && error.contains("journalctl"), "{error}");
+    }
+}

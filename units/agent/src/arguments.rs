@@ -1,0 +1,178 @@
+//! The command line of `mailkiln-agent`.
+//!
+//! In: arguments. Out: a [`Command`]. Secrets never come this way: they are read from standard
+//! input, since everybody can see the arguments of a process.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Make secrets, keys and a first certificate.
+    Prepare,
+    /// Make domains and accounts.
+    Provision,
+    /// Show the status on the consoles until stopped.
+    Console,
+    /// Say whether mail can be sent and read.
+    Health {
+        /// As JSON.
+        json: bool,
+    },
+    /// Print the status once.
+    Status,
+    /// Set a password.
+    Password {
+        /// Whose: an account, or `admin`.
+        address: String,
+        /// Read it from standard input instead of making one.
+        from_stdin: bool,
+    },
+    /// Keep a secret from standard input.
+    SecretSet {
+        /// Its name.
+        name: String,
+    },
+    /// Delete the initial passwords.
+    ForgetPasswords,
+}
+
+/// A whole command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arguments {
+    /// Do something, below a root directory.
+    Run {
+        /// What.
+        command: Command,
+        /// `/` but in tests.
+        root: PathBuf,
+    },
+    /// Print this and end.
+    Print(String),
+}
+
+/// A command line that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; `mailkiln-agent --help` lists the commands")]
+pub struct ArgumentsError(String);
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+mailkiln-agent: looks after a Mailkiln mail appliance
+
+Commands for people (as root or as the user mailkiln):
+  status                      addresses, health, ports and missing DNS records
+  health [--json]             exit status 0 when mail can be sent and read, else 1 and why
+  password ADDRESS [--stdin]  set a new password: a random one, which is printed, or the one on
+                              standard input. `admin` is the administrator of the API
+  secret set NAME             keep the secret on standard input, for example relay-password
+  forget-passwords            delete the passwords of the first boot once they are written down
+
+Commands of the appliance's own services:
+  prepare                     make secrets, keys and a first certificate
+  provision                   make the domains and accounts of mail.toml
+  console                     show the status on the consoles
+
+Options:
+  --root DIR                  use the files below DIR instead of / (for tests)
+  --help, --version
+";
+
+impl Arguments {
+    /// Reads a command line without the program's name.
+    ///
+    /// # Errors
+    /// [`ArgumentsError`] naming the argument.
+    pub fn parse(
+        arguments: impl IntoIterator<Item = impl Into<OsString>, IntoIter: 'static>,
+    ) -> Result<Self, ArgumentsError> {
+        let mut parser = lexopt::Parser::from_args(arguments);
+        let (mut words, mut root) = (Vec::new(), PathBuf::from("/"));
+        let (mut json, mut from_stdin) = (false, false);
+        let wrong = |error: lexopt::Error| ArgumentsError(error.to_string());
+        while let Some(argument) = parser.next().map_err(wrong)? {
+            match argument {
+                lexopt::Arg::Long("help") | lexopt::Arg::Short('h') => {
+                    return Ok(Self::Print(HELP.to_owned()));
+                }
+                lexopt::Arg::Long("version") | lexopt::Arg::Short('V') => {
+                    let version = env!("CARGO_PKG_VERSION");
+                    return Ok(Self::Print(format!("mailkiln-agent {version}\n")));
+                }
+                lexopt::Arg::Long("root") => root = parser.value().map_err(wrong)?.into(),
+                lexopt::Arg::Long("json") => json = true,
+                lexopt::Arg::Long("stdin") => from_stdin = true,
+                lexopt::Arg::Value(word) => words.push(word.to_string_lossy().into_owned()),
+                other => return Err(wrong(other.unexpected())),
+            }
+        }
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let command = match (words.as_slice(), json, from_stdin) {
+            (["prepare"], false, false) => Command::Prepare,
+            (["provision"], false, false) => Command::Provision,
+            (["console"], false, false) => Command::Console,
+            (["health"], json, false) => Command::Health { json },
+            (["status"], false, false) => Command::Status,
+            (["password", address], false, from_stdin) => {
+                Command::Password { address: (*address).to_owned(), from_stdin }
+            }
+            (["secret", "set", name], false, false) => {
+                Command::SecretSet { name: (*name).to_owned() }
+            }
+            (["forget-passwords"], false, false) => Command::ForgetPasswords,
+            ([], ..) => return Err(ArgumentsError("no command is given".to_owned())),
+            (words, ..) => {
+                let given = words.join(" ");
+                return Err(ArgumentsError(format!("`{given}` is no command, or not like this")));
+            }
+        };
+        Ok(Self::Run { command, root })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, String> {
+        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        Arguments::parse(words).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn commands() {
+        for (line, expected) in [
+            ("prepare", Command::Prepare),
+            ("health --json", Command::Health { json: true }),
+            ("--root /x health", Command::Health { json: false }),
+            (
+                "password a@b.org --stdin",
+                Command::Password { address: "a@b.org".to_owned(), from_stdin: true },
+            ),
+            ("secret set relay-password", Command::SecretSet { name: "relay-password".to_owned() }),
+        ] {
+            match parse(line).unwrap() {
+                Arguments::Run { command, .. } => assert_eq!(command, expected),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(parse("--help").unwrap(), Arguments::Print(HELP.to_owned()));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (line, part) in [
+            ("", "no command"),
+            ("dance", "`dance`"),
+            ("prepare --json", "`prepare`"),
+            ("password", "`password`"),
+            ("password a@b.org secret", "`password a@b.org secret`"),
+            ("health --yaml", "--yaml"),
+            ("--root", "--root"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert!(error.contains(part) && error.contains("--help"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! `prepare`: everything the mail server needs before it can start, made on this very device.
+//!
+//! In: `appliance.json` and what earlier boots left. Out: secrets, DKIM keys with their public
+//! records, a certificate. Runs at every boot: what is there and whole stays as it is.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use super::CommandError;
+use crate::appliance::{Appliance, Domain};
+use crate::certificate::{self, SelfSigned, Verdict};
+use crate::dkim::{self, ALGORITHMS, Algorithm};
+use crate::durable;
+use crate::journal;
+use crate::layout::Layout;
+use crate::password;
+use crate::secrets::{SecretError, SecretName, Secrets};
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CommandError`] with the first thing that could not be made.
+pub fn run(layout: &Layout) -> Result<(), CommandError> {
+    let appliance = Appliance::read(&layout.appliance())?;
+    let secrets = Secrets::new(layout.secrets());
+    secrets.create_directory()?;
+    ensure(&secrets, &SecretName::oauth_key(), |_| true, || Ok(password::generate_key()?))?;
+    ensure(&secrets, &SecretName::probe_password(), |_| true, || Ok(password::generate()?))?;
+    administrator(&secrets)?;
+    durable::make_directory(&layout.dkim_records(), 0o755, None)?;
+    for domain in &appliance.domains {
+        dkim_keys(layout, &secrets, domain)?;
+    }
+    self_signed_certificate(layout, &appliance)
+}
+
+/// Keeps a secret that `fits`, makes one that is missing, and replaces one that is damaged: a
+/// server without mail is worse than a key that has to be published again.
+fn ensure(
+    secrets: &Secrets,
+    name: &SecretName,
+    fits: impl Fn(&str) -> bool,
+    make: impl FnOnce() -> Result<String, CommandError>,
+) -> Result<String, CommandError> {
+    match secrets.read(name) {
+        Ok(Some(value)) if fits(&value) => return Ok(value),
+        Ok(None) => {}
+        Ok(Some(_)) | Err(SecretError::Damaged(_)) => {
+            let aside = secrets.set_aside(name)?;
+            journal::warn(&format!(
+                "the secret {} made no sense; it is now {} and a new one is made",
+                name.as_str(),
+                aside.display()
+            ));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let value = make()?;
+    secrets.write(name, &value)?;
+    journal::note(&format!("made the secret {}", name.as_str()));
+    Ok(value)
+}
+
+/// The hash is derived, so whatever happened between the two writes, the password decides.
+fn administrator(secrets: &Secrets) -> Result<(), CommandError> {
+    let name = SecretName::admin_password();
+    let password = ensure(secrets, &name, |_| true, || Ok(password::generate()?))?;
+    let hash = secrets.read(&SecretName::admin_hash());
+    if !matches!(hash, Ok(Some(hash)) if password::verify(&password, &hash)) {
+        secrets.write(&SecretName::admin_hash(), &password::hash(&password)?)?;
+    }
+    Ok(())
+}
+
+fn dkim_keys(layout: &Layout, secrets: &Secrets, domain: &Domain) -> Result<(), CommandError> {
+    let mut zone = String::new();
+    for algorithm in ALGORITHMS {
+        let record = dkim_record(secrets, algorithm, domain)?;
+        zone.push_str(&dkim::zone_line(algorithm, &domain.name, &record));
+    }
+    let path = layout.dkim_record(&domain.name);
+    if read_text(&path)?.as_deref() != Some(zone.as_str()) {
+        durable::write(&path, zone.as_bytes(), 0o644, None)?;
+        journal::note(&format!("public DKIM records of {} are in {}", domain.name, path.display()));
+    }
+    Ok(())
+}
+
+fn dkim_record(
+    secrets: &Secrets,
+    algorithm: Algorithm,
+    domain: &Domain,
+) -> Result<String, CommandError> {
+    let name = SecretName::dkim(algorithm.selector(), &domain.name);
+    let fits = |pem: &str| algorithm.record(pem).is_ok();
+    let pem = ensure(secrets, &name, fits, || Ok(algorithm.generate()?))?;
+    Ok(algorithm.record(&pem)?)
+}
+
+fn self_signed_certificate(layout: &Layout, appliance: &Appliance) -> Result<(), CommandError> {
+    let files = layout.certificate(&appliance.host);
+    let names = appliance.certificate_names();
+    let now = OffsetDateTime::now_utc();
+    let (chain, key) = (read_text(&files.chain)?, read_text(&files.key)?);
+    let reason = match certificate::judge(chain.as_deref(), key.as_deref(), &names, now) {
+        Verdict::Keep | Verdict::Foreign => return Ok(()),
+        Verdict::Replace(reason) => reason,
+    };
+    let made = SelfSigned::generate(&names, now)?;
+    // Everything below /var/lib/acme belongs to its group, who may read certificates.
+    let group = fs::metadata(files.shared_directory()).ok().map(|directory| directory.gid());
+    durable::make_directory(&files.directory, 0o750, group)?;
+    // The key first: without its certificate it does no harm, and the next boot makes both again.
+    durable::write(&files.key, made.key.as_bytes(), 0o640, group)?;
+    durable::write(&files.chain, made.chain.as_bytes(), 0o640, group)?;
+    journal::note(&format!("made a self-signed certificate for {}: {reason}", appliance.host));
+    Ok(())
+}
+
+/// A small text file; `None` when it is missing or no text.
+fn read_text(path: &Path) -> Result<Option<String>, SecretError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(SecretError::Read { path: path.to_owned(), source }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn appliance() -> (tempfile::TempDir, Layout) {
+        let root = tempfile::tempdir().unwrap();
+        for directory in ["etc/mailkiln", "var/lib/mailkiln", "var/lib/acme"] {
+            fs::create_dir_all(root.path().join(directory)).unwrap();
+        }
+        let layout = Layout::new(root.path());
+        fs::write(layout.appliance(), crate::appliance::tests::EXAMPLE).unwrap();
+        (root, layout)
+    }
+
+    /// Every file below /var: path, mode, content.
+    fn state(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
+        let mut files = BTreeMap::new();
+        let mut left = vec![root.join("var")];
+        while let Some(directory) = left.pop() {
+            for entry in fs::read_dir(directory).unwrap().flatten() {
+                let (path, metadata) = (entry.path(), entry.metadata().unwrap());
+                if metadata.is_dir() {
+                    left.push(path);
+                } else {
+                    let name = path.strip_prefix(root).unwrap().display().to_string();
+                    let mode = metadata.permissions().mode() & 0o777;
+                    files.insert(name, (mode, fs::read(path).unwrap()));
+                }
+            }
+        }
+        files
+    }
+
+    #[test]
+    fn makes_everything_once() {
+        let (root, layout) = appliance();
+        run(&layout).unwrap();
+        let first = state(root.path());
+        let modes: Vec<_> = first.iter().map(|(name, (mode, _))| (name.as_str(), *mode)).collect();
+        assert_eq!(
+            modes,
+            [
+                ("var/lib/acme/mail.example.org/fullchain.pem", 0o640),
+                ("var/lib/acme/mail.example.org/key.pem", 0o640),
+                ("var/lib/mailkiln/dkim/example.net.txt", 0o644),
+                ("var/lib/mailkiln/dkim/example.org.txt", 0o644),
+                ("var/lib/mailkiln/secrets/admin-hash", 0o600),
+                ("var/lib/mailkiln/secrets/admin-password", 0o600),
+                ("var/lib/mailkiln/secrets/dkim-ed25519-example.net.pem", 0o600),
+                ("var/lib/mailkiln/secrets/dkim-ed25519-example.org.pem", 0o600),
+                ("var/lib/mailkiln/secrets/dkim-rsa-example.net.pem", 0o600),
+                ("var/lib/mailkiln/secrets/dkim-rsa-example.org.pem", 0o600),
+                ("var/lib/mailkiln/secrets/oauth-key", 0o600),
+                ("var/lib/mailkiln/secrets/probe-password", 0o600),
+            ]
+        );
+        let secrets = fs::metadata(layout.secrets()).unwrap().permissions().mode();
+        assert_eq!(secrets & 0o777, 0o700);
+        run(&layout).unwrap();
+        assert_eq!(state(root.path()), first, "a second run changes nothing");
+    }
+
+    /// Whatever one write a power cut has undone or emptied, the next run brings back a whole state
+    /// and touches nothing else but what is derived from it.
+    #[test]
+    fn repairs_what_a_power_cut_left() {
+        let (root, layout) = appliance();
+        run(&layout).unwrap();
+        let whole = state(root.path());
+        for (name, (_, content)) in &whole {
+            let path = root.path().join(name);
+            if name.ends_with("key.pem") {
+                fs::write(&path, "").unwrap();
+            } else {
+                fs::remove_file(&path).unwrap();
+            }
+            run(&layout).unwrap();
+            let repaired = state(root.path());
+            assert_eq!(repaired.len(), whole.len(), "{name}");
+            assert!(!repaired[name].1.is_empty(), "{name}");
+            let derived = name.contains("/dkim/");
+            assert_eq!(repaired[name].1 == *content, derived, "{name}");
+            let password = fs::read_to_string(layout.secrets().join("admin-password")).unwrap();
+            let hash = fs::read_to_string(layout.secrets().join("admin-hash")).unwrap();
+            assert!(password::verify(&password, &hash), "{name}");
+        }
+    }
+
+    #[test]
+    fn damaged_keys_are_set_aside_and_foreign_certificates_stay() {
+        let (root, layout) = appliance();
+        run(&layout).unwrap();
+        let key = layout.secrets().join("dkim-ed25519-example.org.pem");
+        let record = fs::read(layout.dkim_records().join("example.org.txt")).unwrap();
+        let chain = root.path().join("var/lib/acme/mail.example.org/fullchain.pem");
+        fs::write(&key, "garbage").unwrap();
+        fs::write(&chain, "somebody else's").unwrap();
+        run(&layout).unwrap();
+        assert_ne!(fs::read_to_string(&key).unwrap(), "garbage");
+        assert_ne!(fs::read(layout.dkim_records().join("example.org.txt")).unwrap(), record);
+        assert!(layout.secrets().join("dkim-ed25519-example.org.pem.damaged").exists());
+        assert_eq!(fs::read_to_string(chain).unwrap(), "somebody else's");
+    }
+
+    #[test]
+    fn a_full_or_missing_state_directory_is_named() {
+        let (root, layout) = appliance();
+        fs::remove_dir_all(root.path().join("var/lib/mailkiln")).unwrap();
+        let error = run(&layout).unwrap_err();
+        assert!(matches!(error, CommandError::Secret(SecretError::Write(_))));
+        assert!(error.to_string().contains("var/lib/mailkiln/secrets"), "{error}");
+    }
+}

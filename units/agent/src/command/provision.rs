@@ -1,0 +1,143 @@
+//! `provision`: the domains and accounts of `mail.toml`, through the mail server's API.
+//!
+//! In: `appliance.json`, the secrets, a server that is starting. Out: what was missing is there.
+//! Runs at every boot and only ever adds: passwords, quotas and accounts changed by hand stay.
+
+use std::time::Duration;
+
+use super::CommandError;
+use crate::account_password;
+use crate::api::{Api, ApiError, NewPrincipal, Principal};
+use crate::appliance::{Account, Address, Appliance};
+use crate::deadline::Deadline;
+use crate::journal;
+use crate::layout::Layout;
+use crate::password;
+use crate::provisioning;
+use crate::secrets::{SecretName, Secrets};
+
+/// How long a server may take to answer; an emulated machine needs minutes.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// The probe's mailbox holds one small message at a time; whoever else writes to it fills no disk.
+const PROBE_QUOTA: u64 = 10 << 20;
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CommandError::Provision`] when some could not be made; the others then are there.
+pub fn run(layout: &Layout) -> Result<(), CommandError> {
+    let appliance = Appliance::read(&layout.appliance())?;
+    let secrets = Secrets::new(layout.secrets());
+    let api = Api::new(&appliance.api, &secrets.require(&SecretName::admin_password())?);
+    api.wait(Deadline::after(PATIENCE))?;
+    let mut failures = 0;
+    let mut attempt = |name: &str, result: Result<(), CommandError>| {
+        if let Err(error) = result {
+            journal::error(&format!("{name}: {error}"));
+            failures += 1;
+        }
+    };
+    for domain in &appliance.domains {
+        attempt(domain.name.as_str(), ensure_domain(&api, domain.name.as_str()));
+    }
+    for (domain, target) in provisioning::dangling_catch_alls(&appliance) {
+        journal::warn(&format!("{domain}: its catch-all `{target}` is no account of mail.toml"));
+    }
+    for account in &appliance.accounts {
+        let emails = provisioning::wanted_emails(&appliance, account);
+        attempt(account.address.as_str(), ensure_account(&api, &secrets, account, &emails));
+    }
+    let probe = appliance.probe_address()?;
+    attempt(probe.as_str(), ensure_probe(&api, &secrets, &probe));
+    if failures > 0 { Err(CommandError::Provision(failures)) } else { Ok(()) }
+}
+
+fn ensure_domain(api: &Api, name: &str) -> Result<(), CommandError> {
+    if find(api, name, "domain")?.is_some() {
+        return Ok(());
+    }
+    api.create(&NewPrincipal {
+        kind: "domain",
+        name,
+        description: name,
+        emails: Vec::new(),
+        secrets: Vec::new(),
+        roles: Vec::new(),
+        quota: 0,
+    })?;
+    journal::note(&format!("made the domain {name}"));
+    Ok(())
+}
+
+fn ensure_account(
+    api: &Api,
+    secrets: &Secrets,
+    account: &Account,
+    emails: &[String],
+) -> Result<(), CommandError> {
+    let address = &account.address;
+    let existing = match find(api, address.as_str(), "individual")? {
+        Some(principal) => principal.emails.as_slice().to_vec(),
+        None => {
+            // Kept before it is used: see `account_password`.
+            let password = account_password::initial(secrets, address)?;
+            create_account(api, address, &account.name, account.quota.unwrap_or(0), &password)?;
+            journal::note(&format!("made the account {address}"));
+            vec![address.to_string()]
+        }
+    };
+    for email in provisioning::missing_emails(emails, &existing) {
+        match api.add_email(address.as_str(), email) {
+            Ok(()) => journal::note(&format!("{address} gets mail for {email}")),
+            // An administrator gave it to somebody else; that is not ours to undo.
+            Err(ApiError::Taken { .. }) => {
+                journal::warn(&format!("{address} does not get {email}: another account has it"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The account of the health check: its password is what the agent has kept.
+fn ensure_probe(api: &Api, secrets: &Secrets, address: &Address) -> Result<(), CommandError> {
+    let password = secrets.require(&SecretName::probe_password())?;
+    let Some(principal) = find(api, address.as_str(), "individual")? else {
+        let description = "Checks that mail works; see `mailkiln-agent health`";
+        return create_account(api, address, description, PROBE_QUOTA, &password);
+    };
+    let fits = |hash: &String| password::verify(&password, hash);
+    if !principal.secrets.as_slice().iter().any(fits) {
+        api.set_password_hash(address.as_str(), &password::hash(&password)?)?;
+    }
+    Ok(())
+}
+
+fn create_account(
+    api: &Api,
+    address: &Address,
+    description: &str,
+    quota: u64,
+    password: &str,
+) -> Result<(), CommandError> {
+    Ok(api.create(&NewPrincipal {
+        kind: "individual",
+        name: address.as_str(),
+        description,
+        emails: vec![address.as_str()],
+        secrets: vec![&password::hash(password)?],
+        roles: vec!["user"],
+        quota,
+    })?)
+}
+
+/// A name can be taken by another kind of principal, a list for example.
+fn find(api: &Api, name: &str, kind: &str) -> Result<Option<Principal>, CommandError> {
+    match api.principal(name)? {
+        Some(principal) if principal.kind != kind => {
+            Err(ApiError::Taken { value: name.to_owned() }.into())
+        }
+        other => Ok(other),
+    }
+}

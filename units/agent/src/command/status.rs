@@ -1,0 +1,41 @@
+//! `status`: what the console shows, once and without passwords.
+//!
+//! In: the running appliance. Out: lines on standard output.
+
+use super::{CommandError, print};
+use crate::appliance::{Appliance, DomainName};
+use crate::dkim::Algorithm;
+use crate::dns::Resolver;
+use crate::layout::Layout;
+use crate::records::{self, Findings};
+use crate::secrets::{SecretName, Secrets};
+use crate::{health, network, screen};
+
+/// Runs the command.
+///
+/// # Errors
+/// [`CommandError`] when there is no appliance to look at.
+pub(super) fn run(layout: &Layout) -> Result<(), CommandError> {
+    let appliance = Appliance::read(&layout.appliance())?;
+    print(&screen::render(&look(layout, &appliance), "\n"))?;
+    print(&screen::render(&screen::dns(&look_up(layout, &appliance)), "\n"))
+}
+
+/// The lines about the appliance itself. Sends a message; takes up to a minute.
+pub(super) fn look(layout: &Layout, appliance: &Appliance) -> Vec<String> {
+    let health = health::examine(layout, appliance);
+    let (addresses, ports) = (network::addresses(), network::listening_ports());
+    screen::status(&appliance.host, &addresses, &ports, &health)
+}
+
+/// Which DNS records are missing.
+pub(super) fn look_up(layout: &Layout, appliance: &Appliance) -> Findings {
+    let secrets = Secrets::new(layout.secrets());
+    let key = |algorithm: Algorithm, domain: &DomainName| {
+        // A key that cannot be read has its own line in the journal, from `prepare`.
+        let pem = secrets.read(&SecretName::dkim(algorithm.selector(), domain)).ok()??;
+        algorithm.record(&pem).ok()
+    };
+    let resolver = Resolver::from_configuration(&layout.resolver_configuration());
+    records::examine(&records::wanted(appliance, key), |name, kind| resolver.ask(name, kind))
+}

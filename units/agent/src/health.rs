@@ -1,0 +1,265 @@
+//! Whether the appliance does its work.
+//!
+//! In: the appliance as it runs. Out: one line per check, and whether all are fine. The one that
+//! counts is the message that is sent and read; the others say what is about to break.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::appliance::Appliance;
+use crate::certificate::{self, Facts};
+use crate::deadline::Deadline;
+use crate::layout::Layout;
+use crate::mailbox_probe;
+use crate::secrets::{SecretName, Secrets};
+
+/// For everything. An emulated machine takes half of it.
+const TIME: Duration = Duration::from_secs(60);
+/// Less free space than this, and mail is refused soon.
+const FREE_BYTES: u64 = 64 << 20;
+/// What has to run.
+const UNITS: [&str; 2] = ["mail-server.service", "mailkiln-provision.service"];
+
+/// The outcome of all checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// Whether every check is fine.
+    pub healthy: bool,
+    /// The checks, in the order in which they were made.
+    pub checks: Vec<Check>,
+}
+
+/// The outcome of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at: `mail`, `certificate`, `disk`, `units`.
+    pub name: &'static str,
+    /// Whether it is fine.
+    pub ok: bool,
+    /// What was found, and what to do if it is not fine.
+    pub detail: String,
+}
+
+impl Check {
+    fn fine(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, ok: true, detail: detail.into() }
+    }
+
+    fn wrong(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, ok: false, detail: detail.into() }
+    }
+}
+
+impl Health {
+    fn of(checks: Vec<Check>) -> Self {
+        Self { healthy: checks.iter().all(|check| check.ok), checks }
+    }
+
+    /// What is not fine, one line each.
+    pub fn reasons(&self) -> impl Iterator<Item = &str> {
+        self.checks.iter().filter(|check| !check.ok).map(|check| check.detail.as_str())
+    }
+}
+
+/// Makes all checks, in at most 60 seconds.
+pub fn examine(layout: &Layout, appliance: &Appliance) -> Health {
+    let deadline = Deadline::after(TIME);
+    let now = OffsetDateTime::now_utc();
+    let chain = std::fs::read_to_string(layout.certificate(&appliance.host).chain);
+    let chain = chain.map_err(|error| error.to_string());
+    let mut checks = Vec::new();
+    if layout.systemd().is_dir() {
+        checks.push(units(deadline));
+    }
+    checks.push(disk(&layout.state()));
+    checks.push(certificate_dates(chain.as_deref(), appliance, now));
+    checks.push(mail(layout, appliance, chain.as_deref().unwrap_or_default(), deadline));
+    Health::of(checks)
+}
+
+/// `is-active` prints one word per unit and needs no privilege.
+fn units(deadline: Deadline) -> Check {
+    const NAME: &str = "units";
+    let child = Command::new("systemctl")
+        .arg("is-active")
+        .args(UNITS)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => return Check::wrong(NAME, format!("systemctl cannot be run: {error}")),
+    };
+    loop {
+        match child.try_wait() {
+            Ok(None) if !deadline.is_over() => sleep(Duration::from_millis(50)),
+            Ok(Some(_)) => break,
+            _ => {
+                // Both fail only when it has just ended.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Check::wrong(NAME, "systemd does not answer; restart the appliance");
+            }
+        }
+    }
+    let mut states = String::new();
+    if let Some(mut stdout) = child.stdout.take()
+        && let Err(error) = stdout.read_to_string(&mut states)
+    {
+        return Check::wrong(NAME, format!("systemctl cannot be read: {error}"));
+    }
+    judge_units(&states)
+}
+
+fn judge_units(states: &str) -> Check {
+    let mut states = states.lines();
+    let broken: Vec<_> = UNITS
+        .iter()
+        .map(|unit| (*unit, states.next().unwrap_or("unknown")))
+        .filter(|(_, state)| *state != "active")
+        .map(|(unit, state)| format!("{unit} is {state}: see `journalctl -u {unit}`"))
+        .collect();
+    if broken.is_empty() {
+        Check::fine("units", "all units run")
+    } else {
+        Check::wrong("units", broken.join("; "))
+    }
+}
+
+fn disk(state: &Path) -> Check {
+    const NAME: &str = "disk";
+    match nix::sys::statvfs::statvfs(state) {
+        Ok(space) => judge_space(
+            space.blocks_available().saturating_mul(space.fragment_size()),
+            space.files_available(),
+            space.files(),
+        ),
+        Err(error) => {
+            Check::wrong(NAME, format!("{} cannot be looked at: {error}", state.display()))
+        }
+    }
+}
+
+/// Some file systems have no fixed number of inodes and say 0.
+fn judge_space(free: u64, inodes_free: u64, inodes: u64) -> Check {
+    let free_mebibytes = free >> 20;
+    if free < FREE_BYTES {
+        return Check::wrong(
+            "disk",
+            format!("only {free_mebibytes} MiB are free on /var; delete mail or enlarge the disk"),
+        );
+    }
+    if inodes > 0 && inodes_free < 1000 {
+        return Check::wrong("disk", "/var can hold no more files; enlarge the disk");
+    }
+    Check::fine("disk", format!("{free_mebibytes} MiB free on /var"))
+}
+
+fn certificate_dates(
+    chain: Result<&str, &String>,
+    appliance: &Appliance,
+    now: OffsetDateTime,
+) -> Check {
+    const NAME: &str = "certificate";
+    let host = &appliance.host;
+    let cure = "run `systemctl restart mailkiln-prepare mail-server`";
+    let facts = match chain.map(Facts::parse) {
+        Ok(Some(facts)) => facts,
+        Ok(None) => {
+            return Check::wrong(NAME, format!("the certificate of {host} cannot be read; {cure}"));
+        }
+        Err(error) => {
+            let problem = format!("the certificate of {host} cannot be read: {error}; {cure}");
+            return Check::wrong(NAME, problem);
+        }
+    };
+    let (kind, days) = (if facts.ours { "self-signed" } else { "real" }, facts.days_left(now));
+    if days < 0 {
+        Check::wrong(NAME, format!("the certificate of {host} expired {} days ago; {cure}", -days))
+    } else if now.unix_timestamp() < facts.not_before {
+        let problem = format!("the certificate of {host} is not valid yet; check the clock");
+        Check::wrong(NAME, problem)
+    } else {
+        Check::fine(NAME, format!("{kind}, valid for {days} days"))
+    }
+}
+
+fn mail(layout: &Layout, appliance: &Appliance, chain: &str, deadline: Deadline) -> Check {
+    const NAME: &str = "mail";
+    let Some(certificate) = certificate::first_der(chain) else {
+        return Check::wrong(NAME, "mail cannot be tried without the server's certificate");
+    };
+    let password = Secrets::new(layout.secrets()).require(&SecretName::probe_password());
+    let password = match password {
+        Ok(password) => password,
+        Err(error) => return Check::wrong(NAME, error.to_string()),
+    };
+    match mailbox_probe::run(appliance, &password, &certificate, deadline) {
+        Ok(()) => Check::fine(NAME, "a message was sent and read"),
+        Err(error) => Check::wrong(NAME, error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::appliance::tests::example;
+    use crate::certificate::SelfSigned;
+
+    #[test]
+    fn units_by_line() {
+        assert!(judge_units("active\nactive\n").ok);
+        let check = judge_units("active\nfailed\n");
+        assert!(!check.ok && check.detail.starts_with("mailkiln-provision.service is failed"));
+        assert!(!judge_units("").ok);
+    }
+
+    #[test]
+    fn space() {
+        for (free, inodes_free, inodes, ok) in [
+            (1 << 30, 5000, 10_000, true),
+            (1 << 30, 0, 0, true),
+            (1 << 30, 10, 10_000, false),
+            (10 << 20, 5000, 10_000, false),
+        ] {
+            assert_eq!(judge_space(free, inodes_free, inodes).ok, ok, "{free} {inodes_free}");
+        }
+    }
+
+    #[test]
+    fn certificates_by_date() {
+        let appliance = example();
+        let now = OffsetDateTime::from_unix_timestamp(1_790_000_000).unwrap();
+        let made = SelfSigned::generate(&appliance.certificate_names(), now).unwrap();
+        for (days, ok, part) in [
+            (0, true, "self-signed, valid for 800 days"),
+            (801, false, "expired 1 days ago"),
+            (-3, false, "not valid yet"),
+        ] {
+            let then = now + time::Duration::days(days);
+            let check = certificate_dates(Ok(&made.chain), &appliance, then);
+            assert_eq!(check.ok, ok);
+            assert!(check.detail.contains(part), "{}", check.detail);
+        }
+        assert!(!certificate_dates(Ok("x"), &appliance, now).ok);
+        assert!(!certificate_dates(Err(&"gone".to_owned()), &appliance, now).ok);
+    }
+
+    #[test]
+    fn a_dead_appliance_is_not_healthy_and_says_why() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("var/lib/mailkiln")).unwrap();
+        let health = examine(&Layout::new(root.path()), &example());
+        assert!(!health.healthy);
+        let reasons: Vec<_> = health.reasons().collect();
+        assert_eq!(reasons.len(), 2, "{reasons:?}");
+        assert!(reasons[0].contains("certificate of mail.example.org cannot be read"));
+    }
+}

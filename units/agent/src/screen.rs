@@ -1,0 +1,140 @@
+//! What the consoles show.
+//!
+//! In: facts. Out: lines, each starting with `mailkiln: `, that people can read and tests can
+//! parse. Their wording is a contract (docs/internals/contracts.md):
+//! `mailkiln: account ADDRESS password PASSWORD`, `mailkiln: admin password PASSWORD`,
+//! `mailkiln: ready`, `mailkiln: not ready: REASON`.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::appliance::DomainName;
+use crate::health::Health;
+use crate::records::Findings;
+
+/// The lines of the appliance itself and of its health; the verdict comes last.
+pub fn status(
+    host: &DomainName,
+    addresses: &[IpAddr],
+    ports: &BTreeSet<u16>,
+    health: &Health,
+) -> Vec<String> {
+    let mut lines = vec![format!("host {host}")];
+    if addresses.is_empty() {
+        lines.push("address none: check the network cable and mail.toml".to_owned());
+    }
+    lines.extend(addresses.iter().map(|address| format!("address {address}")));
+    let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
+    lines.push(format!(
+        "open ports {}",
+        if ports.is_empty() { "none".into() } else { ports.join(" ") }
+    ));
+    lines.extend(health.reasons().map(|reason| format!("not ready: {reason}")));
+    if health.healthy {
+        lines.push("ready".to_owned());
+    }
+    lines
+}
+
+/// The passwords that were made on this device and nobody has written down yet.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct InitialPasswords {
+    /// Of the API's administrator.
+    pub administrator: Option<String>,
+    /// Of accounts: address and password, sorted.
+    pub accounts: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for InitialPasswords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "InitialPasswords of {} accounts", self.accounts.len())
+    }
+}
+
+impl InitialPasswords {
+    /// Their lines; none when there are none.
+    pub fn lines(&self) -> Vec<String> {
+        let administrator = self.administrator.iter().map(|p| format!("admin password {p}"));
+        let accounts = self.accounts.iter().map(|(a, p)| format!("account {a} password {p}"));
+        let mut lines: Vec<_> = administrator.chain(accounts).collect();
+        if !lines.is_empty() {
+            let hint = "write these passwords down, then run `mailkiln-agent forget-passwords`";
+            lines.push(hint.to_owned());
+        }
+        lines
+    }
+}
+
+/// The lines about DNS.
+pub fn dns(findings: &Findings) -> Vec<String> {
+    match findings {
+        Findings::Unknown(reason) => vec![format!("dns unknown: {reason}")],
+        Findings::Missing(records) if records.is_empty() => vec!["dns complete".to_owned()],
+        Findings::Missing(records) => {
+            records.iter().map(|record| format!("dns missing {record}")).collect()
+        }
+    }
+}
+
+/// Lines as they go to a device. A terminal in raw mode wants the carriage return too, and the
+/// kernel may have left the cursor in the middle of a line.
+pub fn render(lines: &[String], end: &str) -> String {
+    // Names of people and reasons from servers must not move the cursor.
+    let clean = |line: &str| line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    lines.iter().fold(String::new(), |text, line| {
+        let line: String = clean(line);
+        text + "mailkiln: " + &line + end
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::Check;
+
+    fn health(detail: Option<&str>) -> Health {
+        let check =
+            Check { name: "mail", ok: detail.is_none(), detail: detail.unwrap_or("").into() };
+        Health { healthy: check.ok, checks: vec![check] }
+    }
+
+    #[test]
+    fn the_whole_screen() {
+        let host = DomainName::try_from("mail.example.org".to_owned()).unwrap();
+        let passwords = InitialPasswords {
+            administrator: Some("aaaa".to_owned()),
+            accounts: vec![("alice@example.org".to_owned(), "bbbb".to_owned())],
+        };
+        let ports = BTreeSet::from([25, 993]);
+        let mut lines = passwords.lines();
+        lines.extend(status(&host, &["10.0.2.15".parse().unwrap()], &ports, &health(None)));
+        lines.extend(dns(&Findings::Missing(vec!["example.org. IN MX 10 x.".to_owned()])));
+        assert_eq!(
+            render(&lines, "\n"),
+            "mailkiln: admin password aaaa\n\
+             mailkiln: account alice@example.org password bbbb\n\
+             mailkiln: write these passwords down, then run `mailkiln-agent forget-passwords`\n\
+             mailkiln: host mail.example.org\n\
+             mailkiln: address 10.0.2.15\n\
+             mailkiln: open ports 25 993\n\
+             mailkiln: ready\n\
+             mailkiln: dns missing example.org. IN MX 10 x.\n"
+        );
+    }
+
+    #[test]
+    fn a_broken_appliance_is_never_ready() {
+        let host = DomainName::try_from("a.b".to_owned()).unwrap();
+        let lines = status(&host, &[], &BTreeSet::new(), &health(Some("it burns")));
+        assert_eq!(lines[1], "address none: check the network cable and mail.toml");
+        assert_eq!(lines.last().unwrap(), "not ready: it burns");
+        assert!(!lines.iter().any(|line| line == "ready"));
+    }
+
+    #[test]
+    fn nothing_moves_the_cursor() {
+        assert_eq!(render(&["a\x1b[2Jb\r\nc".to_owned()], "\n"), "mailkiln: a [2Jb  c\n");
+        assert_eq!(InitialPasswords::default().lines(), Vec::<String>::new());
+        assert_eq!(dns(&Findings::Missing(Vec::new())), ["dns complete"]);
+    }
+}
