@@ -19,6 +19,15 @@ def fingerprint(server):
     with server.tcp("imaps") as plain, trusting().wrap_socket(plain, server_hostname=HOST) as tls:
         return hashlib.sha256(tls.getpeercert(binary_form=True)).hexdigest()
 
+MESSAGE = b"""From: A <a@elsewhere.org>\r
+To: alice@example.test\r
+Subject: kept\r
+Date: Sun, 22 Nov 2026 01:00:00 +0000\r
+Message-ID: <a.b@elsewhere.org>\r
+\r
+Something to keep for longer than the process lives, and long enough not to look short.\r
+"""
+
 
 class Lifecycle(unittest.TestCase):
     """One server for each test: they end it."""
@@ -81,7 +90,7 @@ class Lifecycle(unittest.TestCase):
     def test_it_starts_again_with_its_mail(self):
         with MailServer() as server:
             server.account("alice")
-            server.deliver(b"From: a@elsewhere.test\r\nSubject: kept\r\n\r\nbody\r\n")
+            server.deliver(MESSAGE)
             self.assertTrue(server.fetch("alice@example.test"))
             server.stop()
             server.start()
