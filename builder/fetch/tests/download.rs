@@ -1,6 +1,8 @@
 //! Downloads against a server of the test's own on loopback: it is honest, or breaks off, lies
 //! about ranges, serves wrong bytes, or has lost the file.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop where it stands")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::Path;

@@ -6,8 +6,14 @@
 
 mod component;
 mod error;
+mod keyring;
 mod lockfile;
+mod release;
 
 pub use component::{Component, ComponentSource, CratePin, FilePin, PatchPin};
 pub use error::LockError;
+pub use keyring::{KeyError, Keyring, SignatureError};
 pub use lockfile::{Index, Lock, SetName, Suite};
+pub use release::{
+    Expected, InRelease, MAX_RELEASE_BYTES, Release, ReleaseError, Unverified, Verified,
+};
