@@ -7,16 +7,21 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use rsa::pkcs8::{DecodePrivateKey as _, EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
 use rsa::traits::PublicKeyParts as _;
 use rsa::{RsaPrivateKey, RsaPublicKey};
 
 use crate::appliance::DomainName;
+use crate::password;
 
 /// RFC 8301 section 3.2 asks signers for 2048 bits; longer keys do not fit everywhere in DNS.
 const RSA_BITS: usize = 2048;
+
+/// What comes before the 32 bytes of an Ed25519 key in PKCS#8, version 1 (RFC 8410 section 7).
+/// OpenSSL 3.0 cannot read version 2, which ring writes.
+const ED25519_PKCS8: [u8; 16] =
+    *b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\x04\x22\x04\x20";
 
 /// A kind of DKIM key. Its selector is its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +67,11 @@ impl Algorithm {
                 .to_pkcs8_pem(LineEnding::LF)
                 .map(|pem| pem.to_string())
                 .map_err(|_| failed()),
-            Self::Ed25519 => Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-                .map(|der| to_pem(der.as_ref()))
-                .map_err(|_| failed()),
+            Self::Ed25519 => {
+                // Any 32 bytes are a key (RFC 8032 section 5.1.5).
+                let key: [u8; 32] = password::random_bytes().map_err(|_| failed())?;
+                Ok(to_pem(&[&ED25519_PKCS8[..], &key].concat()))
+            }
         }
     }
 

@@ -31,13 +31,15 @@ impl Inbox {
         Ok(inbox)
     }
 
-    /// UIDs of the messages whose header `name` contains `value`.
+    /// UIDs of the messages, ascending. Asks anew, so what has just come is among them.
     ///
     /// # Errors
     /// [`TlsError`].
-    pub fn search(&mut self, name: &str, value: &str) -> Result<Vec<u32>, TlsError> {
-        let command = format!("UID SEARCH HEADER {name} {}", quoted(value));
-        Ok(self.command(&command, "SEARCH")?.iter().flat_map(|line| search_result(line)).collect())
+    pub fn messages(&mut self) -> Result<Vec<u32>, TlsError> {
+        let found = self.command("UID SEARCH ALL", "SEARCH")?;
+        let mut uids: Vec<u32> = found.iter().flat_map(|line| search_result(line)).collect();
+        uids.sort_unstable();
+        Ok(uids)
     }
 
     /// The text of a message, without its header.
@@ -107,8 +109,8 @@ fn search_result(line: &str) -> Vec<u32> {
     }
     let set = line.strip_prefix("* ESEARCH").and_then(|line| line.split_once(" ALL "));
     let set = set.map_or("", |(_, set)| set).split([' ', ')']).next().unwrap_or_default();
-    // The first of a range is enough to read one message.
-    set.split(',').filter_map(|range| range.split(':').next()?.parse().ok()).collect()
+    // Both ends of a range: the newest message is at one of them.
+    set.split([',', ':']).filter_map(|uid| uid.parse().ok()).collect()
 }
 
 /// A quoted string (RFC 9051 section 4.3).
@@ -140,7 +142,7 @@ mod tests {
             ("* SEARCH", &[][..]),
             ("* SEARCH 4 9", &[4, 9]),
             ("* ESEARCH (TAG \"k3\") UID ALL 3", &[3]),
-            ("* ESEARCH (TAG \"k3\") UID ALL 1:3,7", &[1, 7]),
+            ("* ESEARCH (TAG \"k3\") UID ALL 1:3,7", &[1, 3, 7]),
             ("* ESEARCH (TAG \"k3\") UID", &[]),
             ("* 3 EXISTS", &[]),
         ] {
