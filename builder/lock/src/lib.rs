@@ -8,12 +8,21 @@ mod component;
 mod error;
 mod keyring;
 mod lockfile;
+mod packages;
+mod provider;
+mod relation;
 mod release;
+mod solve;
+mod wanted;
 
 pub use component::{Component, ComponentSource, CratePin, FilePin, PatchPin};
 pub use error::LockError;
 pub use keyring::{KeyError, Keyring, SignatureError};
 pub use lockfile::{Index, Lock, SetName, Suite};
+pub use packages::{MultiArch, Package, PackagesError, Relations};
+pub use relation::{Atom, BadRelation, Clause, Operator, Qualifier};
 pub use release::{
     Expected, InRelease, MAX_RELEASE_BYTES, Release, ReleaseError, Unverified, Verified,
 };
+pub use solve::{SolveError, Universe, Wanted};
+pub use wanted::{WantedComponent, WantedError, WantedFile, WantedSet, WantedSuite};

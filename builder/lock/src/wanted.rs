@@ -1,0 +1,189 @@
+//! `wanted.toml`: which packages the lock is made of, and why each is wanted.
+//!
+//! In: the file's text. Out: suites to read, and sets of packages with their exclusions. It is
+//! data: another package, set or component needs no change of the program. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use mailkiln_pin::{Arch, Archive, PackageName, Pin};
+use serde::Deserialize;
+
+use crate::SetName;
+use crate::solve::{SolveError, Universe, Wanted};
+
+/// The file that comes with this program.
+const OWN: &str = include_str!("../wanted.toml");
+
+/// What a lock shall be made of.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedFile {
+    /// Suites to choose from. Of equal versions the one in the suite named first is taken.
+    #[serde(rename = "suite")]
+    pub suites: Vec<WantedSuite>,
+    /// Sets of packages by name.
+    #[serde(rename = "set")]
+    pub sets: BTreeMap<String, WantedSet>,
+    /// Programs that are not packages.
+    #[serde(rename = "component", default)]
+    pub components: Vec<WantedComponent>,
+}
+
+/// A suite to read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedSuite {
+    /// Codename: `trixie-security`.
+    pub name: String,
+    /// The archive that carries it.
+    pub archive: Archive,
+    /// The part of the suite that is read: `main`.
+    pub component: String,
+}
+
+/// A set of packages.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedSet {
+    /// Sets that are installed whenever this one is; only what is missing in them is listed.
+    #[serde(default)]
+    pub over: Vec<String>,
+    /// Whether what the packages depend on is in the set too. Not for packages of which single
+    /// files are taken.
+    #[serde(default = "yes")]
+    pub dependencies: bool,
+    /// Packages that others depend on and that the appliance works without, each with the reason.
+    #[serde(default)]
+    pub without: BTreeMap<PackageName, String>,
+    /// Packages for every machine, each with the reason.
+    #[serde(default)]
+    pub packages: BTreeMap<String, String>,
+    /// Packages for x86_64 machines only.
+    #[serde(default)]
+    pub x86_64: BTreeMap<String, String>,
+    /// Packages for aarch64 machines only.
+    #[serde(default)]
+    pub aarch64: BTreeMap<String, String>,
+}
+
+/// A program that is not a package.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WantedComponent {
+    /// Its name in the lock.
+    pub name: String,
+    /// The folder of its sources.
+    pub directory: String,
+    /// The published crate that it builds with patches, if there is one.
+    pub upstream: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A `wanted.toml` that can't be followed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WantedError {
+    /// Not TOML, or not the fields that it has.
+    #[error("the list of wanted packages can't be read: {0}")]
+    Syntax(String),
+    /// `over` names a set that is not there, or sets name each other.
+    #[error(
+        "the list of wanted packages: set `{set}` lies over `{over}`, which is not there or lies over it"
+    )]
+    Over {
+        /// The set.
+        set: String,
+        /// What its `over` says.
+        over: String,
+    },
+    /// A set can't be had.
+    #[error("set `{set}`: {source}")]
+    Solve {
+        /// The set.
+        set: String,
+        /// Why not.
+        source: SolveError,
+    },
+}
+
+impl WantedFile {
+    /// The list that comes with this program.
+    pub fn own() -> Result<Self, WantedError> {
+        Self::parse(OWN)
+    }
+
+    /// Reads a list.
+    pub fn parse(text: &str) -> Result<Self, WantedError> {
+        toml::from_str(text).map_err(|error| WantedError::Syntax(error.to_string()))
+    }
+
+    /// Chooses the packages of every set for one machine.
+    pub fn solve(
+        &self,
+        universe: &Universe<'_>,
+        arch: Arch,
+    ) -> Result<BTreeMap<SetName, Vec<Pin>>, WantedError> {
+        let mut solved = BTreeMap::new();
+        for name in self.sets.keys() {
+            let mut waiting = BTreeSet::new();
+            self.solve_set(name, universe, arch, &mut solved, &mut waiting)?;
+        }
+        Ok(solved)
+    }
+
+    /// Solves a set after those that it lies over. `waiting` holds the sets that lie over it.
+    fn solve_set(
+        &self,
+        name: &str,
+        universe: &Universe<'_>,
+        arch: Arch,
+        solved: &mut BTreeMap<SetName, Vec<Pin>>,
+        waiting: &mut BTreeSet<String>,
+    ) -> Result<(), WantedError> {
+        let key = SetName(name.to_owned());
+        if solved.contains_key(&key) {
+            return Ok(());
+        }
+        let over = |over: &str| WantedError::Over { set: name.to_owned(), over: over.to_owned() };
+        let set = self.sets.get(name).ok_or_else(|| over(name))?;
+        waiting.insert(name.to_owned());
+        let mut wanted = Wanted { packages: set.packages_for(arch), ..Wanted::default() };
+        for below in &set.over {
+            if waiting.contains(below) || !self.sets.contains_key(below) {
+                return Err(over(below));
+            }
+            self.solve_set(below, universe, arch, solved, waiting)?;
+            wanted.present.extend(solved[&SetName(below.clone())].iter().cloned());
+        }
+        waiting.remove(name);
+        self.leave_out(name, &mut wanted.excluded);
+        let found = if set.dependencies {
+            universe.solve(&wanted)
+        } else {
+            wanted.packages.iter().map(|package| universe.pin(package)).collect()
+        };
+        let pins = found.map_err(|source| WantedError::Solve { set: name.to_owned(), source })?;
+        solved.insert(key, pins);
+        Ok(())
+    }
+
+    /// What a set leaves out, with what the sets below it do.
+    fn leave_out(&self, name: &str, excluded: &mut BTreeSet<PackageName>) {
+        if let Some(set) = self.sets.get(name) {
+            excluded.extend(set.without.keys().cloned());
+            set.over.iter().for_each(|below| self.leave_out(below, excluded));
+        }
+    }
+}
+
+impl WantedSet {
+    fn packages_for(&self, arch: Arch) -> Vec<String> {
+        let special = match arch {
+            Arch::X86_64 => &self.x86_64,
+            Arch::Aarch64 => &self.aarch64,
+        };
+        self.packages.keys().chain(special.keys()).cloned().collect()
+    }
+}
