@@ -1,4 +1,9 @@
 //! Partitions, ESP, UKI, verity and boot chain: the disk as bytes, and its reader.
+//!
+//! In: a laid-out root file system, kernel, initrd, the boot loaders' files. Out: a disk that
+//! UEFI and BIOS machines boot. Each format has its writer and its reader in one folder, so
+//! that each writer is tested by its reader; `disk` joins them, `inspect` takes them apart.
+//! Pure: bytes in, bytes out; no path, no clock, no randomness.
 
 pub mod cpio;
 pub mod disk;
@@ -6,6 +11,7 @@ pub mod fat;
 pub mod gpt;
 pub mod grub;
 mod guid;
+pub mod inspect;
 #[cfg(test)]
 mod judge;
 pub mod uki;

@@ -108,7 +108,7 @@ impl ReadAt for FileSource {
 }
 
 /// A range of another source, with offsets counted from its start: a partition of a disk.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Window<S> {
     inner: S,
     start: u64,
@@ -119,6 +119,15 @@ impl<S: ReadAt> Window<S> {
     /// The `size` bytes of `inner` from `start` on; `None` when they are not all there.
     pub fn new(inner: S, start: u64, size: u64) -> Option<Self> {
         (start.checked_add(size)? <= inner.size()).then_some(Self { inner, start, size })
+    }
+}
+
+impl<S> std::fmt::Debug for Window<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Window")
+            .field("start", &self.start)
+            .field("size", &self.size)
+            .finish_non_exhaustive()
     }
 }
 

@@ -95,7 +95,7 @@ impl Layout {
         padded(out, &1_u16.to_be_bytes().repeat(self.total as usize), self.counts)?;
         let mut first = vec![0; self.pointers as usize];
         for (place, number) in (self.tables_at()..).zip(&self.tables) {
-            first[*number as usize] = place * CLUSTER | COPIED;
+            first[*number as usize] = (place * CLUSTER) | COPIED;
         }
         padded(out, &be_bytes(&first), self.pointer_clusters)?;
         let mut place = self.data_at();
@@ -104,7 +104,7 @@ impl Layout {
             let mut second = vec![0; POINTERS as usize];
             let here = used.partition_point(|cluster| cluster / POINTERS == *number);
             for cluster in &used[..here] {
-                second[(cluster % POINTERS) as usize] = place * CLUSTER | COPIED;
+                second[(cluster % POINTERS) as usize] = (place * CLUSTER) | COPIED;
                 place += 1;
             }
             used = &used[here..];

@@ -137,4 +137,4 @@ pub enum DiskError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -40,7 +40,7 @@ fn tree() -> Tree {
     tree
 }
 
-fn assembled(arch: Arch, grub: Option<&Grub<'_>>) -> (Disk, Vec<u8>) {
+pub(crate) fn assembled(arch: Arch, grub: Option<&Grub<'_>>) -> (Disk, Vec<u8>) {
     let plan = Plan::new(&tree(), &[], 0).unwrap();
     let stub = crate::uki::fixture_stub(5);
     let input = DiskInput {
