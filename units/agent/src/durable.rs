@@ -82,12 +82,14 @@ pub fn remove(path: &Path) -> Result<(), DurableError> {
     }
 }
 
-/// Makes the directory `path` (not its parents) with `mode`, or gives it that mode.
+/// Makes the directory `path` (not its parents) with the permission bits `mode`, or gives it
+/// those. A set-group-ID bit that it has from its parent stays: it hands the group down, and a
+/// sandbox (`RestrictSUIDSGID=`) would not let us set it.
 ///
 /// # Errors
 /// [`DurableError`] with the step.
 pub fn make_directory(path: &Path, mode: u32, group: Option<u32>) -> Result<(), DurableError> {
-    match DirBuilder::new().mode(mode & 0o777).create(path) {
+    match DirBuilder::new().mode(mode).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             return Err(failed("make the directory", path)(error));
         }
@@ -95,7 +97,7 @@ pub fn make_directory(path: &Path, mode: u32, group: Option<u32>) -> Result<(), 
     }
     let metadata = fs::metadata(path).map_err(failed("look at", path))?;
     change_group(path, group).map_err(failed("change the group of", path))?;
-    if metadata.permissions().mode() & 0o7777 != mode {
+    if metadata.permissions().mode() & 0o777 != mode {
         fs::set_permissions(path, fs::Permissions::from_mode(mode))
             .map_err(failed("change the mode of", path))?;
     }
@@ -158,5 +160,12 @@ mod tests {
         make_directory(&path, 0o700, None).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o700);
         assert!(make_directory(&directory.path().join("no/parent"), 0o700, None).is_err());
+        // What /var/lib/acme looks like: the group goes down without any chown of ours.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o2770)).unwrap();
+        let below = path.join("mail.example.org");
+        for _ in 0..2 {
+            make_directory(&below, 0o750, None).unwrap();
+            assert_eq!(fs::metadata(&below).unwrap().permissions().mode() & 0o7777, 0o2750);
+        }
     }
 }
