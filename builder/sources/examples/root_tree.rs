@@ -114,7 +114,7 @@ fn weigh(cache: &Cache, unpacked: &Unpacked) -> Result<(), Box<dyn Error>> {
         let folder = folder?.path();
         let index = fs::read(folder.join("index"))?;
         let layer = mailkiln_sources::Layer::decode(&index)?;
-        let current = unpacked.layers.iter().any(|other| *other == layer);
+        let current = unpacked.layers.contains(&layer);
         if current {
             let packed = fs::metadata(folder.join("pack"))?.len();
             weights.push((packed, layer.size(), layer.package.name.to_string()));
@@ -129,11 +129,7 @@ fn weigh(cache: &Cache, unpacked: &Unpacked) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn write_out(
-    finished: &Finished,
-    unpacked: &Unpacked,
-    out: &Path,
-) -> Result<(), Box<dyn Error>> {
+fn write_out(finished: &Finished, unpacked: &Unpacked, out: &Path) -> Result<(), Box<dyn Error>> {
     let bytes = |content: &Content| match content {
         Content::Inline(bytes) => Ok(bytes.to_vec()),
         Content::Packed { sha256, .. } => unpacked.read(sha256),

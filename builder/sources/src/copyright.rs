@@ -49,7 +49,7 @@ pub(crate) fn licences(text: &str) -> Vec<String> {
     // Free prose parses as nothing, or as fields without a format.
     let Ok(document) = text.parse::<Deb822>() else { return Vec::new() };
     let mut paragraphs = document.iter();
-    if !paragraphs.next().is_some_and(|header| header.get("Format").is_some()) {
+    if paragraphs.next().is_none_or(|header| header.get("Format").is_none()) {
         return Vec::new();
     }
     let named: BTreeSet<String> = document
@@ -63,26 +63,18 @@ pub(crate) fn licences(text: &str) -> Vec<String> {
 
 /// The names in `GPL-2+ and BSD-3-clause, or Expat with X exception`.
 fn short_names(synopsis: &str) -> Vec<String> {
-    let synopsis = synopsis.trim();
-    synopsis
-        .split([',', ' ', '|', '/'])
-        .filter(|word| !word.is_empty())
-        // "with … exception" adds to the name before it, and has no short name of its own.
-        .scan(false, |inside_exception, word| {
-            match word.to_ascii_lowercase().as_str() {
-                "with" => *inside_exception = true,
-                "and" | "or" | "and/or" | "exception" | "exceptions" => {
-                    let ends = *inside_exception || !word.starts_with("exc");
-                    *inside_exception = *inside_exception && !ends;
-                    return Some(None);
-                }
-                _ => {}
-            }
-            Some((!*inside_exception).then_some(word))
-        })
-        .flatten()
-        .map(spdx)
-        .collect()
+    let mut names = Vec::new();
+    // "with … exception" adds to the name before it, and has no short name of its own.
+    let mut inside_exception = false;
+    for word in synopsis.split([',', ' ', '|', '/']).filter(|word| !word.is_empty()) {
+        match word.to_ascii_lowercase().as_str() {
+            "with" => inside_exception = true,
+            "and" | "or" => inside_exception = false,
+            _ if inside_exception => {}
+            _ => names.push(spdx(word)),
+        }
+    }
+    names
 }
 
 fn spdx(name: &str) -> String {

@@ -20,3 +20,34 @@ pub use layer::{BadLayer, Layer, LayerEntry, LayerKind, Package};
 pub use library::{Library, LibraryError, Progress, Silent, Unpacked};
 pub use prune::{Policy, Rule, Verdict};
 pub use unpack::{UnpackError, unpack_deb};
+
+/// Entry points for fuzzing: each takes foreign bytes and must neither panic nor allocate
+/// without bound, whatever they are.
+pub mod fuzz {
+    use mailkiln_squashfs::{PackWriter, Params};
+
+    /// Unpacks `bytes` as a package.
+    pub fn deb(bytes: &[u8]) {
+        if let Ok(mut pack) = PackWriter::new(std::io::sink(), Params::default()) {
+            let _ = crate::unpack_deb(bytes, &crate::Policy::default(), &mut pack);
+        }
+    }
+
+    /// Walks `bytes` as an uncompressed tar archive of a package.
+    pub fn members(bytes: &[u8]) {
+        let mut members = crate::deb::Members::new(bytes, "data.tar", 1 << 30);
+        while let Ok(Some(_)) = members.next() {
+            let _ = members.content();
+        }
+    }
+
+    /// Reads `bytes` as the cached index of a layer.
+    pub fn layer(bytes: &[u8]) {
+        let _ = crate::Layer::decode(bytes);
+    }
+
+    /// Reads `bytes` as a copyright file.
+    pub fn copyright(bytes: &[u8]) {
+        let _ = crate::copyright::licences(&String::from_utf8_lossy(bytes));
+    }
+}

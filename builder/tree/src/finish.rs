@@ -140,3 +140,42 @@ fn add_parents(draft: &mut Draft<'_>) -> Result<(), FixupError> {
     }
     Ok(())
 }
+
+/// Finishes a tree in which foreign `bytes` stand wherever a package's text is read.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    const PLACES: [&str; 9] = [
+        "usr/share/base-passwd/passwd.master",
+        "usr/share/base-passwd/group.master",
+        "usr/lib/os-release",
+        "usr/lib/sysusers.d/x.conf",
+        "usr/lib/tmpfiles.d/x.conf",
+        "usr/lib/systemd/system/x@.service",
+        "usr/lib/systemd/system-preset/90-x.preset",
+        "usr/share/ca-certificates/x.crt",
+        "usr/share/zoneinfo/Etc/UTC",
+    ];
+    let input = FixupInput {
+        host: "mail.example.org",
+        time_zone: "Etc/UTC",
+        users: &[],
+        enablement: &Enablement::default(),
+        identity: &Identity { version: "1".to_owned() },
+        contents: &crate::NothingPacked,
+    };
+    for place in PLACES {
+        let mut tree = Tree::default();
+        for (path, text) in [
+            (PLACES[0], &b"root:*:0:0:root:/root:/bin/bash\n"[..]),
+            (PLACES[1], b"root:*:0:\n"),
+            (PLACES[2], b"VERSION_ID=13\nVERSION_CODENAME=trixie\n"),
+            (PLACES[8], b"TZif"),
+            ("boot/vmlinuz-6", b""),
+            (place, bytes),
+        ] {
+            if let Ok(path) = TreePath::parse(path) {
+                tree.replace(path, Entry::file(text, 0o644, "fuzz"));
+            }
+        }
+        let _ = finish(tree, &input);
+    }
+}

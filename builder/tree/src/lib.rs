@@ -28,3 +28,23 @@ pub use finish::{Boot, Finished, FixupInput, finish};
 pub use identity::Identity;
 pub use path::{BadPath, TreePath};
 pub use usrmerge::place;
+
+/// Entry points for fuzzing: each takes foreign bytes and must neither panic nor allocate
+/// without bound, whatever they are.
+pub mod fuzz {
+    use crate::depmod::{KernelLists, Module, ModuleInfo, indexes};
+
+    /// Reads `bytes` as a kernel module and makes its indexes.
+    pub fn module(bytes: &[u8]) {
+        if let Ok(info) = ModuleInfo::parse(bytes) {
+            let module = Module { path: "kernel/x.ko".to_owned(), info };
+            let lists = KernelLists { builtin_modinfo: bytes, ..KernelLists::default() };
+            let _ = indexes(&[module], lists);
+        }
+    }
+
+    /// Takes `bytes` for every text file of packages that fix-ups read.
+    pub fn fixups(bytes: &[u8]) {
+        crate::finish::fuzz(bytes);
+    }
+}

@@ -94,7 +94,9 @@ pub(crate) fn ar(parts: &[(&str, &[u8])]) -> Vec<u8> {
     let mut bytes = b"!<arch>\n".to_vec();
     for (name, content) in parts {
         let size = content.len();
-        bytes.extend(format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 100644).bytes());
+        bytes.extend(
+            format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{size:<10}`\n", 0, 0, 0, 100644).bytes(),
+        );
         bytes.extend(*content);
         if size % 2 == 1 {
             bytes.push(b'\n');

@@ -50,11 +50,8 @@ fn a_package_is_unpacked_once_and_is_the_same_from_the_cache() {
     }
     assert!(second.read(&Sha256::of(b"other")).is_err());
 
-    let other_policy = Policy::of([crate::Rule {
-        verdict: crate::Verdict::Drop,
-        pattern: "usr",
-        reason: "test",
-    }]);
+    let other_policy =
+        Policy::of([crate::Rule { verdict: crate::Verdict::Drop, pattern: "usr", reason: "test" }]);
     let pruned = Library::new(&cache, &other_policy, Params::default()).layers(&pins, &counter);
     assert_eq!(counter.0.load(Ordering::Relaxed), 10);
     assert!(pruned.unwrap().layers[0].size() < first.layers[0].size());

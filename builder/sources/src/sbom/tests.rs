@@ -24,8 +24,10 @@ fn sbom(parts: Vec<Part>) -> Sbom {
 
 #[test]
 fn a_document_names_every_part_once_whatever_their_order() {
-    let packages =
-        [package("liba", Some("a (1)"), &["MIT", "LicenseRef-Debian-x"]), package("aa", Some("a"), &[])];
+    let packages = [
+        package("liba", Some("a (1)"), &["MIT", "LicenseRef-Debian-x"]),
+        package("aa", Some("a"), &[]),
+    ];
     let mut parts = Part::all_debian(packages.iter(), "13");
     parts.push(Part::krate("serde", "1.0.0", Sha256::of(b"serde"), Some("MIT/Apache-2.0")));
     parts.push(Part::blob("firmware.bin", "", Sha256::of(b"blob"), None));

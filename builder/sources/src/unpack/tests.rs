@@ -24,11 +24,8 @@ const COPYRIGHT: &[u8] = b"Format: https://www.debian.org/doc/packaging-manuals/
 
 #[test]
 fn a_package_becomes_a_layer_in_the_merged_usr() {
-    let policy = Policy::of([Rule {
-        verdict: Verdict::Drop,
-        pattern: "usr/share/man",
-        reason: "test",
-    }]);
+    let policy =
+        Policy::of([Rule { verdict: Verdict::Drop, pattern: "usr/share/man", reason: "test" }]);
     let shadow = Sample { mode: 0o102755, gid: 42, ..file("./sbin/tool", b"program") };
     let members = [
         directory("./"),
