@@ -8,40 +8,53 @@ use std::collections::BTreeSet;
 
 use deb822_fast::Deb822;
 
-/// Debian's short names that SPDX spells differently.
-const SPDX: [(&str, &str); 32] = [
-    ("agpl-3", "AGPL-3.0-only"),
-    ("agpl-3+", "AGPL-3.0-or-later"),
+/// Licences outside GNU's family, in SPDX's spelling; Debian's differs in case at most.
+const SPDX: [&str; 33] = [
+    "0BSD",
+    "AFL-2.1",
+    "Apache-2.0",
+    "Artistic-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSD-4-Clause",
+    "BSL-1.0",
+    "Beerware",
+    "CC-BY-3.0",
+    "CC-BY-4.0",
+    "CC-BY-SA-3.0",
+    "CC-BY-SA-4.0",
+    "CC0-1.0",
+    "FSFAP",
+    "FSFUL",
+    "FSFULLR",
+    "HPND",
+    "ISC",
+    "Latex2e",
+    "MIT",
+    "MIT-0",
+    "MPL-1.1",
+    "MPL-2.0",
+    "MS-PL",
+    "OFL-1.1",
+    "OpenSSL",
+    "Sleepycat",
+    "TCP-wrappers",
+    "Unicode-3.0",
+    "Unicode-DFS-2016",
+    "Unlicense",
+    "X11",
+];
+
+/// Debian's short names that SPDX calls otherwise (DEP-5, "Short name", and common use).
+const RENAMED: [(&str, &str); 8] = [
     ("apache-2", "Apache-2.0"),
-    ("apache-2.0", "Apache-2.0"),
     ("artistic", "Artistic-1.0-Perl"),
     ("artistic-2", "Artistic-2.0"),
-    ("artistic-2.0", "Artistic-2.0"),
-    ("bsd-2-clause", "BSD-2-Clause"),
-    ("bsd-3-clause", "BSD-3-Clause"),
-    ("bsd-4-clause", "BSD-4-Clause"),
-    ("bsl-1.0", "BSL-1.0"),
+    ("bsl-1", "BSL-1.0"),
     ("cc0", "CC0-1.0"),
-    ("cc0-1.0", "CC0-1.0"),
     ("expat", "MIT"),
-    ("gpl-1", "GPL-1.0-only"),
-    ("gpl-1+", "GPL-1.0-or-later"),
-    ("gpl-2", "GPL-2.0-only"),
-    ("gpl-2+", "GPL-2.0-or-later"),
-    ("gpl-3", "GPL-3.0-only"),
-    ("gpl-3+", "GPL-3.0-or-later"),
-    ("isc", "ISC"),
-    ("lgpl-2", "LGPL-2.0-only"),
-    ("lgpl-2+", "LGPL-2.0-or-later"),
-    ("lgpl-2.1", "LGPL-2.1-only"),
-    ("lgpl-2.1+", "LGPL-2.1-or-later"),
-    ("lgpl-3", "LGPL-3.0-only"),
-    ("lgpl-3+", "LGPL-3.0-or-later"),
-    ("mit", "MIT"),
-    ("mit-0", "MIT-0"),
-    ("mpl-2.0", "MPL-2.0"),
-    ("unlicense", "Unlicense"),
     ("zlib", "Zlib"),
+    ("zlib/libpng", "Zlib"),
 ];
 
 /// The licences that a copyright file names, sorted; empty when it is not machine-readable.
@@ -79,8 +92,14 @@ fn short_names(synopsis: &str) -> Vec<String> {
 
 fn spdx(name: &str) -> String {
     let lower = name.trim_matches(['(', ')', ';']).to_ascii_lowercase();
-    if let Some((_, id)) = SPDX.iter().find(|(debian, _)| *debian == lower) {
+    if let Some(id) = SPDX.iter().find(|id| id.eq_ignore_ascii_case(&lower)) {
         return (*id).to_owned();
+    }
+    if let Some((_, id)) = RENAMED.iter().find(|(debian, _)| *debian == lower) {
+        return (*id).to_owned();
+    }
+    if let Some(id) = gnu(&lower) {
+        return id;
     }
     // SPDX 2.3, annex D: idstring = 1*(ALPHA / DIGIT / "-" / ".").
     let idstring: String = lower
@@ -88,6 +107,24 @@ fn spdx(name: &str) -> String {
         .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
         .collect();
     format!("LicenseRef-Debian-{}", idstring.trim_matches('-'))
+}
+
+/// `gpl-2+`, `lgpl-2.1`, `agpl-3.0-or-later`: the name, a version, and whether a later one will do.
+fn gnu(lower: &str) -> Option<String> {
+    let (family, rest) = lower.split_once('-')?;
+    let family = match family {
+        "gpl" | "lgpl" | "agpl" => family.to_ascii_uppercase(),
+        _ => return None,
+    };
+    let later = rest.strip_suffix('+').or_else(|| rest.strip_suffix("-or-later"));
+    let version = later.unwrap_or_else(|| rest.strip_suffix("-only").unwrap_or(rest));
+    let version = match version {
+        "1" | "2" | "3" => format!("{version}.0"),
+        "1.0" | "2.0" | "2.1" | "3.0" => version.to_owned(),
+        _ => return None,
+    };
+    let which = if later.is_some() { "or-later" } else { "only" };
+    Some(format!("{family}-{version}-{which}"))
 }
 
 #[cfg(test)]
@@ -111,6 +148,23 @@ mod tests {
             short_names("GPL-2+ with OpenSSL exception and ISC"),
             ["GPL-2.0-or-later", "ISC"]
         );
+    }
+
+    #[test]
+    fn short_names_become_spdx_ids() {
+        for (debian, id) in [
+            ("GPL-2", "GPL-2.0-only"),
+            ("GPL-2.0-only", "GPL-2.0-only"),
+            ("gpl-3.0+", "GPL-3.0-or-later"),
+            ("LGPL-2.1-or-later", "LGPL-2.1-or-later"),
+            ("GPL-2+-with-x", "LicenseRef-Debian-gpl-2--with-x"),
+            ("GFDL-1.3+", "LicenseRef-Debian-gfdl-1.3"),
+            ("bsd-3-CLAUSE", "BSD-3-Clause"),
+            ("Expat", "MIT"),
+            ("public-domain", "LicenseRef-Debian-public-domain"),
+        ] {
+            assert_eq!(spdx(debian), id);
+        }
     }
 
     #[test]

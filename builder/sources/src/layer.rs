@@ -11,7 +11,7 @@ use mailkiln_tree::{Content, Entry, Kind, Owner, TreePath};
 use serde::{Deserialize, Serialize};
 
 /// Goes up whenever what a layer holds changes its meaning or its making.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// A package, unpacked and pruned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
