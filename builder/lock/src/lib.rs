@@ -13,6 +13,7 @@ mod provider;
 mod relation;
 mod release;
 mod solve;
+mod update;
 mod wanted;
 
 pub use component::{Component, ComponentSource, CratePin, FilePin, PatchPin};
@@ -25,4 +26,5 @@ pub use release::{
     Expected, InRelease, MAX_RELEASE_BYTES, Release, ReleaseError, Unverified, Verified,
 };
 pub use solve::{SolveError, Universe, Wanted};
+pub use update::{UpdateError, update_only};
 pub use wanted::{WantedComponent, WantedError, WantedFile, WantedSet, WantedSuite};

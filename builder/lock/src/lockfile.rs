@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use mailkiln_pin::{
     Arch, Archive, PackageArch, PackageName, PackageVersion, Pin, PoolPath, Sha256,
 };
@@ -173,6 +173,15 @@ impl Lock {
         let files = self.components.iter().flat_map(Component::digests);
         let indexes = self.suites.iter().flat_map(|suite| &suite.indexes).map(|index| index.sha256);
         packages.chain(files).chain(indexes)
+    }
+
+    /// Times at which the archive of old packages surely has the lock's, in its own notation. A
+    /// day later first: the archive copies a release some hours after it was signed, and a package
+    /// that was superseded meanwhile is still in the pool then.
+    pub fn snapshot_times(&self) -> Vec<String> {
+        let later = self.snapshot.checked_add(SignedDuration::from_hours(24)).ok();
+        let times = later.into_iter().chain([self.snapshot]);
+        times.map(|time| time.to_string().replace(['-', ':'], "")).collect()
     }
 
     /// Digest of the lock's text: what an image says it was made from.
@@ -389,6 +398,7 @@ sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         ));
         assert_eq!(lock.component("init").unwrap().name, "init");
         assert!(lock.component("other").is_err());
+        assert_eq!(lock.snapshot_times(), ["20260103T030405Z", "20260102T030405Z"]);
     }
 
     #[test]

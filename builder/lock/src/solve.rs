@@ -211,3 +211,7 @@ pub(crate) fn clauses(package: &Package, field: &str) -> Result<Vec<Clause>, Sol
     Clause::parse_all(field)
         .map_err(|source| SolveError::Relation { package: package.pin.name.clone(), source })
 }
+
+#[cfg(test)]
+#[path = "solve_tests.rs"]
+mod tests;

@@ -187,3 +187,36 @@ impl WantedSet {
         self.packages.keys().chain(special.keys()).cloned().collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_list_is_whole() {
+        let own = WantedFile::own().unwrap();
+        for set in ["image", "kernel", "ssh", "boot", "toolchain", "cross"] {
+            assert!(own.sets.contains_key(set), "{set}");
+        }
+        let names: Vec<_> = own.components.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["init", "agent", "mail-server"]);
+        assert!(
+            own.sets.values().flat_map(|set| &set.over).all(|over| own.sets.contains_key(over))
+        );
+    }
+
+    #[test]
+    fn sets_that_lie_over_each_other_are_refused() {
+        let list = |text: &str| WantedFile::parse(&format!("suite = []\n{text}")).unwrap();
+        let universe = Universe::new(Arch::X86_64, []).unwrap();
+        for text in [
+            "[set.a]\nover = ['b']\n[set.b]\nover = ['a']",
+            "[set.a]\nover = ['a']",
+            "[set.a]\nover = ['c']",
+        ] {
+            let error = list(text).solve(&universe, Arch::X86_64).unwrap_err();
+            assert!(matches!(error, WantedError::Over { .. }), "{text}: {error}");
+        }
+        assert!(WantedFile::parse("suite = []\nset = {}\nwhy = 1").is_err());
+    }
+}

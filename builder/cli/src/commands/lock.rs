@@ -1,0 +1,217 @@
+//! `mailkiln lock`: pins what images are made from.
+//!
+//! Without options it pins the units as they are in this program and keeps the packages;
+//! `--update` chooses the packages afresh; `--check` only tells whether the lock fits.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use mailkiln_compile::embedded;
+use mailkiln_fetch::{Cache, Fetcher};
+use mailkiln_lock::{
+    Component, ComponentSource, CratePin, Lock, PatchPin, Universe, WantedComponent, WantedFile,
+    update_only,
+};
+use mailkiln_pin::{Arch, Sha256};
+use serde::Serialize;
+
+use crate::arguments::LockArguments;
+use crate::failure::Failure;
+use crate::indexes::{Offer, OfferError};
+use crate::pins;
+use crate::printer::Printer;
+use crate::progress::Bars;
+
+/// Makes, updates or checks the lock.
+pub(super) fn run(arguments: &LockArguments, printer: &Printer) -> Result<(), Failure> {
+    let path = &arguments.lock;
+    let wanted = WantedFile::own().map_err(|error| Failure::work(&error))?;
+    let old = if path.exists() { Some(pins::lock(Some(path))?) } else { None };
+    let components = components(&wanted)?;
+    let new = match (&old, &arguments.update) {
+        (Some(old), None) => with_components(old, components)?,
+        (old, update) => {
+            let name = update.as_ref().and_then(Option::as_deref);
+            fresh(arguments, &wanted, components, old.as_ref(), name, printer)?
+        }
+    };
+    let report = Report::of(path, old.as_ref(), &new, arguments.check);
+    if arguments.check {
+        return if report.is_current() { printer.result(&report) } else { Err(report.stale()) };
+    }
+    if !report.is_current() {
+        write(path, &new.to_string())?;
+    }
+    printer.result(&report)
+}
+
+/// The lock with other components.
+fn with_components(lock: &Lock, components: Vec<Component>) -> Result<Lock, Failure> {
+    let sets = lock.sets().map(|(name, arch, pins)| ((name.clone(), arch), pins.to_vec()));
+    Lock::new(
+        lock.snapshot,
+        lock.snapshot_archive.clone(),
+        lock.suites.clone(),
+        components,
+        sets.collect(),
+    )
+    .map_err(|error| Failure::work(&error))
+}
+
+/// A lock of what Debian offers today; of only one package, if a name is given.
+fn fresh(
+    arguments: &LockArguments,
+    wanted: &WantedFile,
+    components: Vec<Component>,
+    old: Option<&Lock>,
+    name: Option<&str>,
+    printer: &Printer,
+) -> Result<Lock, Failure> {
+    let mirrors = pins::mirrors(arguments.mirror.as_deref(), None, None)?;
+    let cache = Cache::default_root().and_then(|root| Cache::open(&root));
+    let cache = cache.map_err(|error| Failure::work(&error))?;
+    let fetcher = Fetcher::new(&cache, &mirrors);
+    let offer = Offer::read(wanted, old, &cache, &fetcher, &Bars::new(printer));
+    let offer = offer.map_err(|error| offer_failure(&error))?;
+    let mut sets = BTreeMap::new();
+    for arch in Arch::ALL {
+        let indexes = offer.packages.iter().map(Vec::as_slice);
+        let universe = Universe::new(arch, indexes).map_err(|error| Failure::work(&error))?;
+        let solved = wanted.solve(&universe, arch).map_err(|error| Failure::work(&error))?;
+        let of_arch = |(name, pins)| ((name, arch), pins);
+        match (name, old) {
+            (Some(name), Some(old)) => {
+                let kept = update_only(name, old, solved, &universe);
+                sets.extend(kept.map_err(|error| Failure::input(&error))?.into_iter().map(of_arch));
+            }
+            _ => sets.extend(solved.into_iter().map(of_arch)),
+        }
+    }
+    let archive = arguments.snapshot_archive.clone();
+    let archive = archive.or_else(|| old.and_then(|old| old.snapshot_archive.clone()));
+    Lock::new(offer.date(), archive, offer.suites, components, sets)
+        .map_err(|error| Failure::work(&error))
+}
+
+fn offer_failure(error: &OfferError) -> Failure {
+    let message = match error {
+        OfferError::Fetch(fetch) => format!("{fetch} [{}]", fetch.code()),
+        other => other.to_string(),
+    };
+    Failure::Work { message, causes: Vec::new(), hint: None }
+}
+
+/// Pins of the units whose sources travel in this program.
+fn components(wanted: &WantedFile) -> Result<Vec<Component>, Failure> {
+    wanted.components.iter().map(component).collect()
+}
+
+fn component(wanted: &WantedComponent) -> Result<Component, Failure> {
+    let missing = |what: &str| Failure::Work {
+        message: format!("unit {}: {what} is not part of this program", wanted.name),
+        causes: Vec::new(),
+        hint: None,
+    };
+    let unit = embedded(&wanted.name).ok_or_else(|| missing("its source"))?;
+    let cargo_lock = unit.files.get("Cargo.lock").ok_or_else(|| missing("its Cargo.lock"))?;
+    let cargo_lock = Sha256::of(cargo_lock);
+    let directory = wanted.directory.clone();
+    let source = match &wanted.upstream {
+        None => ComponentSource::Workspace { directory, cargo_lock },
+        Some(upstream) => {
+            let crates = unit.crates().map_err(|error| Failure::work(&error))?;
+            let found = crates.into_iter().find(|one| one.name == *upstream);
+            let found = found.ok_or_else(|| missing(&format!("the crate {upstream}")))?;
+            let upstream =
+                CratePin { name: found.name, version: found.version, sha256: found.sha256 };
+            let patches = unit.patches.iter().map(|patch| PatchPin {
+                path: patch.path.clone(),
+                sha256: Sha256::of(patch.text.as_bytes()),
+            });
+            let patches = patches.collect();
+            ComponentSource::Crate { directory, cargo_lock, upstream, patches }
+        }
+    };
+    Ok(Component { name: wanted.name.clone(), source })
+}
+
+/// Replaces the file as a whole: an interrupted command leaves the old one.
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let write = || {
+        let mut file = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    write().map(drop).map_err(Failure::file("write", path))
+}
+
+/// What has changed.
+#[derive(Serialize)]
+struct Report {
+    path: PathBuf,
+    snapshot: String,
+    packages: usize,
+    checked: bool,
+    changes: Vec<String>,
+}
+
+impl Report {
+    fn of(path: &Path, old: Option<&Lock>, new: &Lock, checked: bool) -> Self {
+        let versions = |lock: &Lock| -> BTreeMap<String, String> {
+            let pins = lock.sets().flat_map(|(_, _, pins)| pins.to_vec());
+            pins.map(|pin| (format!("{}:{}", pin.name, pin.arch), pin.version.to_string())).collect()
+        };
+        let (before, after) = (old.map(versions).unwrap_or_default(), versions(new));
+        let mut changes = Vec::new();
+        for (name, version) in &after {
+            match before.get(name) {
+                Some(known) if known == version => {}
+                Some(known) => changes.push(format!("{name} {known} -> {version}")),
+                None => changes.push(format!("{name} {version} is new")),
+            }
+        }
+        let gone = before.keys().filter(|name| !after.contains_key(*name));
+        changes.extend(gone.map(|name| format!("{name} is gone")));
+        let known = old.map(|old| old.components.as_slice()).unwrap_or_default();
+        for component in new.components.iter().filter(|one| !known.contains(one)) {
+            changes.push(format!("unit {}", component.name));
+        }
+        if changes.is_empty() && old.is_none_or(|old| old.to_string() != new.to_string()) {
+            changes.push("where the packages were read".to_owned());
+        }
+        let snapshot = new.snapshot.to_string();
+        Self { path: path.to_owned(), snapshot, packages: after.len(), checked, changes }
+    }
+
+    fn is_current(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    fn stale(&self) -> Failure {
+        Failure::Work {
+            message: format!("{} is not current", self.path.display()),
+            causes: self.changes.clone(),
+            hint: Some("run `mailkiln lock`, look at the difference and commit it".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for change in &self.changes {
+            writeln!(f, "  {change}")?;
+        }
+        let state = match (self.changes.len(), self.checked) {
+            (0, _) => "is current",
+            _ => "written",
+        };
+        let Self { path, packages, snapshot, .. } = self;
+        write!(f, "{} {state}: {packages} packages as of {snapshot}", path.display())
+    }
+}

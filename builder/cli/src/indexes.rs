@@ -1,0 +1,131 @@
+//! What Debian offers today: signed releases and the package indexes that they vouch for.
+//!
+//! In: suites, mirrors, keys, the time. Out: verified packages of every suite, and what a lock notes
+//! about where they came from.
+
+use jiff::Timestamp;
+use mailkiln_fetch::{Cache, CacheError, FetchError, Fetcher, Progress, Wanted};
+use mailkiln_lock::{
+    Expected, InRelease, Index, KeyError, Keyring, Lock, MAX_RELEASE_BYTES, Package, PackagesError,
+    Release, ReleaseError, Suite, Verified, WantedFile, WantedSuite,
+};
+use mailkiln_pin::{Arch, BadPackageField, PoolPath, Sha256};
+
+/// The packages of all suites, and where they were read.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    /// For the lock: one entry for each suite.
+    pub(crate) suites: Vec<Suite>,
+    /// One list for each index, in the order of the suites.
+    pub(crate) packages: Vec<Vec<Package>>,
+}
+
+/// What Debian offers can't be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OfferError {
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    #[error(transparent)]
+    Path(#[from] BadPackageField),
+    #[error("suite {suite}: {source}")]
+    Packages { suite: String, source: PackagesError },
+    #[error("suite {suite} has no index {path}")]
+    NoIndex { suite: String, path: String },
+}
+
+impl Offer {
+    /// Reads every suite. A release older than the one that `seen` was made from is refused.
+    pub(crate) fn read(
+        wanted: &WantedFile,
+        seen: Option<&Lock>,
+        cache: &Cache,
+        fetcher: &Fetcher<'_>,
+        watch: &dyn Progress,
+    ) -> Result<Self, OfferError> {
+        let keyring = Keyring::debian()?;
+        let mut offer = Self { suites: Vec::new(), packages: Vec::new() };
+        for suite in &wanted.suites {
+            let release = read_release(suite, seen, &keyring, fetcher)?;
+            let indexes = list_indexes(suite, release.release())?;
+            let files = indexes.iter().map(|index| wanted_index(suite, index, fetcher));
+            fetcher.files(&files.collect::<Result<Vec<_>, _>>()?, watch)?;
+            for index in &indexes {
+                let bytes = cache.read_blob(&index.sha256)?;
+                let read = Package::read_index(suite.archive, &bytes);
+                let wrong = |source| OfferError::Packages { suite: suite.name.clone(), source };
+                offer.packages.push(read.map_err(wrong)?);
+            }
+            offer.suites.push(Suite {
+                name: suite.name.clone(),
+                archive: suite.archive,
+                date: release.release().date,
+                inrelease: release.digest(),
+                signed_by: release.signed_by().to_owned(),
+                indexes,
+            });
+        }
+        Ok(offer)
+    }
+
+    /// The moment that a lock made from this describes.
+    pub(crate) fn date(&self) -> Timestamp {
+        self.suites.iter().map(|suite| suite.date).max().unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+fn read_release(
+    suite: &WantedSuite,
+    seen: Option<&Lock>,
+    keyring: &Keyring,
+    fetcher: &Fetcher<'_>,
+) -> Result<InRelease<Verified>, OfferError> {
+    let path = format!("dists/{}/InRelease", suite.name);
+    let bytes = fetcher.unverified(suite.archive, &path, MAX_RELEASE_BYTES as u64)?;
+    let known = seen.into_iter().flat_map(|lock| &lock.suites).find(|known| known.name == suite.name);
+    let expected = Expected {
+        archive: suite.archive,
+        codename: &suite.name,
+        not_before: known.map(|known| known.date),
+    };
+    // The one place where the clock counts: whether a signature is of today.
+    Ok(InRelease::parse(&bytes)?.verify(keyring, &expected, Timestamp::now())?)
+}
+
+/// The indexes that are read of a suite: one for each architecture that images are made for.
+fn list_indexes(suite: &WantedSuite, release: &Release) -> Result<Vec<Index>, OfferError> {
+    let entry = |arch: Arch| {
+        let path = format!("{}/binary-{}/Packages.xz", suite.component, arch.debian());
+        match release.files.get(&path) {
+            Some((size, sha256)) => Ok(Index { path, size: *size, sha256: *sha256 }),
+            None => Err(OfferError::NoIndex { suite: suite.name.clone(), path }),
+        }
+    };
+    Arch::ALL.into_iter().map(entry).collect()
+}
+
+/// An index by its digest, which outlives the next update of the mirror, and else by its name.
+fn wanted_index(
+    suite: &WantedSuite,
+    index: &Index,
+    fetcher: &Fetcher<'_>,
+) -> Result<Wanted, BadPackageField> {
+    let folder = index.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let by_hash = |sha256: &Sha256| format!("dists/{}/{folder}/by-hash/SHA256/{sha256}", suite.name);
+    let paths = [by_hash(&index.sha256), format!("dists/{}/{}", suite.name, index.path)];
+    let mut addresses = Vec::new();
+    for path in paths {
+        addresses.extend(fetcher.addresses(&PoolPath::new(suite.archive, &path)?));
+    }
+    Ok(Wanted {
+        name: format!("{}'s {}", suite.name, index.path),
+        sha256: index.sha256,
+        size: index.size,
+        addresses,
+    })
+}

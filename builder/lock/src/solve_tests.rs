@@ -1,0 +1,280 @@
+use mailkiln_pin::Archive;
+
+use super::*;
+
+/// An index from lines `name version[ arch][; Field: value]…`.
+fn index(lines: &[&str]) -> Vec<Package> {
+    let mut text = String::new();
+    for line in lines {
+        let mut parts = line.split(';');
+        let head: Vec<_> = parts.next().unwrap().split_whitespace().collect();
+        let (name, version) = (head[0], head[1]);
+        let arch = head.get(2).unwrap_or(&"amd64");
+        text += &format!(
+            "Package: {name}\nVersion: {version}\nArchitecture: {arch}\nSize: 1\nSHA256: {}\n\
+             Filename: pool/main/x/{name}/{name}_{version}_{arch}.deb\n",
+            mailkiln_pin::Sha256::of(line.as_bytes())
+        );
+        for field in parts {
+            text += &format!("{}\n", field.trim());
+        }
+        text.push('\n');
+    }
+    Package::read_plain(Archive::Debian, text.as_bytes()).unwrap()
+}
+
+fn chosen(lines: &[&str], wanted: &[&str], without: &[&str]) -> Result<Vec<String>, SolveError> {
+    let index = index(lines);
+    let universe = Universe::new(Arch::X86_64, [index.as_slice()])?;
+    let wanted = Wanted {
+        packages: wanted.iter().map(|name| (*name).to_owned()).collect(),
+        excluded: without.iter().map(|name| name.parse().unwrap()).collect(),
+        present: Vec::new(),
+    };
+    let pins = universe.solve(&wanted)?;
+    Ok(pins.iter().map(|pin| format!("{}:{} {}", pin.name, pin.arch, pin.version)).collect())
+}
+
+#[test]
+fn what_is_needed_comes_along() {
+    type Case =
+        (&'static str, &'static [&'static str], &'static [&'static str], &'static [&'static str]);
+    // What it shows; the index; what is wanted; what comes of it.
+    let cases: &[Case] = &[
+        ("nothing else", &["aa 1", "bb 1"], &["aa"], &["aa:amd64 1"]),
+        (
+            "dependencies of dependencies",
+            &["aa 1; Depends: bb", "bb 1; Pre-Depends: cc", "cc 1"],
+            &["aa"],
+            &["aa:amd64 1", "bb:amd64 1", "cc:amd64 1"],
+        ),
+        (
+            "a circle",
+            &["aa 1; Depends: bb", "bb 1; Depends: aa"],
+            &["aa"],
+            &["aa:amd64 1", "bb:amd64 1"],
+        ),
+        ("no Recommends", &["aa 1; Recommends: bb", "bb 1"], &["aa"], &["aa:amd64 1"]),
+        ("the highest version", &["aa 1.9", "aa 1.10", "aa 1.10~rc1"], &["aa"], &["aa:amd64 1.10"]),
+        (
+            "the first alternative",
+            &["aa 1; Depends: bb | cc", "bb 1", "cc 1"],
+            &["aa"],
+            &["aa:amd64 1", "bb:amd64 1"],
+        ),
+        (
+            "an alternative that can be had",
+            &["aa 1; Depends: bb (>= 2) | cc", "bb 1", "cc 1"],
+            &["aa"],
+            &["aa:amd64 1", "cc:amd64 1"],
+        ),
+        (
+            "an alternative that is wanted anyway",
+            &["aa 1; Depends: bb | cc", "bb 1; Conflicts: cc", "cc 1"],
+            &["aa", "cc"],
+            &["aa:amd64 1", "cc:amd64 1"],
+        ),
+        (
+            "a virtual package",
+            &["aa 1; Depends: vv", "bb 1; Provides: vv"],
+            &["aa"],
+            &["aa:amd64 1", "bb:amd64 1"],
+        ),
+        (
+            "a real package before a virtual one",
+            &["aa 1; Depends: vv", "bb 1; Provides: vv", "vv 1"],
+            &["aa"],
+            &["aa:amd64 1", "vv:amd64 1"],
+        ),
+        (
+            "a provided version",
+            &["aa 1; Depends: vv (>= 2)", "bb 1; Provides: vv", "cc 1; Provides: vv (= 3)"],
+            &["aa"],
+            &["aa:amd64 1", "cc:amd64 1"],
+        ),
+        (
+            "one that conflicts with what it provides",
+            &["aa 1; Provides: vv; Conflicts: vv"],
+            &["aa"],
+            &["aa:amd64 1"],
+        ),
+        (
+            "one that breaks older versions only",
+            &["aa 1; Breaks: bb (<< 2); Depends: bb", "bb 2"],
+            &["aa"],
+            &["aa:amd64 1", "bb:amd64 2"],
+        ),
+        (
+            "packages without machine code",
+            &["aa 1; Depends: bb", "bb 1 all; Depends: cc", "cc 1"],
+            &["aa"],
+            &["aa:amd64 1", "bb:all 1", "cc:amd64 1"],
+        ),
+        (
+            "the own architecture",
+            &["aa 1; Depends: bb", "bb 1", "bb 2 arm64"],
+            &["aa"],
+            &["aa:amd64 1", "bb:amd64 1"],
+        ),
+        (
+            "another architecture that is asked for",
+            &["aa 1 arm64; Depends: bb", "bb 1", "bb 1 arm64"],
+            &["aa:arm64"],
+            &["aa:arm64 1", "bb:arm64 1"],
+        ),
+        (
+            "both architectures side by side",
+            &["bb 1; Multi-Arch: same", "bb 1 arm64; Multi-Arch: same"],
+            &["bb", "bb:arm64"],
+            &["bb:amd64 1", "bb:arm64 1"],
+        ),
+        (
+            "one that serves any architecture",
+            &["aa 1 arm64; Depends: bb", "bb 1; Multi-Arch: foreign"],
+            &["aa:arm64"],
+            &["aa:arm64 1", "bb:amd64 1"],
+        ),
+        (
+            ":any",
+            &["aa 1 arm64; Depends: bb:any", "bb 1; Multi-Arch: allowed"],
+            &["aa:arm64"],
+            &["aa:arm64 1", "bb:amd64 1"],
+        ),
+    ];
+    for (what, lines, wanted, result) in cases {
+        assert_eq!(
+            chosen(lines, wanted, &[]).as_deref(),
+            Ok(&result.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>()[..]),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_had_is_explained() {
+    let cases: &[(&[&str], &[&str], &[&str])] = &[
+        (&["aa 1"], &["bb"], &["no suite has the package `bb` for x86_64"]),
+        (&["aa 1 arm64"], &["aa"], &["no suite has the package `aa`"]),
+        (&["aa 1; Depends: bb (>= 2)", "bb 1"], &["aa"], &["aa:amd64", "bb (>= 2)"]),
+        (&["aa 1; Conflicts: bb", "bb 1"], &["aa", "bb"], &["aa:amd64", "bb:amd64"]),
+        (
+            &["aa 1; Depends: cc", "bb 1; Breaks: cc (<< 2)", "cc 1"],
+            &["aa", "bb"],
+            &["bb:amd64", "cc:amd64"],
+        ),
+        (&["aa 1; Depends: vv", "bb 1; Provides: vv; Conflicts: aa"], &["aa"], &["bb:amd64"]),
+        (&["aa 1", "aa 1 arm64"], &["aa", "aa:arm64"], &["aa:amd64", "aa:arm64"]),
+        (&["aa 1; Depends: !!"], &["aa"], &["`!!` is no relation"]),
+        (
+            &["aa 1; Multi-Arch: same", "aa 2 arm64; Multi-Arch: same"],
+            &["aa", "aa:arm64"],
+            &["aa:arm64"],
+        ),
+    ];
+    for (lines, wanted, words) in cases {
+        let error = chosen(lines, wanted, &[]).unwrap_err().to_string();
+        for word in *words {
+            assert!(error.contains(word), "{lines:?}: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_excluded_counts_as_present() {
+    let lines = ["aa 1; Depends: bb (>= 9), cc", "bb 1", "cc 1; Depends: vv", "dd 1; Provides: vv"];
+    let wanted = &["aa"];
+    assert_eq!(chosen(&lines, wanted, &["bb", "dd"]).unwrap(), ["aa:amd64 1", "cc:amd64 1"]);
+}
+
+#[test]
+fn a_set_over_another_lists_only_what_is_new() {
+    let index = index(&[
+        "aa 1; Depends: bb",
+        "bb 1",
+        "cc 1; Depends: bb, dd",
+        "dd 1",
+        "ee 1; Conflicts: bb",
+    ]);
+    let universe = Universe::new(Arch::X86_64, [index.as_slice()]).unwrap();
+    let below =
+        universe.solve(&Wanted { packages: vec!["aa".into()], ..Wanted::default() }).unwrap();
+    let over = |name: &str| {
+        universe.solve(&Wanted {
+            packages: vec![name.to_owned()],
+            present: below.clone(),
+            ..Wanted::default()
+        })
+    };
+    let names: Vec<_> = over("cc").unwrap().iter().map(|pin| pin.name.to_string()).collect();
+    assert_eq!(names, ["cc", "dd"]);
+    assert!(matches!(over("ee"), Err(SolveError::Conflict { .. })));
+}
+
+#[test]
+fn of_equal_versions_that_of_the_first_suite_is_taken() {
+    let (first, second) = (index(&["aa 1"]), index(&["aa 1; Depends: bb", "bb 1"]));
+    let universe = Universe::new(Arch::X86_64, [first.as_slice(), &second]).unwrap();
+    assert_eq!(universe.pin("aa").unwrap(), first[0].pin);
+    let wanted = Wanted { packages: vec!["aa".into()], ..Wanted::default() };
+    assert_eq!(universe.solve(&wanted).unwrap().len(), 1);
+}
+
+#[test]
+fn one_package_is_updated_with_what_it_demands() {
+    use std::collections::BTreeMap;
+
+    use crate::{Lock, SetName, update_only};
+
+    let before = index(&["aa 1; Depends: bb", "bb 1", "cc 1", "gone 1"]);
+    let today = index(&["aa 2; Depends: bb (>= 2)", "bb 2", "cc 2"]);
+    let set = SetName("image".to_owned());
+    let pins = |index: &[Package]| index.iter().map(|one| one.pin.clone()).collect::<Vec<_>>();
+    let old = BTreeMap::from([((set.clone(), Arch::X86_64), pins(&before))]);
+    let old = Lock::new(jiff::Timestamp::UNIX_EPOCH, None, vec![], vec![], old).unwrap();
+    let universe = Universe::new(Arch::X86_64, [today.as_slice()]).unwrap();
+    let fresh = BTreeMap::from([(set.clone(), pins(&today))]);
+    let update = |name: &str| {
+        let sets = update_only(name, &old, fresh.clone(), &universe)?;
+        let shown = sets[&set].iter().map(|pin| format!("{} {}", pin.name, pin.version));
+        Ok::<_, crate::UpdateError>(shown.collect::<Vec<_>>())
+    };
+    assert_eq!(update("cc").unwrap(), ["aa 1", "bb 1", "cc 2", "gone 1"]);
+    assert_eq!(update("bb").unwrap(), ["aa 1", "bb 2", "cc 1", "gone 1"]);
+    assert_eq!(update("aa").unwrap(), ["aa 2", "bb 2", "cc 1", "gone 1"]);
+    assert!(update("zz").unwrap_err().to_string().contains("zz"));
+}
+
+#[test]
+fn indexes_are_read_and_hostile_ones_refused() {
+    let good = "Package: sed\nVersion: 4.9-2\nArchitecture: amd64\nSize: 12\nFilename: pool/main/s/sed/sed_4.9-2_amd64.deb\n\
+        SHA256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\nDepends: aa,\n bb\nDescription: x\n y\n";
+    let read = |text: &str| Package::read_plain(Archive::Debian, text.as_bytes());
+    let packages = read(&format!("{good}\n\n\n{good}")).unwrap();
+    assert_eq!(packages.len(), 2);
+    assert_eq!(packages[0].relations.depends.replace('\n', " "), "aa, bb");
+    assert_eq!(read("").unwrap().len(), 0);
+    assert_eq!(read(&good.replace("amd64\nSize", "riscv64\nSize")).unwrap().len(), 0);
+    for (from, to, reason) in [
+        ("Size: 12", "Size: -12", "no size"),
+        ("Size: 12", "Size: 99999999999999999999", "no size"),
+        ("Package: sed", "Package: ../sed", "package name"),
+        ("Version: 4.9-2", "Version: 4 9", "version"),
+        ("pool/main", "../main", "pool path"),
+        ("SHA256: e3", "SHA256: zz", "SHA-256"),
+        ("SHA256: e3", "MD5Sum: e3", "SHA-256"),
+    ] {
+        let error = read(&good.replace(from, to)).unwrap_err().to_string();
+        assert!(error.contains(reason), "{to}: {error}");
+    }
+    let endless = format!("Package: {}", "x".repeat(2 << 20));
+    assert!(read(&endless).unwrap_err().to_string().contains("more than"));
+    assert!(Package::read_index(Archive::Debian, b"no xz").is_err());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_index_reader_panic(text in "((Package|Version|Size|SHA256|Filename|Architecture): (amd64|all|[a-z0-9]{0,9})\n|\\PC|\n){0,20}", bytes: Vec<u8>) {
+        let _ = Package::read_plain(Archive::Debian, text.as_bytes());
+        let _ = Package::read_index(Archive::Debian, &bytes);
+    }
+}
