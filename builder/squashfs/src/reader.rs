@@ -21,6 +21,10 @@ const MOST_ENTRIES: usize = 1 << 20;
 /// More data blocks than this are not read: at 128 KiB each they are 2 TiB.
 const MOST_BLOCKS: u64 = 1 << 24;
 
+/// More bytes of paths and link targets than this are not kept. A small image can ask for far
+/// more: a long path repeats in everything below it, and one symlink can have many names.
+const MOST_TEXT: usize = 256 << 20;
+
 /// An open image: its entries are in memory, its contents stay in the source.
 pub struct Squashfs<S> {
     source: S,
@@ -104,7 +108,10 @@ pub enum BadSquashfs {
     #[error("the squashfs image is damaged: the inode of {0} is not valid")]
     Inode(TreePath),
     /// More entries or blocks than this reader takes.
-    #[error("the squashfs image holds more than is read here (1048576 entries, 2^24 blocks)")]
+    #[error(
+        "the squashfs image holds more than is read here (1048576 entries, 2^24 blocks, 256 MiB of \
+         paths)"
+    )]
     TooMuch,
     /// The file is longer than the caller's limit.
     #[error("{path} has {size} bytes; at most {limit} are read here")]
@@ -135,7 +142,8 @@ impl<S: ReadAt> Squashfs<S> {
         }
         let fragments = read_fragments(&source, &superblock)?;
         let ids = read_ids(&source, &superblock)?;
-        let mut walk = Walk { source: &source, superblock: &superblock, ids: &ids, blocks: 0 };
+        let mut walk =
+            Walk { source: &source, superblock: &superblock, ids: &ids, blocks: 0, text: 0 };
         let mut items = walk.all()?;
         items.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(Self { source, superblock, fragments, items })
@@ -256,6 +264,8 @@ struct Walk<'a> {
     ids: &'a [u32],
     /// Data blocks seen so far.
     blocks: u64,
+    /// Bytes of paths and link targets so far.
+    text: usize,
 }
 
 /// A directory's listing: where it starts and its length in bytes.
@@ -286,8 +296,14 @@ impl Walk<'_> {
         Ok(items)
     }
 
+    /// Counts text that is about to be kept.
+    fn keep(&mut self, length: usize) -> Result<(), BadSquashfs> {
+        self.text += length;
+        if self.text > MOST_TEXT { Err(BadSquashfs::TooMuch) } else { Ok(()) }
+    }
+
     fn names(
-        &self,
+        &mut self,
         directory: &TreePath,
         (start, length): Listing,
     ) -> Result<Vec<(TreePath, Reference)>, BadSquashfs> {
@@ -316,6 +332,7 @@ impl Walk<'_> {
                 read = read.saturating_add(8 + name_length);
                 let path = join(directory, &name, &last)?;
                 path.name().clone_into(&mut last);
+                self.keep(path.as_str().len())?;
                 names.push((path, Reference { block, offset }));
                 if names.len() > MOST_ENTRIES {
                     return Err(BadSquashfs::TooMuch);
@@ -353,6 +370,7 @@ impl Walk<'_> {
                 if length > 65_535 {
                     return Err(invalid());
                 }
+                self.keep(length as usize)?;
                 let target = table.bytes(length as usize)?;
                 FileKind::Symlink(String::from_utf8(target).map_err(|_| invalid())?)
             }

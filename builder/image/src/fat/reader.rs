@@ -1,5 +1,6 @@
 //! Reads a foreign FAT32 volume: lists its files, reads their contents.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use mailkiln_squashfs::ReadAt;
@@ -12,6 +13,9 @@ const MOST_DIRECTORY_BYTES: u64 = 65_536 * ENTRY as u64;
 
 /// More files than this are not listed.
 const MOST_ITEMS: usize = 65_536;
+
+/// More bytes of paths are not kept.
+const MOST_TEXT: usize = 64 << 20;
 
 /// Deeper trees are not walked.
 const MOST_DEPTH: usize = 32;
@@ -28,6 +32,9 @@ pub enum BadFat {
     /// A chain of clusters leaves the volume, or does not end.
     #[error("the FAT file system is damaged: a chain of clusters does not end")]
     Chain,
+    /// A directory is reached twice, so the tree would not end.
+    #[error("the FAT file system is damaged: a directory is inside itself or linked twice")]
+    Loop,
     /// Too many files or too deep a tree.
     #[error("the FAT file system holds more than is read here")]
     TooMuch,
@@ -110,16 +117,22 @@ impl<S: ReadAt> Fat<S> {
     pub fn items(&self) -> Result<Vec<FatItem>, BadFat> {
         let mut items = Vec::new();
         let mut open = vec![(String::new(), self.root, 0)];
+        let mut seen = BTreeSet::from([self.root]);
+        let mut text = 0;
         while let Some((above, cluster, depth)) = open.pop() {
             if depth > MOST_DEPTH {
                 return Err(BadFat::TooMuch);
             }
             for item in self.directory(&above, cluster)? {
+                text += item.path.len();
                 if item.directory {
+                    if !seen.insert(item.cluster) {
+                        return Err(BadFat::Loop);
+                    }
                     open.push((item.path.clone(), item.cluster, depth + 1));
                 }
                 items.push(item);
-                if items.len() > MOST_ITEMS {
+                if items.len() > MOST_ITEMS || text > MOST_TEXT {
                     return Err(BadFat::TooMuch);
                 }
             }

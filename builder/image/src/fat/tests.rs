@@ -1,6 +1,9 @@
 //! FAT32: written, read back, judged by fsck.fat.
 
+use std::os::unix::fs::FileExt as _;
+
 use mailkiln_pin::Sha256;
+use mailkiln_squashfs::{FileSource, ReadAt};
 use proptest::prelude::*;
 
 use super::*;
@@ -32,16 +35,13 @@ fn fixture() -> Vec<FatFile<'static>> {
 
 fn image(volume: &FatVolume<'_>, files: &[FatFile<'_>]) -> Vec<u8> {
     let mut image = vec![0; volume.size as usize];
-    let mut end = 0;
     for piece in volume.write(files).unwrap() {
-        assert!(piece.offset >= end, "pieces are in order and do not overlap");
-        end = piece.offset + piece.bytes.len() as u64;
-        image[piece.offset as usize..end as usize].copy_from_slice(&piece.bytes);
+        image[piece.offset as usize..][..piece.bytes.len()].copy_from_slice(&piece.bytes);
     }
     image
 }
 
-fn assert_same(image: &[u8], files: &[FatFile<'_>]) {
+fn assert_same(image: impl ReadAt, files: &[FatFile<'_>]) {
     let fat = Fat::open(image).unwrap();
     let items = fat.items().unwrap();
     for file in files {
@@ -53,13 +53,19 @@ fn assert_same(image: &[u8], files: &[FatFile<'_>]) {
 
 #[test]
 fn volumes_come_back_and_fsck_is_content() {
-    for size in [34 * MIB, 64 * MIB, 100 * MIB + 512, 256 * MIB, 512 * MIB] {
-        let files = fixture();
-        let image = image(&volume(size), &files);
-        assert_same(&image, &files);
+    let files = fixture();
+    // With clusters of every size that the writer chooses, and a part of one at the end.
+    for size in [34 * MIB, 80 * MIB + 512, 150 * MIB, 512 * MIB] {
         let on_disk = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(on_disk.path(), &image).unwrap();
+        on_disk.as_file().set_len(size).unwrap();
+        let mut end = 0;
+        for piece in volume(size).write(&files).unwrap() {
+            assert!(piece.offset >= end, "pieces are in order and do not overlap");
+            end = piece.offset + piece.bytes.len() as u64;
+            on_disk.as_file().write_all_at(&piece.bytes, piece.offset).unwrap();
+        }
         judge("fsck.fat", &["-n".as_ref(), "-v".as_ref(), on_disk.path().as_ref()]);
+        assert_same(FileSource::new(on_disk.reopen().unwrap()).unwrap(), &files);
     }
 }
 
@@ -93,7 +99,7 @@ fn what_fat_cannot_store_is_refused() {
 fn damaged_volumes_do_no_harm() {
     let good = image(&volume(34 * MIB), &fixture());
     let mut bad = good.clone();
-    for at in (0..90).chain(16_384..16_500).chain(560_000..560_600) {
+    for at in (0..90).chain((16_384..16_500).step_by(3)).chain((560_000..560_600).step_by(7)) {
         for value in [good[at] ^ 1, !good[at]] {
             bad[at] = value;
             if let Ok(fat) = Fat::open(bad.as_slice()) {
@@ -114,6 +120,17 @@ fn damaged_volumes_do_no_harm() {
     assert!(matches!(Fat::open(&good[..34 << 19]), Err(BadFat::NotFat32)));
 }
 
+#[test]
+fn a_directory_inside_itself_is_refused() {
+    let mut image = image(&volume(34 * MIB), &[file("DIR/FILE", b"x")]);
+    let name = b"DIR        ";
+    // Directories come first behind the allocation tables.
+    let from = 500_000;
+    let at = from + image[from..].windows(11).position(|bytes| bytes == name).unwrap();
+    image[at + 26..at + 28].copy_from_slice(&2_u16.to_le_bytes());
+    assert!(matches!(Fat::open(image.as_slice()).unwrap().items(), Err(BadFat::Loop)));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(8))]
     #[test]
@@ -126,7 +143,7 @@ proptest! {
             .collect();
         let volume = volume(34 * MIB);
         if volume.write(&files).is_ok() {
-            assert_same(&image(&volume, &files), &files);
+            assert_same(image(&volume, &files).as_slice(), &files);
         }
     }
 }
