@@ -92,6 +92,21 @@ class AccessControl(unittest.TestCase):
         session.logout()
 
 
+class StartTls(unittest.TestCase):
+    """RFC 9051 section 6.2.1: what was said before is forgotten."""
+
+    def test_a_command_begun_in_plain_text_is_not_continued(self):
+        with MailServer() as server, server.tcp("imap") as plain:
+            plain.recv(4096)
+            plain.sendall(b"a STARTTLS\r\ninjected NOOP")
+            self.assertIn(b"a OK", plain.recv(4096))
+            with trusting().wrap_socket(plain, server_hostname=HOST) as tls:
+                tls.sendall(b"\r\nb NOOP\r\n")
+                reader = tls.makefile("rb")
+                self.assertTrue(reader.readline().startswith(b"b "))
+                reader.close()
+
+
 class RefusedCommands(unittest.TestCase):
     """RFC 7888 section 4: the octets of a refused literal are not commands."""
 

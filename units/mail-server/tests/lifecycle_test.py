@@ -44,6 +44,8 @@ class Lifecycle(unittest.TestCase):
             status, _, _ = server.http("GET", "/healthz/live", user=None)
             self.assertEqual(status, 200)
             self.assertEqual(len(GREETINGS) + len(TLS_GREETINGS) + 1, len(PORTS))
+            errors = [line for line in server.log.read_text().splitlines() if " ERROR " in line]
+            self.assertEqual(errors, [])
 
     def test_sigterm_ends_sessions_and_the_process(self):
         with MailServer() as server:
