@@ -3,6 +3,7 @@
 //! In: a [`Component`], a [`Toolchain`] and a target. Out: a [`CompiledUnit`] that the cache keeps
 //! by the digest of all its inputs; the second call with the same inputs only reads it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -78,11 +79,14 @@ impl Compiler<'_> {
         crates::obtain(component, &locked, self.cache, progress)?;
         let bench = self.bench(progress)?;
         progress.advance(Step::Vendor, 0, locked.len(), &component.name);
-        let workshop = Workshop::set_up(self.cache, component, &locked)?;
+        let workshop = Workshop::set_up(self.cache, &key, component, &locked)?;
         let run = Run { compiler: self, component, bench: &bench, workshop: &workshop };
         let log = self.log(component)?;
-        let used = run.used_crates(&locked, &log)?;
+        let mut used = run.used_crates(&locked, &log)?;
         let messages = run.build(&log, used.len(), progress)?;
+        used.retain(|id, _| messages.has_compiled(id));
+        let mut used: Vec<_> = used.into_values().collect();
+        used.sort();
         let folder = self.cache.publish_derived_directory(KIND, &key, |folder| {
             run.collect(folder, &messages, used, &log)
         })?;
@@ -147,7 +151,7 @@ impl Run<'_> {
         &self,
         locked: &[LockedCrate],
         log: &Path,
-    ) -> Result<Vec<UsedCrate>, CompileError> {
+    ) -> Result<BTreeMap<String, UsedCrate>, CompileError> {
         let arguments = recipe::metadata(self.component, self.compiler.target);
         let mut child = start(self.cargo(&arguments, log)?)?;
         let mut json = String::new();
@@ -177,11 +181,12 @@ impl Run<'_> {
                 let line = line.at("read cargo's output for", log)?;
                 if let Some(name) = messages.line(&line) {
                     let done = messages.compiled();
-                    progress.advance(Step::Compile, done, total.max(done), &name);
+                    progress.advance(Step::Compile, done.min(total), total, &name);
                 }
             }
         }
         self.judge(child.wait().at("wait for", log)?, log)?;
+        progress.advance(Step::Compile, total, total, &self.component.name);
         Ok(messages)
     }
 

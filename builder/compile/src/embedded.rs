@@ -14,16 +14,6 @@ include!(concat!(env!("OUT_DIR"), "/embedded_files.rs"));
 /// The names that [`embedded`] knows.
 pub const EMBEDDED: [&str; 3] = ["init", "agent", "mail-server"];
 
-/// jemalloc's configure script asks the processor for the width of addresses and the kernel for
-/// the sizes of its pages; the answers would differ from host to host. 48 bits is all that
-/// either architecture uses without being asked for more. 64 KiB pages cover every arm64 kernel,
-/// those of a Raspberry Pi 5 (16 KiB) included.
-const JEMALLOC: [(&str, &str); 3] = [
-    ("JEMALLOC_SYS_WITH_LG_HUGEPAGE", "21"),
-    ("JEMALLOC_SYS_WITH_LG_PAGE", "16"),
-    ("JEMALLOC_SYS_WITH_LG_VADDR", "48"),
-];
-
 /// A component of this repository, by the name that locks use.
 pub fn embedded(name: &str) -> Option<Component> {
     let (files, package, binary) = match name {
@@ -52,14 +42,9 @@ pub fn embedded(name: &str) -> Option<Component> {
             }
         }
     }
-    match name {
-        // It runs where there is no library to load.
-        "init" => component.rustflags.push(String::from("-Ctarget-feature=+crt-static")),
-        "mail-server" => {
-            let own = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
-            component.environment.extend(JEMALLOC.map(own));
-        }
-        _ => {}
+    // It runs where there is no library to load.
+    if name == "init" {
+        component.rustflags.push(String::from("-Ctarget-feature=+crt-static"));
     }
     Some(component)
 }

@@ -33,6 +33,11 @@ impl Messages {
         (!script && self.compiled.insert(id)).then_some(target.name)
     }
 
+    /// Whether the package of this id was compiled.
+    pub(crate) fn has_compiled(&self, id: &str) -> bool {
+        self.compiled.contains(id)
+    }
+
     /// How many packages are through.
     pub(crate) fn compiled(&self) -> usize {
         self.compiled.len()
@@ -64,7 +69,7 @@ pub(crate) fn excerpt(log: &str, most_lines: usize) -> String {
     let is_error = |line: &&str| line.starts_with("error:") || line.starts_with("error[");
     let first = lines
         .iter()
-        .position(|line| is_error(&line))
+        .position(|line| is_error(line))
         .unwrap_or_else(|| lines.len().saturating_sub(most_lines));
     let last = lines.len().min(first.saturating_add(most_lines));
     lines[first..last].join("\n")
@@ -89,6 +94,7 @@ mod tests {
         assert_eq!(messages.line(&artifact("u", "lib", "null")).as_deref(), Some("u"));
         assert_eq!(messages.line(&artifact("u", "bin", "\"/t/u\"")), None);
         assert_eq!(messages.compiled(), 2);
+        assert!(messages.has_compiled("a") && !messages.has_compiled("b"));
         assert_eq!(messages.program("u"), Some("/t/u"));
         assert_eq!(messages.program("a"), None);
     }

@@ -1,7 +1,8 @@
 //! What goes into a unit: the crates that cargo's graph holds for one target.
 //!
 //! In: the output of `cargo metadata` (format version 1) for one platform, foreign text. Out: the
-//! crates that the unit is built from, build scripts' and macros' included, tests' not. Pure.
+//! crates that the unit may be built from, by cargo's package id; build scripts' and macros'
+//! included, tests' not. Pure. Which of them were really built, cargo's messages say.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,12 +24,13 @@ pub struct UsedCrate {
     pub licence: Option<String>,
 }
 
-/// The crates that `package` needs, sorted; itself included.
+/// The crates that `package` may need, itself included, by package id. Optional dependencies that
+/// no feature asks for can be among them.
 pub(crate) fn used_crates(
     metadata: &str,
     package: &str,
     locked: &[LockedCrate],
-) -> Result<Vec<UsedCrate>, MetadataError> {
+) -> Result<BTreeMap<String, UsedCrate>, MetadataError> {
     let metadata: Metadata =
         serde_json::from_str(metadata).map_err(|error| MetadataError::Syntax(error.to_string()))?;
     let packages: BTreeMap<&str, &Package> =
@@ -44,17 +46,18 @@ pub(crate) fn used_crates(
         .iter()
         .map(|locked| ((locked.name.as_str(), locked.version.as_str()), locked.sha256))
         .collect();
-    let mut used = BTreeSet::new();
+    let mut used = BTreeMap::new();
     for id in reachable(&root.id, &nodes) {
         let package = packages.get(id).ok_or_else(|| MetadataError::NoPackage(id.to_owned()))?;
-        used.insert(UsedCrate {
+        let own = UsedCrate {
             name: package.name.clone(),
             version: package.version.clone(),
             sha256: digests.get(&(package.name.as_str(), package.version.as_str())).copied(),
             licence: package.license.clone(),
-        });
+        };
+        used.insert(id.to_owned(), own);
     }
-    Ok(used.into_iter().collect())
+    Ok(used)
 }
 
 /// Everything that `root` depends on, other than for tests.
@@ -142,11 +145,10 @@ mod tests {
             sha256: Sha256::of(b"a"),
         };
         let used = used_crates(METADATA, "unit", &[locked]).unwrap();
-        let names: Vec<_> = used.iter().map(|used| used.name.as_str()).collect();
-        assert_eq!(names, ["a", "b", "unit"]);
-        assert_eq!(used[0].sha256, Some(Sha256::of(b"a")));
-        assert_eq!(used[0].licence.as_deref(), Some("BSD-3-Clause"));
-        assert_eq!(used[2].sha256, None);
+        assert_eq!(used.keys().collect::<Vec<_>>(), ["a", "b", "own"]);
+        assert_eq!(used["a"].sha256, Some(Sha256::of(b"a")));
+        assert_eq!(used["a"].licence.as_deref(), Some("BSD-3-Clause"));
+        assert_eq!(used["own"].sha256, None);
     }
 
     #[test]

@@ -138,8 +138,9 @@ fn place(path: &TreePath) -> Option<TreePath> {
         "usr" => path.clone(),
         _ => return None,
     };
-    let within = |left: &&str| TreePath::parse(left).is_ok_and(|left| placed.is_within(&left));
-    (!LEFT_OUT.iter().any(|left| within(&left))).then_some(placed)
+    let left_out =
+        LEFT_OUT.iter().any(|left| TreePath::parse(left).is_ok_and(|left| placed.is_within(&left)));
+    (!left_out).then_some(placed)
 }
 
 impl HostToolchain {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use mailkiln_fetch::Cache;
-use mailkiln_pin::Arch;
+use mailkiln_pin::{Arch, Sha256};
 use mailkiln_tree::TreePath;
 
 use crate::component::Component;
@@ -40,15 +40,23 @@ pub(crate) struct Workshop {
 }
 
 impl Workshop {
-    /// Makes the folders and fills `src` with the component and its patched crates.
+    /// Makes the folders and fills `src` with the component and its patched crates. `key` is the
+    /// unit's: what an interrupted compilation of the same unit has left is removed, so the caller
+    /// must be the only one at work on it.
     pub(crate) fn set_up(
         cache: &Cache,
+        key: &Sha256,
         component: &Component,
         crates: &[LockedCrate],
     ) -> Result<Self, CompileError> {
         let temporary = cache.root().join("tmp");
-        let folder = tempfile::tempdir_in(&temporary).at("create", &temporary)?;
-        let workshop = Self { folder };
+        let name = format!("unit-{key}");
+        let left = temporary.join(&name);
+        if left.exists() {
+            fs::remove_dir_all(&left).at("remove", &left)?;
+        }
+        let folder = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(&temporary);
+        let workshop = Self { folder: folder.at("create", &left)? };
         let source = workshop.source();
         for folder in ["src", "src/vendor", "src/.cargo", "build", "build/home", "root"] {
             let path = workshop.folder.path().join(folder);

@@ -5,6 +5,8 @@
 use std::fs;
 use std::io;
 
+use nix::errno::Errno;
+
 /// The fallback that needs no namespaces.
 const FALLBACK: &str = "or compile with the host's own tools: --toolchain host";
 
@@ -33,16 +35,18 @@ impl Host {
     /// Says why `step` failed and what to do.
     pub(super) fn explain(self, step: &str, error: &io::Error) -> String {
         let failed = format!("can't {step}: {error}");
-        let cure = match error.raw_os_error().map(nix::errno::Errno::from_raw) {
-            Some(nix::errno::Errno::EPERM | nix::errno::Errno::EACCES) => self.permission(),
-            Some(nix::errno::Errno::ENOSPC) if step.contains("namespace") => self.permission(),
-            Some(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOSYS) => {
+        let cure = match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EACCES) if step.starts_with("start ") => String::from(
+                "the cache's file system is mounted noexec: set MAILKILN_CACHE to another one",
+            ),
+            Some(Errno::ENOENT) if step.starts_with("start ") => String::from(
+                "the locked toolchain lacks it: look at the toolchain set of mailkiln.lock",
+            ),
+            Some(Errno::EPERM | Errno::EACCES) => self.permission(),
+            Some(Errno::ENOSPC) if step.contains("namespace") => self.permission(),
+            Some(Errno::EINVAL | Errno::ENOSYS) => {
                 String::from("this kernel lacks a namespace that the sandbox needs")
             }
-            Some(nix::errno::Errno::ENOENT) if step.starts_with("start ") => String::from(
-                "the locked toolchain lacks this program; check the toolchain set of \
-                              mailkiln.lock",
-            ),
             _ => return failed,
         };
         format!("{failed}; {cure}, {FALLBACK}")
@@ -88,7 +92,9 @@ mod tests {
             assert!(message.contains(expected), "{message}");
             assert!(message.contains("--toolchain host"), "{message}");
         }
-        let full = io::Error::from_raw_os_error(5);
-        assert!(!free.explain("write uid_map", &full).contains("--toolchain"));
+        let explain = |step, errno| free.explain(step, &io::Error::from_raw_os_error(errno));
+        assert!(explain("start /usr/bin/cargo", 13).contains("noexec"));
+        assert!(explain("start /usr/bin/cargo", 2).contains("mailkiln.lock"));
+        assert!(!explain("write uid_map", 5).contains("--toolchain"));
     }
 }
