@@ -1,7 +1,7 @@
 //! The temporary folders of one compilation: sources, vendored crates, and cargo's own.
 //!
-//! In: a component and its crates. Out: a folder in the cache's `tmp` that is gone when the value
-//! is dropped, and commands that run in it: in the sandbox, or bare with the host's tools.
+//! In: a component and its crates. Out: a folder in the cache's `tmp`, and commands that run in
+//! it: in the sandbox, or bare with the host's tools.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -24,6 +24,9 @@ use crate::{CompileError, LockedCrate, vendor};
 /// What the host's own toolchain may see of the user's environment: where it is installed.
 const HOST_VARIABLES: [&str; 5] = ["HOME", "PATH", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "TMPDIR"];
 
+/// Differs after every start of the machine: random(4).
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
 /// Where commands run.
 #[derive(Debug)]
 pub(crate) enum Bench<'a> {
@@ -33,33 +36,56 @@ pub(crate) enum Bench<'a> {
     Host,
 }
 
-/// One compilation's folders.
+/// One compilation's folders; gone when the value is dropped.
 #[derive(Debug)]
 pub(crate) struct Workshop {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+}
+
+impl Drop for Workshop {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            tracing::warn!(path = %self.folder.display(), %error, "can't remove a build folder");
+        }
+    }
 }
 
 impl Workshop {
     /// Makes the folders and fills `src` with the component and its patched crates. `key` is the
-    /// unit's: what an interrupted compilation of the same unit has left is removed, so the caller
-    /// must be the only one at work on it.
+    /// unit's. What an interrupted compilation of the same unit has left is taken up again: its
+    /// inputs were the same, and cargo knows which of its outputs are whole. The caller must be
+    /// the only one at work on this unit.
     pub(crate) fn set_up(
         cache: &Cache,
         key: &Sha256,
         component: &Component,
         crates: &[LockedCrate],
     ) -> Result<Self, CompileError> {
-        let temporary = cache.root().join("tmp");
-        let name = format!("unit-{key}");
-        let left = temporary.join(&name);
-        if left.exists() {
-            fs::remove_dir_all(&left).at("remove", &left)?;
+        let workshop = Self { folder: cache.root().join("tmp").join(format!("unit-{key}")) };
+        // After a crash of the machine, what cargo takes for whole may be half written.
+        let stamp = workshop.folder.join("filled");
+        let boot = fs::read(BOOT_ID).unwrap_or_default();
+        if !boot.is_empty() && fs::read(&stamp).is_ok_and(|stamped| stamped == boot) {
+            tracing::info!(component = component.name, "going on with an interrupted compilation");
+            return Ok(workshop);
         }
-        let folder = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempdir_in(&temporary);
-        let workshop = Self { folder: folder.at("create", &left)? };
-        let source = workshop.source();
-        for folder in ["src", "src/vendor", "src/.cargo", "build", "build/home", "root"] {
-            let path = workshop.folder.path().join(folder);
+        if workshop.folder.exists() {
+            fs::remove_dir_all(&workshop.folder).at("remove", &workshop.folder)?;
+        }
+        workshop.fill(cache, component, crates)?;
+        fs::write(&stamp, boot).at("write", &stamp)?;
+        Ok(workshop)
+    }
+
+    fn fill(
+        &self,
+        cache: &Cache,
+        component: &Component,
+        crates: &[LockedCrate],
+    ) -> Result<(), CompileError> {
+        let source = self.source();
+        for folder in ["", "src", "src/vendor", "src/.cargo", "build", "build/home", "root"] {
+            let path = self.folder.join(folder);
             fs::create_dir(&path).at("create", &path)?;
         }
         write_files(&source, &component.files).map_err(CompileError::Source)?;
@@ -69,15 +95,15 @@ impl Workshop {
             crates.iter().map(|locked| (locked, cache.blob_path(&locked.sha256))).collect();
         let archives = archives.iter().map(|(locked, path)| (*locked, path.as_path()));
         vendor::fill(&source.join("vendor"), archives, &component.patches)?;
-        Ok(workshop)
+        Ok(())
     }
 
     fn source(&self) -> PathBuf {
-        self.folder.path().join("src")
+        self.folder.join("src")
     }
 
     fn build(&self) -> PathBuf {
-        self.folder.path().join("build")
+        self.folder.join("build")
     }
 
     /// A cargo command of this workshop.
@@ -121,7 +147,7 @@ impl Workshop {
             toolchain: toolchain.to_owned(),
             source: self.source(),
             build: self.build(),
-            root: self.folder.path().join("root"),
+            root: self.folder.join("root"),
             command,
             environment,
         }

@@ -356,3 +356,43 @@ fn a_toolchain_that_lacks_the_program_says_so() -> Outcome {
     assert!(message.contains("toolchain"), "{message}");
     Ok(())
 }
+
+/// Waits to be killed the first time, and only the first time, that it runs in a build folder.
+const HOLD: &str = r#"
+fn main() {
+    if std::fs::File::create_new("/build/holding").is_ok() {
+        std::thread::sleep(std::time::Duration::from_secs(120));
+        panic!("nobody killed this build");
+    }
+}
+"#;
+
+/// Run, and killed, by the test below.
+#[test]
+#[ignore = "a part of the test below"]
+fn compile_until_killed() {
+    let root = PathBuf::from(std::env::var_os("ELSEWHERE").unwrap());
+    compile(&root, MAIN, HOLD, 1).unwrap().unwrap();
+}
+
+#[test]
+fn an_interrupted_compilation_is_taken_up_again() -> Outcome {
+    let root = tempfile::tempdir()?;
+    if toolchain().is_none() {
+        return Ok(());
+    }
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(["--exact", "compile_until_killed", "--ignored"])
+        .env("ELSEWHERE", root.path())
+        .spawn()?;
+    let folders = || Some(fs::read_dir(root.path().join("tmp")).ok()?.flatten());
+    eventually(|| folders()?.find(|folder| folder.path().join("build/holding").exists()))?;
+    child.kill()?;
+    child.wait()?;
+    // Begun from nothing, the build script would hold again, and fail.
+    let unit = compile(root.path(), MAIN, HOLD, 1).ok_or("no toolchain")??;
+    assert!(unit.program("tiny").is_some());
+    let left = folders().ok_or("no tmp")?.filter(|folder| folder.path().is_dir()).count();
+    assert_eq!(left, 0);
+    Ok(())
+}
