@@ -2,6 +2,9 @@
 """ManageSieve, and scripts that send mail in circles."""
 
 import base64
+import socket
+import ssl
+import threading
 import time
 import unittest
 
@@ -51,6 +54,43 @@ class Session:
         self.socket.close()
 
 
+class Fetching(unittest.TestCase):
+    """What scripts of an administrator fetch."""
+
+    SCRIPT = """
+[sieve.trusted.scripts.probe]
+contents = '''require ["vnd.stalwart.expressions", "variables"];
+let "x" "http_header('https://192.0.2.2:8443/', 'location', 'test', 3000)";
+'''
+"""
+
+    def test_http_header_asks_nobody_whose_certificate_is_wrong(self):
+        asked = []
+
+        def serve(listener, context):
+            while True:
+                try:
+                    plain, _ = listener.accept()
+                    asked.append("connected")
+                    with context.wrap_socket(plain, server_side=True) as tls:
+                        asked.append(tls.recv(4096))
+                        tls.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                except OSError:
+                    if listener.fileno() < 0:
+                        return
+
+        edit = lambda text: text.replace("[session.data]\n", "[session.data]\nscript = \"'probe'\"\n"
+                                         ) + self.SCRIPT
+        with MailServer(edit) as server, socket.create_server(("192.0.2.2", 8443)) as listener:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(server.directory / "fullchain.pem", server.directory / "key.pem")
+            threading.Thread(target=serve, args=(listener, context), daemon=True).start()
+            server.account("alice")
+            server.deliver(MESSAGE)
+            listener.shutdown(socket.SHUT_RDWR)
+        self.assertEqual(asked, ["connected"], "it has to come, and to leave without asking")
+
+
 class Scripts(unittest.TestCase):
     """Uploaded over the wire, run on delivery."""
 
@@ -86,9 +126,13 @@ class Scripts(unittest.TestCase):
         edit = lambda text: text.replace("request.max-size = 52428800", "request.max-size = 9999")
         with MailServer(edit) as server:
             session = Session(server, server.account("alice"))
-            body = b'PUTSCRIPT "injected" "keep;"\r\n' * 1000
-            answer = session.ask(b'PUTSCRIPT "big" {%d+}\r\n' % len(body) + body + b"\r\n")
+            # The client waits for the answer, so that the body comes in a piece of its own
+            answer = session.ask(b'PUTSCRIPT "big" {30000+}\r\n')
             self.assertTrue(answer.startswith((b"NO", b"BAD")), answer)
+            command = b'PUTSCRIPT "injected" "keep;"\r\n'
+            session.socket.sendall(command)
+            time.sleep(0.5)
+            session.socket.sendall(b"x" * (30000 - len(command)) + b"\r\n")
             session.socket.sendall(b"LISTSCRIPTS\r\nLOGOUT\r\n")
             listed = session.file.read().splitlines()
             session.close()
