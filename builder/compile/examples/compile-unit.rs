@@ -1,7 +1,9 @@
 //! Compiles one embedded component and prints its programs' digests: a way to try a toolchain
-//! before a lock names it.
+//! before a lock names it, or to compile without building an image.
 //!
-//!     cargo run --example compile-unit -- NAME DIRECTORY-OF-DEBS|host [CACHE]
+//!     cargo run --example compile-unit -- NAME LOCK|DIRECTORY-OF-DEBS|host [CACHE]
+//!
+//! What a lock names must be in the cache already.
 //!
 //! Needs this crate's `sandbox-enter` program beside it (`cargo build -p mailkiln-compile`).
 
@@ -15,6 +17,7 @@ use mailkiln_compile::{
     BuiltBy, Compiler, HostToolchain, LockedToolchain, Progress, Reentry, Step, Toolchain, embedded,
 };
 use mailkiln_fetch::Cache;
+use mailkiln_lock::Lock;
 use mailkiln_pin::{Arch, Archive, Pin, PoolPath, Sha256};
 
 /// Writes a line per item.
@@ -30,13 +33,17 @@ impl Progress for Lines {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let [name, tools, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: compile-unit NAME DIRECTORY-OF-DEBS|host [CACHE]".into());
+        return Err("usage: compile-unit NAME LOCK|DIRECTORY-OF-DEBS|host [CACHE]".into());
     };
     let root = rest.first().map_or_else(Cache::default_root, |root| Ok(root.into()))?;
     let cache = Cache::open(&root)?;
     let component = embedded(name).ok_or("no such component")?;
     let toolchain = match tools.as_str() {
         "host" => Toolchain::Host(HostToolchain::find()?),
+        lock if Path::new(lock).is_file() => {
+            let lock = Lock::parse(&fs::read_to_string(lock)?)?;
+            Toolchain::Locked(LockedToolchain::new(lock.packages("toolchain", Arch::X86_64)?))
+        }
         folder => Toolchain::Locked(LockedToolchain::new(&pins(Path::new(folder), &cache)?)),
     };
     let beside = std::env::current_exe()?.ancestors().nth(2).map(|path| path.join("sandbox-enter"));

@@ -67,10 +67,8 @@ struct Target {
 pub(crate) fn excerpt(log: &str, most_lines: usize) -> String {
     let lines: Vec<_> = log.lines().collect();
     let is_error = |line: &&str| line.starts_with("error:") || line.starts_with("error[");
-    let first = lines
-        .iter()
-        .position(|line| is_error(line))
-        .unwrap_or_else(|| lines.len().saturating_sub(most_lines));
+    let first =
+        lines.iter().position(is_error).unwrap_or_else(|| lines.len().saturating_sub(most_lines));
     let last = lines.len().min(first.saturating_add(most_lines));
     lines[first..last].join("\n")
 }

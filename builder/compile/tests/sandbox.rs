@@ -4,6 +4,8 @@
 //! `mailkiln build` leaves them. `MAILKILN_TEST_DEBS` names a folder of `.deb`s instead. Without
 //! either the tests say so and end; `./check` builds first, so there they run.
 
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop where it stands")]
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error;
