@@ -162,3 +162,52 @@ pub enum CratesError {
     #[error(transparent)]
     File(#[from] FileError),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mailkiln_pin::Sha256;
+
+    /// A cargo home whose registries hold these bytes as `x-1.0.0.crate`, and an empty cache.
+    fn homes(registries: &[&str]) -> (tempfile::TempDir, PathBuf, Cache) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("cargo");
+        for (number, content) in registries.iter().enumerate() {
+            let registry = home.join("registry/cache").join(format!("registry-{number}"));
+            fs::create_dir_all(&registry).unwrap();
+            fs::write(registry.join("x-1.0.0.crate"), content).unwrap();
+        }
+        let cache = Cache::open(&folder.path().join("cache")).unwrap();
+        (folder, home, cache)
+    }
+
+    fn pinned(content: &str) -> [LockedCrate; 1] {
+        [LockedCrate {
+            name: String::from("x"),
+            version: String::from("1.0.0"),
+            sha256: Sha256::of(content.as_bytes()),
+        }]
+    }
+
+    #[test]
+    fn cargos_crates_are_taken_over_if_they_hash_right() {
+        let crates = pinned("right");
+        for registries in [&["right"][..], &["wrong", "right"], &["right", "wrong"]] {
+            let (_folder, home, cache) = homes(registries);
+            import(&crates, &home, &cache).unwrap();
+            assert!(missing(&crates, &cache).is_empty(), "{registries:?}");
+        }
+        let (_folder, home, cache) = homes(&["wrong", "other"]);
+        let error = import(&crates, &home, &cache).unwrap_err();
+        assert!(matches!(error, CratesError::Cache(CacheError::Altered { .. })), "{error}");
+        assert_eq!(missing(&crates, &cache).len(), 1);
+    }
+
+    #[test]
+    fn a_cargo_that_never_fetched_is_no_error() {
+        let (_folder, home, cache) = homes(&[]);
+        let crates = pinned("right");
+        import(&crates, &home, &cache).unwrap();
+        assert_eq!(missing(&crates, &cache).len(), 1);
+    }
+}
