@@ -6,6 +6,9 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use mailkiln_spec::target::Format;
+
+use crate::machine::{Accelerator, Firmware};
 
 /// Mail appliances from one file.
 ///
@@ -57,8 +60,19 @@ pub enum Command {
     New(NewArguments),
     /// Say what is wrong with mail.toml, where, and what to write instead
     Check(CheckArguments),
+    /// Pin what images are made from: packages and units, by digest
+    Lock(LockArguments),
+    /// Build the image of an appliance
+    Build(BuildArguments),
+    /// Boot an image in QEMU, its ports forwarded to loopback
+    Run(RunArguments),
+    /// Say what an image holds, and whether it was altered
+    Inspect(InspectArguments),
     /// List the DNS records to publish
     Dns(DnsArguments),
+    /// Look into the cache of downloads and compiled units, and make room
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Print the JSON schema of mail.toml, for editors
     Schema,
     /// Print completions for a shell
@@ -107,6 +121,135 @@ pub struct DnsArguments {
     /// /var/lib/mailkiln/dkim/DOMAIN.txt. May be given once per domain
     #[arg(long, value_name = "FILE")]
     pub dkim: Vec<PathBuf>,
+}
+
+/// `mailkiln lock`.
+#[derive(Debug, Args)]
+pub struct LockArguments {
+    /// Choose the packages afresh from Debian's signed indexes; with a name, move only that package,
+    /// its source's other packages, and what they demand
+    #[arg(long, value_name = "NAME", num_args = 0..=1)]
+    pub update: Option<Option<String>>,
+    /// Write nothing; fail when the lock does not fit
+    #[arg(long)]
+    pub check: bool,
+    /// The lock to make, update or check
+    #[arg(long, value_name = "FILE", default_value = "mailkiln.lock")]
+    pub lock: PathBuf,
+    /// Where to read the indexes; signatures decide what is taken
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// An archive that keeps every package: an address with {archive} and {time} in it, kept in the
+    /// lock and asked last
+    #[arg(long, value_name = "URL")]
+    pub snapshot_archive: Option<String>,
+}
+
+/// `mailkiln cache`.
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Say what the cache holds
+    List,
+    /// Remove what the lock does not name and nobody has used of late
+    Prune(CachePruneArguments),
+}
+
+/// `mailkiln cache prune`.
+#[derive(Debug, Args)]
+pub struct CachePruneArguments {
+    /// Keep what was used in the last so many days
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub older_than: u64,
+    /// Then remove what was used longest ago until so many megabytes are left
+    #[arg(long, value_name = "MB")]
+    pub max_size: Option<u64>,
+    /// Remove everything, also what the lock names
+    #[arg(long, conflicts_with_all = ["older_than", "max_size"])]
+    pub all: bool,
+    /// The lock whose files are kept [default: the one that came with this program]
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+}
+
+/// `mailkiln build`.
+#[derive(Debug, Args)]
+pub struct BuildArguments {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// The board or cloud to build for
+    #[arg(short, long, value_name = "TARGET")]
+    pub target: String,
+    /// What to deliver: img, img.zst or qcow2; may be given several times [default: the target's]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub format: Vec<Format>,
+    /// The folder that gets HOST-TARGET.FORMAT, its .sha256 and its .spdx.json
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub output: PathBuf,
+    /// The lock to build from [default: the one that came with this program]
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Where to download packages; the lock's digests decide what is taken
+    #[arg(long, value_name = "URL")]
+    pub mirror: Option<String>,
+    /// What to compile the units with
+    #[arg(long, value_enum, value_name = "WHICH", default_value = "locked")]
+    pub toolchain: ToolchainChoice,
+}
+
+/// What units are compiled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ToolchainChoice {
+    /// The lock's packages, in a sandbox: the same bytes everywhere.
+    Locked,
+    /// This machine's cargo, rustc and cc, where user namespaces are forbidden.
+    Host,
+}
+
+/// `mailkiln run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The image: an .img or a .qcow2; it is never written to
+    #[arg(value_name = "IMAGE")]
+    pub image: PathBuf,
+    /// Keep what the appliance writes in this overlay; made if it does not exist
+    #[arg(long, value_name = "FILE")]
+    pub disk: Option<PathBuf>,
+    /// Size of a new overlay: the disk that the appliance grows into
+    #[arg(long, value_name = "SIZE", default_value = "4G")]
+    pub disk_size: String,
+    /// Firmware that starts the image
+    #[arg(long, value_enum, default_value = "uefi")]
+    pub firmware: Firmware,
+    /// Guest memory in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024)]
+    pub memory: u32,
+    /// Guest processors
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub processors: u32,
+    /// Port N of the appliance answers at 127.0.0.1, port N + OFFSET
+    #[arg(long, value_name = "OFFSET", default_value_t = 10000)]
+    pub port_offset: u16,
+    /// Write the serial console to this file instead of the terminal
+    #[arg(long, value_name = "FILE")]
+    pub console: Option<PathBuf>,
+    /// How QEMU runs the guest; KVM where it proves to boot, else TCG
+    #[arg(long, value_enum)]
+    pub accelerator: Option<Accelerator>,
+}
+
+/// `mailkiln inspect`.
+#[derive(Debug, Args)]
+pub struct InspectArguments {
+    /// The image: img, img.zst or qcow2
+    #[arg(value_name = "IMAGE")]
+    pub image: PathBuf,
+    /// List the files at or below this path of the root file system
+    #[arg(value_name = "PATH")]
+    pub path: Option<String>,
+    /// List every file of the root file system
+    #[arg(long)]
+    pub tree: bool,
 }
 
 /// `mailkiln completions`.

@@ -87,7 +87,8 @@ fn read_release(
 ) -> Result<InRelease<Verified>, OfferError> {
     let path = format!("dists/{}/InRelease", suite.name);
     let bytes = fetcher.unverified(suite.archive, &path, MAX_RELEASE_BYTES as u64)?;
-    let known = seen.into_iter().flat_map(|lock| &lock.suites).find(|known| known.name == suite.name);
+    let known =
+        seen.into_iter().flat_map(|lock| &lock.suites).find(|known| known.name == suite.name);
     let expected = Expected {
         archive: suite.archive,
         codename: &suite.name,
@@ -116,7 +117,8 @@ fn wanted_index(
     fetcher: &Fetcher<'_>,
 ) -> Result<Wanted, BadPackageField> {
     let folder = index.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let by_hash = |sha256: &Sha256| format!("dists/{}/{folder}/by-hash/SHA256/{sha256}", suite.name);
+    let by_hash =
+        |sha256: &Sha256| format!("dists/{}/{folder}/by-hash/SHA256/{sha256}", suite.name);
     let paths = [by_hash(&index.sha256), format!("dists/{}/{}", suite.name, index.path)];
     let mut addresses = Vec::new();
     for path in paths {

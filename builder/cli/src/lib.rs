@@ -4,10 +4,15 @@
 //! and an exit code: 0 done, 1 failed, 2 bad input. One file per command under `commands`.
 
 mod arguments;
+mod assembly;
 mod commands;
 mod failure;
+mod indexes;
 mod logging;
+mod machine;
+mod pins;
 mod printer;
+mod progress;
 mod report;
 mod spec_file;
 
@@ -22,6 +27,11 @@ pub use spec_file::SpecFile;
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
+    // Before anything else: a process that enters the sandbox must not have started a thread.
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some(mailkiln_compile::sandbox::SUBCOMMAND) {
+        return mailkiln_compile::sandbox::enter(words);
+    }
     let arguments = Arguments::parse();
     logging::start(&arguments.global);
     let printer = Printer::new(&arguments.global);

@@ -11,74 +11,26 @@ mod qcow2;
 mod sparse;
 mod zst;
 
-use std::fmt;
 use std::io::{self, Write};
-use std::str::FromStr;
 
 pub use hashing::Hashing;
+pub use mailkiln_spec::target::Format;
 pub use open::{BadImage, open};
-pub use publish::{PublishError, Published, publish, unnamed};
+pub use publish::{PublishError, Published, publish, unnamed, write_beside};
 pub use qcow2::{BadQcow2, Qcow2};
 pub use sparse::Sparse;
 
-/// How a disk image is wrapped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Format {
-    /// The disk itself, byte for byte.
-    Img,
-    /// The disk in zstd frames; `zstd -d` gives it back.
-    ImgZst,
-    /// QEMU's format, version 3, not compressed: what is zero takes no room.
-    Qcow2,
-}
-
-impl Format {
-    /// Every format.
-    pub const ALL: [Self; 3] = [Self::Img, Self::ImgZst, Self::Qcow2];
-
-    /// The name on the command line, which is the file name's extension too.
-    pub const fn extension(self) -> &'static str {
-        match self {
-            Self::Img => "img",
-            Self::ImgZst => "img.zst",
-            Self::Qcow2 => "qcow2",
-        }
+/// Writes `disk` to `out` in `format`, front to back. qcow2 is version 3, not compressed: what is zero takes no room.
+///
+/// # Errors
+/// What reading the disk or writing to `out` reports.
+pub fn write(format: Format, disk: &Sparse<'_>, mut out: impl Write) -> io::Result<()> {
+    match format {
+        Format::Img => disk.pieces().try_for_each(|piece| out.write_all(&piece?))?,
+        Format::ImgZst => zst::write(disk, &mut out)?,
+        Format::Qcow2 => qcow2::write(disk, &mut out)?,
     }
-
-    /// Writes `disk` to `out` in this format, front to back.
-    ///
-    /// # Errors
-    /// What reading the disk or writing to `out` reports.
-    pub fn write(self, disk: &Sparse<'_>, mut out: impl Write) -> io::Result<()> {
-        match self {
-            Self::Img => disk.pieces().try_for_each(|piece| out.write_all(&piece?))?,
-            Self::ImgZst => zst::write(disk, &mut out)?,
-            Self::Qcow2 => qcow2::write(disk, &mut out)?,
-        }
-        out.flush()
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.extension())
-    }
-}
-
-/// The text is not the name of a format.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a format; write img, img.zst or qcow2")]
-pub struct NotAFormat(String);
-
-impl FromStr for Format {
-    type Err = NotAFormat;
-
-    fn from_str(text: &str) -> Result<Self, NotAFormat> {
-        Self::ALL
-            .into_iter()
-            .find(|format| format.extension() == text)
-            .ok_or_else(|| NotAFormat(text.chars().take(80).collect()))
-    }
+    out.flush()
 }
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.

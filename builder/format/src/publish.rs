@@ -14,7 +14,7 @@ use mailkiln_pin::Sha256;
 use mailkiln_squashfs::FileSource;
 use tempfile::NamedTempFile;
 
-use crate::{Format, Hashing, Sparse};
+use crate::{Format, Hashing, Sparse, write};
 
 /// An image that is under its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,8 @@ pub fn unnamed(folder: &Path) -> Result<NamedTempFile, PublishError> {
         .map_err(|error| PublishError { path: folder.to_owned(), error })
 }
 
-/// Publishes `disk`, a file made by [`unnamed`] in the same folder, as `FOLDER/NAME.EXTENSION`.
+/// Publishes `disk`, a file made by [`unnamed`] in the same folder, as `FOLDER/NAME.EXTENSION` in each of `formats`, with
+/// its digest beside it.
 ///
 /// `extents` are those of the assembled disk: what lies outside them is zero and is not read.
 ///
@@ -59,45 +60,75 @@ pub fn unnamed(folder: &Path) -> Result<NamedTempFile, PublishError> {
 pub fn publish(
     disk: NamedTempFile,
     extents: &[Extent],
-    format: Format,
+    formats: &[Format],
     folder: &Path,
     name: &str,
-) -> Result<Published, PublishError> {
-    let file = format!("{name}.{format}");
-    let path = folder.join(&file);
-    let failed = |error| PublishError { path: path.clone(), error };
-    let source = disk.reopen().and_then(FileSource::new).map_err(failed)?;
-    let sparse = Sparse::new(&source, extents);
-    let (out, sha256, size) = match format {
+) -> Result<Vec<Published>, PublishError> {
+    let mut published = Vec::new();
+    for format in formats.iter().filter(|format| **format != Format::Img) {
+        let (path, failed) = place(folder, name, *format);
+        let mut out = unnamed(folder)?;
+        let writer = BufWriter::with_capacity(1 << 20, out.as_file_mut());
+        let (sha256, size) = convert(&disk, extents, *format, writer).map_err(failed)?;
+        published.push(settle(out, Published { path, sha256, size })?);
+    }
+    if formats.contains(&Format::Img) {
         // The disk is the file already: only its digest is wanting.
-        Format::Img => {
-            let (_, sha256, size) = convert(format, &sparse, io::sink()).map_err(failed)?;
-            (disk, sha256, size)
-        }
-        _ => {
-            let mut out = unnamed(folder)?;
-            let writer = BufWriter::with_capacity(1 << 20, out.as_file_mut());
-            let (_, sha256, size) = convert(format, &sparse, writer).map_err(failed)?;
-            (out, sha256, size)
-        }
-    };
-    persist(out, &path)?;
-    let mut sum = unnamed(folder)?;
-    let sum_path = folder.join(format!("{file}.sha256"));
-    sum.write_all(format!("{sha256}  {file}\n").as_bytes())
-        .map_err(|error| PublishError { path: sum_path.clone(), error })?;
-    persist(sum, &sum_path)?;
-    Ok(Published { path, sha256, size })
+        let (path, failed) = place(folder, name, Format::Img);
+        let (sha256, size) = convert(&disk, extents, Format::Img, io::sink()).map_err(failed)?;
+        published.push(settle(disk, Published { path, sha256, size })?);
+    }
+    Ok(published)
 }
 
-fn convert<W: io::Write>(
+/// Where an artifact goes, and what a failure on the way there is.
+fn place(
+    folder: &Path,
+    name: &str,
     format: Format,
-    disk: &Sparse<'_>,
-    out: W,
-) -> io::Result<(W, Sha256, u64)> {
+) -> (PathBuf, impl FnOnce(io::Error) -> PublishError + use<>) {
+    let path = folder.join(format!("{name}.{format}"));
+    let named = path.clone();
+    (path, move |error| PublishError { path: named, error })
+}
+
+/// Gives an artifact its name, then its digest a file.
+fn settle(file: NamedTempFile, published: Published) -> Result<Published, PublishError> {
+    persist(file, &published.path)?;
+    let name = published.path.file_name().unwrap_or_default().to_string_lossy();
+    let text = format!("{}  {name}\n", published.sha256);
+    write_beside(&published.path, "sha256", text.as_bytes())?;
+    Ok(published)
+}
+
+/// Writes `ARTIFACT.EXTENSION`, whole or not at all.
+///
+/// # Errors
+/// [`PublishError`] names the file that could not be written.
+pub fn write_beside(
+    artifact: &Path,
+    extension: &str,
+    text: &[u8],
+) -> Result<PathBuf, PublishError> {
+    let name = artifact.file_name().unwrap_or_default().to_string_lossy();
+    let path = artifact.with_file_name(format!("{name}.{extension}"));
+    let mut file = unnamed(artifact.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(text).map_err(|error| PublishError { path: path.clone(), error })?;
+    persist(file, &path)?;
+    Ok(path)
+}
+
+fn convert(
+    disk: &NamedTempFile,
+    extents: &[Extent],
+    format: Format,
+    out: impl io::Write,
+) -> io::Result<(Sha256, u64)> {
+    let source = FileSource::new(disk.reopen()?)?;
     let mut hashing = Hashing::new(out);
-    format.write(disk, &mut hashing)?;
-    hashing.finish()
+    write(format, &Sparse::new(&source, extents), &mut hashing)?;
+    let (_, sha256, size) = hashing.finish()?;
+    Ok((sha256, size))
 }
 
 fn persist(file: NamedTempFile, path: &Path) -> Result<File, PublishError> {

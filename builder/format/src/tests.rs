@@ -58,7 +58,7 @@ fn fixture() -> (Vec<u8>, Vec<Extent>) {
 
 fn written(format: Format, disk: &[u8], extents: &[Extent]) -> Vec<u8> {
     let mut out = Vec::new();
-    format.write(&Sparse::new(&disk, extents), &mut out).unwrap();
+    crate::write(format, &Sparse::new(&disk, extents), &mut out).unwrap();
     out
 }
 
@@ -76,7 +76,7 @@ fn every_format_gives_the_disk_back() {
     for format in Format::ALL {
         let bytes = written(format, &disk, &extents);
         assert!(opened(folder.path(), &bytes).unwrap() == disk, "{format}");
-        assert_eq!(format.extension().parse(), Ok(format));
+        assert_eq!(format.name().parse(), Ok(format));
     }
     assert!("vhd".parse::<Format>().is_err());
 }
@@ -129,7 +129,7 @@ fn images_are_published_whole_with_their_checksum() {
     for format in Format::ALL {
         let raw = publish::unnamed(folder.path()).unwrap();
         fs::write(raw.path(), &disk).unwrap();
-        let published = publish(raw, &extents, format, folder.path(), "mail-x86_64").unwrap();
+        let published = publish(raw, &extents, &[format], folder.path(), "mail-x86_64").unwrap();
         let bytes = fs::read(folder.path().join(format!("mail-x86_64.{format}"))).unwrap();
         assert_eq!(published.sha256, Sha256::of(&bytes));
         assert_eq!(published.size, bytes.len() as u64);
@@ -139,7 +139,7 @@ fn images_are_published_whole_with_their_checksum() {
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6, "nothing else is left");
     let raw = publish::unnamed(folder.path()).unwrap();
-    let error = publish(raw, &[], Format::Qcow2, Path::new("/dev/null"), "x").unwrap_err();
+    let error = publish(raw, &[], &[Format::Qcow2], Path::new("/dev/null"), "x").unwrap_err();
     assert!(error.to_string().contains("/dev/null"), "{error}");
 }
 

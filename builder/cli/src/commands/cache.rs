@@ -29,11 +29,7 @@ fn list(cache: &Cache, printer: &Printer) -> Result<(), Failure> {
     printer.result(&Contents { folder: cache.root().to_owned(), kinds: by_kind(&items) })
 }
 
-fn prune(
-    cache: Cache,
-    arguments: &CachePruneArguments,
-    printer: &Printer,
-) -> Result<(), Failure> {
+fn prune(cache: Cache, arguments: &CachePruneArguments, printer: &Printer) -> Result<(), Failure> {
     let keep: BTreeSet<Sha256> = match arguments.all {
         true => BTreeSet::new(),
         false => pins::lock(arguments.lock.as_deref())?.digests().collect(),

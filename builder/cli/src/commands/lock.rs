@@ -165,7 +165,8 @@ impl Report {
     fn of(path: &Path, old: Option<&Lock>, new: &Lock, checked: bool) -> Self {
         let versions = |lock: &Lock| -> BTreeMap<String, String> {
             let pins = lock.sets().flat_map(|(_, _, pins)| pins.to_vec());
-            pins.map(|pin| (format!("{}:{}", pin.name, pin.arch), pin.version.to_string())).collect()
+            pins.map(|pin| (format!("{}:{}", pin.name, pin.arch), pin.version.to_string()))
+                .collect()
         };
         let (before, after) = (old.map(versions).unwrap_or_default(), versions(new));
         let mut changes = Vec::new();

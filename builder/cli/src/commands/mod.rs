@@ -2,11 +2,16 @@
 //!
 //! In: a command's arguments and the printer. Out: what the command prints or writes, or a failure.
 
+mod build;
+mod cache;
 mod check;
 mod completions;
 mod dns;
+mod inspect;
+mod lock;
 mod man;
 mod new;
+mod run;
 mod schema;
 
 use crate::arguments::Command;
@@ -18,7 +23,12 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
     match command {
         Command::New(arguments) => new::run(&arguments, printer),
         Command::Check(arguments) => check::run(&arguments, printer),
+        Command::Lock(arguments) => lock::run(&arguments, printer),
+        Command::Build(arguments) => build::run(&arguments, printer),
+        Command::Run(arguments) => run::run(&arguments, printer),
+        Command::Inspect(arguments) => inspect::run(&arguments, printer),
         Command::Dns(arguments) => dns::run(&arguments, printer),
+        Command::Cache(command) => cache::run(&command, printer),
         Command::Schema => schema::run(printer),
         Command::Completions(arguments) => completions::run(&arguments, printer),
         Command::Man(arguments) => man::run(&arguments, printer),

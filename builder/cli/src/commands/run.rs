@@ -25,7 +25,8 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
         None => Accelerator::detect(),
     };
     // Without --disk what the appliance writes is thrown away when it ends.
-    let scratch = tempfile::tempdir().map_err(Failure::file("make a folder in", Path::new("TMPDIR")))?;
+    let scratch =
+        tempfile::tempdir().map_err(Failure::file("make a folder in", Path::new("TMPDIR")))?;
     let machine = Machine {
         image: arguments.image.clone(),
         disk: arguments.disk.clone().unwrap_or_else(|| scratch.path().join("disk.qcow2")),

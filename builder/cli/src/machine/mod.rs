@@ -64,10 +64,14 @@ pub enum MachineError {
         message: String,
     },
     /// The image's name ends in something that QEMU can't boot.
-    #[error("{0} can't be booted as it is; run an .img or a .qcow2 (`zstd -d` unpacks an .img.zst)")]
+    #[error(
+        "{0} can't be booted as it is; run an .img or a .qcow2 (`zstd -d` unpacks an .img.zst)"
+    )]
     Format(PathBuf),
     /// No firmware file was found.
-    #[error("no UEFI firmware (OVMF) is installed; on Debian: apt-get install ovmf, or use --firmware bios")]
+    #[error(
+        "no UEFI firmware (OVMF) is installed; on Debian: apt-get install ovmf, or use --firmware bios"
+    )]
     NoFirmware,
     /// A forwarded port would be above 65535.
     #[error("--port-offset {0} moves port 4190 beyond 65535; use 61345 or less")]

@@ -1,0 +1,54 @@
+//! The bill of materials of an image.
+//!
+//! In: its packages, crates, programs and boot files. Out: an SPDX 2.3 document.
+
+use std::collections::BTreeSet;
+
+use mailkiln_compile::BuiltBy;
+use mailkiln_sources::sbom::{Part, Sbom};
+
+use super::materials::Materials;
+use super::{AssemblyError, Order, root};
+
+/// Debian's release number, for package URLs.
+const RELEASE: &str = "13";
+
+/// The document, one part per package, crate and program.
+pub(super) fn write(order: &Order<'_>, materials: &Materials) -> Result<String, AssemblyError> {
+    let packages = materials.layers.iter().chain(&materials.boot).map(|layer| &layer.package);
+    let mut parts: BTreeSet<Part> = Part::all_debian(packages, RELEASE).into_iter().collect();
+    let version = root::version(order);
+    for unit in &materials.units {
+        for used in &unit.crates {
+            if let Some(sha256) = used.sha256 {
+                parts.insert(Part::krate(
+                    &used.name,
+                    &used.version,
+                    sha256,
+                    used.licence.as_deref(),
+                ));
+            }
+        }
+        for program in &unit.programs {
+            let licence = unit
+                .crates
+                .iter()
+                .find(|used| used.name == program.name)
+                .and_then(|used| used.licence.as_deref());
+            let version = match unit.built_by {
+                Some(BuiltBy::HostToolchain) => format!("{version}+host-toolchain"),
+                _ => version.clone(),
+            };
+            parts.insert(Part::blob(&program.name, &version, program.sha256, licence));
+        }
+    }
+    let name = format!("{}-{}", order.spec.host.name, order.target.name);
+    let sbom = Sbom {
+        name,
+        version,
+        created: order.lock.snapshot,
+        builder: env!("CARGO_PKG_VERSION").to_owned(),
+        parts: parts.into_iter().collect(),
+    };
+    Ok(sbom.to_spdx()?)
+}

@@ -1,0 +1,281 @@
+//! Packages and compiled units, brought into the cache and opened.
+//!
+//! In: the lock, mirrors, a toolchain. Out: layers, packs and programs. What the cache has is not made again.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::thread;
+
+use mailkiln_compile::{
+    BuiltBy, CompiledUnit, Compiler, Component, Program, Reentry, Toolchain, UsedCrate, embedded,
+};
+use mailkiln_fetch::{Fetcher, Wanted};
+use mailkiln_lock::ComponentSource;
+use mailkiln_pin::{Pin, Sha256};
+use mailkiln_sources::{Layer, LayerKind, Library, LibraryError, Policy};
+use mailkiln_squashfs::{Pack, PackWriter, Params};
+use mailkiln_tree::{Contents, TreePath};
+
+use super::{AssemblyError, Order};
+
+/// The programs of the appliance, by the names that locks use.
+const COMPONENTS: [&str; 3] = ["init", "agent", "mail-server"];
+/// The cache's kind for packs of compiled programs.
+const PROGRAM_PACK: &str = "program-pack";
+
+/// What an image is assembled from.
+#[derive(Debug)]
+pub(super) struct Materials {
+    /// Packages that are installed.
+    pub(super) layers: Vec<Layer>,
+    /// Packages that boot files are taken from; not installed.
+    pub(super) boot: Vec<Layer>,
+    /// Compiled or prebuilt components, in the order of [`COMPONENTS`].
+    pub(super) units: Vec<Unit>,
+    /// Contents of all of them.
+    pub(super) packs: Vec<Pack>,
+}
+
+/// One component's programs and what they are made of.
+#[derive(Debug)]
+pub(super) struct Unit {
+    /// Name in the lock.
+    pub(super) name: String,
+    /// Its programs.
+    pub(super) programs: Vec<Program>,
+    /// The crates in them; empty for a prebuilt file.
+    pub(super) crates: Vec<UsedCrate>,
+    /// What compiled them; `None` for a prebuilt file.
+    pub(super) built_by: Option<BuiltBy>,
+}
+
+impl Contents for Materials {
+    fn read(&self, sha256: &Sha256) -> io::Result<Vec<u8>> {
+        let pack = self.packs.iter().find(|pack| pack.contains(sha256)).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, format!("no pack holds {sha256}"))
+        })?;
+        pack.read(sha256).map_err(io::Error::other)
+    }
+}
+
+impl Materials {
+    /// Fetches, unpacks and compiles what the order needs and the cache lacks.
+    pub(super) fn gather(order: &Order<'_>) -> Result<Self, AssemblyError> {
+        let pins = installed(order)?;
+        let boot_pins: Vec<Pin> = order.lock.packages("boot", order.target.arch)?.to_vec();
+        let toolchain_pins = missing_toolchain(order)?;
+        let wanted: Vec<Pin> = [pins.as_slice(), &boot_pins, &toolchain_pins].concat();
+        Fetcher::new(order.cache, order.mirrors).packages(&wanted, order.watch.downloads())?;
+
+        let policy = Policy::appliance(order.target.arch);
+        let params = Params::default();
+        let library = Library::new(order.cache, &policy, params);
+        let installed = library.layers(&pins, order.watch.unpacking())?;
+        // Boot files are taken one by one, so nothing is pruned.
+        let whole = Policy::default();
+        let boot = Library::new(order.cache, &whole, params)
+            .layers(&boot_pins, order.watch.unpacking())?;
+        let units = compile(order)?;
+        let mut packs = installed.packs;
+        packs.extend(boot.packs);
+        for unit in &units {
+            packs.push(pack_programs(order, unit, params)?);
+        }
+        Ok(Self { layers: installed.layers, boot: boot.layers, units, packs })
+    }
+
+    /// Files of the boot packages.
+    pub(super) fn boot_files(&self) -> impl Iterator<Item = (&TreePath, Sha256)> {
+        self.boot.iter().flat_map(|layer| &layer.entries).filter_map(|entry| match entry.kind {
+            LayerKind::File(sha256, _) => Some((&entry.path, sha256)),
+            _ => None,
+        })
+    }
+
+    /// The one boot file whose path is `wanted`.
+    pub(super) fn boot_file(
+        &self,
+        wanted: impl Fn(&TreePath) -> bool,
+    ) -> Result<Vec<u8>, AssemblyError> {
+        let (path, sha256) = self
+            .boot_files()
+            .find(|(path, _)| wanted(path))
+            .ok_or_else(|| AssemblyError::Lacking("systemd's EFI stub".to_owned()))?;
+        self.read(&sha256)
+            .map_err(|source| AssemblyError::File { what: format!("can't read {path}"), source })
+    }
+
+    /// A compiled program by name.
+    pub(super) fn program(&self, name: &str) -> Result<&Program, AssemblyError> {
+        let mut programs = self.units.iter().flat_map(|unit| &unit.programs);
+        programs
+            .find(|program| program.name == name)
+            .ok_or_else(|| AssemblyError::Lacking(format!("the program {name}")))
+    }
+}
+
+/// The packages that are installed: base, kernel, and the shell if it is asked for.
+fn installed(order: &Order<'_>) -> Result<Vec<Pin>, AssemblyError> {
+    let arch = order.target.arch;
+    let mut pins = order.lock.packages("image", arch)?.to_vec();
+    pins.extend_from_slice(order.lock.packages("kernel", arch)?);
+    if order.spec.ssh.is_some() {
+        pins.extend_from_slice(order.lock.packages("ssh", arch)?);
+    }
+    pins.sort();
+    pins.dedup();
+    Ok(pins)
+}
+
+/// Packages of the toolchain that must be fetched: none when every unit has been compiled before.
+fn missing_toolchain(order: &Order<'_>) -> Result<Vec<Pin>, AssemblyError> {
+    let Toolchain::Locked(locked) = order.toolchain else { return Ok(Vec::new()) };
+    let compiler = compiler(order)?;
+    for name in COMPONENTS {
+        if let Some(component) = source(order, name)?
+            && compiler.find(&component)?.is_none()
+        {
+            return Ok(locked.missing(order.cache).into_iter().cloned().collect());
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn compiler<'a>(order: &Order<'a>) -> Result<Compiler<'a>, AssemblyError> {
+    let reentry = Reentry::this_program().map_err(|source| AssemblyError::File {
+        what: "can't find the running program".to_owned(),
+        source,
+    })?;
+    let jobs = thread::available_parallelism().map_or(1, NonZero::get);
+    Ok(Compiler {
+        cache: order.cache,
+        toolchain: order.toolchain,
+        target: order.target.arch,
+        reentry,
+        jobs,
+    })
+}
+
+/// The component's sources, if the lock says that it is compiled; they must be those that the lock names.
+fn source(order: &Order<'_>, name: &str) -> Result<Option<Component>, AssemblyError> {
+    let wrong = |why: &str| AssemblyError::Component { name: name.to_owned(), why: why.to_owned() };
+    let pin = order.lock.component(name)?;
+    let (cargo_lock, patches) = match &pin.source {
+        ComponentSource::Workspace { cargo_lock, .. } => (cargo_lock, &[][..]),
+        ComponentSource::Crate { cargo_lock, patches, .. } => (cargo_lock, patches.as_slice()),
+        ComponentSource::File { .. } => return Ok(None),
+    };
+    let component =
+        embedded(name).ok_or_else(|| wrong("this program does not carry its sources"))?;
+    let carried = component.files.get("Cargo.lock").map(|bytes| Sha256::of(bytes));
+    if carried != Some(*cargo_lock) {
+        return Err(wrong(
+            "its Cargo.lock is not the one of the lock; run `mailkiln lock`, or use the lock that came with this program",
+        ));
+    }
+    let pinned = patches.iter().map(|patch| (patch.path.as_str(), patch.sha256));
+    let own = component
+        .patches
+        .iter()
+        .map(|patch| (patch.path.as_str(), Sha256::of(patch.text.as_bytes())));
+    if !pinned.eq(own) {
+        return Err(wrong("its patches are not those of the lock; run `mailkiln lock`"));
+    }
+    Ok(Some(component))
+}
+
+fn compile(order: &Order<'_>) -> Result<Vec<Unit>, AssemblyError> {
+    let compiler = compiler(order)?;
+    COMPONENTS
+        .iter()
+        .map(|name| match source(order, name)? {
+            Some(component) => {
+                let CompiledUnit { programs, crates, built_by, .. } =
+                    compiler.compile(&component, order.watch.compiling())?;
+                Ok(Unit { name: (*name).to_owned(), programs, crates, built_by: Some(built_by) })
+            }
+            None => prebuilt(order, name),
+        })
+        .collect()
+}
+
+/// A component that the lock names as a file to download.
+fn prebuilt(order: &Order<'_>, name: &str) -> Result<Unit, AssemblyError> {
+    let pin = order.lock.component(name)?;
+    let ComponentSource::File { files } = &pin.source else {
+        return Ok(Unit {
+            name: name.to_owned(),
+            programs: Vec::new(),
+            crates: Vec::new(),
+            built_by: None,
+        });
+    };
+    let file = files.iter().find(|file| file.arch == order.target.arch).ok_or_else(|| {
+        AssemblyError::Component {
+            name: name.to_owned(),
+            why: format!("it has no file for {}; add one to the lock", order.target.arch),
+        }
+    })?;
+    let wanted = Wanted {
+        name: name.to_owned(),
+        sha256: file.sha256,
+        size: file.size,
+        addresses: vec![file.url.clone()],
+    };
+    let fetcher = Fetcher::new(order.cache, order.mirrors);
+    let paths = fetcher.files(&[wanted], order.watch.downloads())?;
+    let program = |path: PathBuf| Program {
+        name: program_name(name),
+        path,
+        size: file.size,
+        sha256: file.sha256,
+    };
+    Ok(Unit {
+        name: name.to_owned(),
+        programs: paths.into_iter().map(program).collect(),
+        crates: Vec::new(),
+        built_by: None,
+    })
+}
+
+/// What a component's program is called on the appliance.
+pub(super) fn program_name(component: &str) -> String {
+    match component {
+        "init" => "init".to_owned(),
+        name => format!("mailkiln-{name}"),
+    }
+}
+
+/// The programs of a unit as a pack: compressed once, like those of packages.
+fn pack_programs(order: &Order<'_>, unit: &Unit, params: Params) -> Result<Pack, AssemblyError> {
+    let digests: Vec<String> =
+        unit.programs.iter().map(|program| program.sha256.to_string()).collect();
+    let key =
+        format!("program pack 1 {} {} {}", params.block_size, params.level, digests.join(" "));
+    let key = Sha256::of(key.as_bytes());
+    let path = match order.cache.derived(PROGRAM_PACK, &key) {
+        Some(path) => path,
+        None => order.cache.publish_derived(PROGRAM_PACK, &key, |file| {
+            let failed =
+                |source| AssemblyError::File { what: format!("can't pack {}", unit.name), source };
+            let mut writer = PackWriter::new(io::BufWriter::new(file), params).map_err(failed)?;
+            for program in &unit.programs {
+                let bytes = fs::read(&program.path).map_err(failed)?;
+                if Sha256::of(&bytes) != program.sha256 {
+                    let source = io::Error::other(
+                        "it was altered in the cache; `mailkiln cache prune` removes it",
+                    );
+                    return Err(AssemblyError::File {
+                        what: program.path.display().to_string(),
+                        source,
+                    });
+                }
+                writer.add(&bytes).map_err(failed)?;
+            }
+            writer.finish().and_then(|mut out| out.flush()).map_err(failed)
+        })?,
+    };
+    Ok(Pack::open(&path).map_err(LibraryError::from)?)
+}

@@ -1,0 +1,202 @@
+//! From a checked `mail.toml` to a disk: the layers of the builder, called in the order in which data flows.
+//!
+//! In: an [`Order`]. Out: the disk's bytes in a file that the caller names, and the bill of materials. Each step is a file:
+//! `materials` brings packages and compiled units, `root` makes the tree, `initrd` what opens it, `bill` the SBOM.
+
+mod bill;
+mod initrd;
+mod materials;
+mod root;
+
+use std::collections::BTreeMap;
+use std::io::{Seek, Write};
+
+use mailkiln_compile::Toolchain;
+use mailkiln_fetch::{Cache, Mirrors};
+use mailkiln_image::disk::{self, Boot, Disk, DiskError, DiskInput, Sizes};
+use mailkiln_image::grub::{self, Grub, GrubError};
+use mailkiln_lock::Lock;
+use mailkiln_spec::Spec;
+use mailkiln_spec::target::{BootChain, Target};
+use mailkiln_squashfs::{Plan, PlanError};
+use mailkiln_tree::{Contents as _, TreePath};
+
+use crate::progress::Watch;
+use materials::Materials;
+use root::Root;
+
+/// Everything that decides an image's bytes, and where to find it.
+pub(crate) struct Order<'a> {
+    /// What the appliance shall be.
+    pub spec: &'a Spec,
+    /// What it shall run on.
+    pub target: &'a Target,
+    /// What may enter it.
+    pub lock: &'a Lock,
+    /// Where inputs and intermediate results are kept.
+    pub cache: &'a Cache,
+    /// Where inputs are fetched from.
+    pub mirrors: &'a Mirrors,
+    /// What units are compiled with.
+    pub toolchain: &'a Toolchain,
+    /// Who is told how it goes.
+    pub watch: &'a dyn Watch,
+}
+
+impl std::fmt::Debug for Order<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Order").field("target", &self.target.name).finish_non_exhaustive()
+    }
+}
+
+/// What came out besides the disk itself.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    /// Partitions, root hash, extents.
+    pub disk: Disk,
+    /// The SPDX document.
+    pub bill: String,
+}
+
+/// An image can't be assembled.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AssemblyError {
+    /// The lock does not hold what is needed.
+    #[error(transparent)]
+    Lock(#[from] mailkiln_lock::LockError),
+    /// An input can't be had.
+    #[error(transparent)]
+    Fetch(#[from] mailkiln_fetch::FetchError),
+    /// The cache fails.
+    #[error(transparent)]
+    Cache(#[from] mailkiln_fetch::CacheError),
+    /// A package can't be unpacked.
+    #[error(transparent)]
+    Library(#[from] mailkiln_sources::LibraryError),
+    /// Packages do not make a tree.
+    #[error(transparent)]
+    Tree(#[from] mailkiln_sources::AssembleError),
+    /// Two parts want the same path.
+    #[error(transparent)]
+    Conflict(#[from] mailkiln_tree::Conflict),
+    /// A unit can't be compiled.
+    #[error(transparent)]
+    Compile(#[from] mailkiln_compile::CompileError),
+    /// A component of the lock is not what this program carries.
+    #[error("the lock's component `{name}` can't be used: {why}")]
+    Component {
+        /// Its name.
+        name: String,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// A file that maintainer scripts would have written can't be.
+    #[error(transparent)]
+    Fixup(#[from] mailkiln_tree::FixupError),
+    /// The services can't be rendered.
+    #[error(transparent)]
+    Render(#[from] mailkiln_services::RenderError),
+    /// The root file system can't be laid out.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A path is not possible.
+    #[error(transparent)]
+    Path(#[from] mailkiln_tree::BadPath),
+    /// GRUB's files can't be used.
+    #[error(transparent)]
+    Grub(#[from] GrubError),
+    /// The disk can't be written.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The packages lack something that booting needs.
+    #[error("no package of the lock brings {0}; run `mailkiln lock --update`")]
+    Lacking(String),
+    /// A file of ours can't be read or written.
+    #[error("{what}: {source}")]
+    File {
+        /// Which, and what was tried.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The SBOM can't be written down.
+    #[error("the bill of materials can't be written: {0}")]
+    Bill(#[from] serde_json::Error),
+}
+
+/// Assembles the disk that `order` describes into `out`, an empty file.
+///
+/// # Errors
+/// [`AssemblyError`]; what is in `out` then is void.
+pub(crate) fn assemble(
+    order: &Order<'_>,
+    out: impl Write + Seek,
+) -> Result<Assembled, AssemblyError> {
+    let materials = Materials::gather(order)?;
+    order.watch.step("assembling the root file system");
+    let root = Root::build(order, &materials)?;
+    let initrd = initrd::build(order, &root, &materials)?;
+    let stub = materials
+        .boot_file(|path| path.name().starts_with("linux") && path.name().ends_with(".efi.stub"))?;
+    let grub_files = grub_files(order.target, &materials)?;
+    let grub = grub_files.as_ref().map(Grub::new).transpose()?;
+    let mtime = u32::try_from(order.lock.snapshot.as_second()).unwrap_or(u32::MAX);
+    let plan = Plan::new(&root.tree, &materials.packs, mtime)?;
+    order.watch.step("writing the disk");
+    let command_line = command_line(order.target);
+    let disk = disk::assemble(
+        &DiskInput {
+            arch: order.target.arch,
+            sizes: sizes(order.target),
+            root: &plan,
+            boot: Boot {
+                stub: &stub,
+                kernel: &root.kernel,
+                initrd: &initrd,
+                os_release: &root.os_release,
+                uname: &root.release,
+                command_line: &command_line,
+            },
+            bios: grub.as_ref(),
+            files: Vec::new(),
+        },
+        out,
+    )?;
+    let bill = bill::write(order, &materials)?;
+    Ok(Assembled { disk, bill })
+}
+
+/// Sizes of the partitions in bytes.
+fn sizes(target: &Target) -> Sizes {
+    let disk = target.disk;
+    Sizes { esp: disk.esp.bytes(), root: disk.root.bytes(), verity: disk.verity.bytes() }
+}
+
+/// The kernel's command line, before the root hash.
+fn command_line(target: &Target) -> String {
+    let consoles = target.consoles.iter().map(|console| console.argument());
+    let words = consoles.chain(target.kernel.arguments.iter().cloned());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// GRUB's files by name, when the target starts from a BIOS too.
+fn grub_files(
+    target: &Target,
+    materials: &Materials,
+) -> Result<Option<BTreeMap<String, Vec<u8>>>, AssemblyError> {
+    if !target.boot.chain.contains(&BootChain::GrubBios) {
+        return Ok(None);
+    }
+    let folder = TreePath::parse(grub::FOLDER)?;
+    let mut files = BTreeMap::new();
+    for (path, sha256) in materials.boot_files() {
+        if path.parent().as_ref() == Some(&folder) {
+            let bytes = materials.read(&sha256).map_err(|source| AssemblyError::File {
+                what: format!("can't read {path} of grub-pc-bin"),
+                source,
+            })?;
+            files.insert(path.name().to_owned(), bytes);
+        }
+    }
+    Ok(Some(files))
+}

@@ -1,0 +1,168 @@
+//! `mailkiln build`: the image of an appliance.
+//!
+//! What is written stands under another name until it is whole, so an interrupted build leaves nothing that looks done.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use mailkiln_compile::{HostToolchain, LockedToolchain, Toolchain};
+use mailkiln_fetch::Cache;
+use mailkiln_format::{Format, publish, unnamed, write_beside};
+use mailkiln_lock::Lock;
+use mailkiln_pin::{Arch, Sha256};
+use mailkiln_spec::target::{Target, builtin_target};
+use serde::Serialize;
+
+use crate::arguments::{BuildArguments, ToolchainChoice};
+use crate::assembly::{self, Assembled, Order};
+use crate::failure::Failure;
+use crate::pins;
+use crate::printer::Printer;
+use crate::progress::Bars;
+use crate::spec_file::SpecFile;
+
+/// Builds the image in every format that was asked for.
+pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), Failure> {
+    let file = SpecFile::read(&arguments.config.config)?;
+    let target = builtin_target(&arguments.target).map_err(|error| Failure::input(&error))?;
+    let formats = formats(arguments, &target)?;
+    let lock = pins::lock(arguments.lock.as_deref())?;
+    let mirrors =
+        pins::mirrors(arguments.mirror.as_deref(), file.spec.mirror.as_deref(), Some(&lock))?;
+    let cache = Cache::default_root()
+        .and_then(|root| Cache::open(&root))
+        .map_err(|error| Failure::work(&error))?;
+    let toolchain = toolchain(arguments.toolchain, &lock)?;
+    if matches!(toolchain, Toolchain::Host(_)) {
+        printer.warning("compiling with this machine's own tools: the image's bytes will not be those of other machines");
+    }
+    let bars = Bars::new(printer);
+    let order = Order {
+        spec: &file.spec,
+        target: &target,
+        lock: &lock,
+        cache: &cache,
+        mirrors: &mirrors,
+        toolchain: &toolchain,
+        watch: &bars,
+    };
+    let name = format!("{}-{}", file.spec.host.name, target.name);
+    let written = write(&order, &formats, &arguments.output, printer)?;
+    printer.result(&written)
+}
+
+/// Assembles the disk into a file without a name and publishes it when it is whole.
+fn write(
+    order: &Order<'_>,
+    formats: &[Format],
+    folder: &Path,
+    printer: &Printer,
+) -> Result<Built, Failure> {
+    let name = format!("{}-{}", order.spec.host.name, order.target.name);
+    fs::create_dir_all(folder).map_err(Failure::file("make the folder", folder))?;
+    let mut disk = unnamed(folder).map_err(|error| Failure::work(&error))?;
+    let assembled =
+        assembly::assemble(order, disk.as_file_mut()).map_err(|error| assembly_failure(&error))?;
+    printer.message("publishing");
+    let Assembled { disk: assembled, bill } = assembled;
+    let published = publish(disk, &assembled.extents, formats, folder, &name)
+        .map_err(|error| Failure::work(&error))?;
+    let mut files = Vec::new();
+    for artifact in published {
+        write_beside(&artifact.path, "spdx.json", bill.as_bytes())
+            .map_err(|error| Failure::work(&error))?;
+        files.push(Artifact { path: artifact.path, size: artifact.size, sha256: artifact.sha256 });
+    }
+    Ok(Built { root_hash: assembled.root_hash, files })
+}
+/// The formats that were asked for, each once; the target's own when none was.
+fn formats(arguments: &BuildArguments, target: &Target) -> Result<Vec<Format>, Failure> {
+    if arguments.format.is_empty() {
+        return Ok(vec![target.default_format]);
+    }
+    let mut formats = arguments.format.clone();
+    formats.sort();
+    formats.dedup();
+    match formats.iter().find(|format| !target.formats.contains(format)) {
+        None => Ok(formats),
+        Some(format) => Err(Failure::Input {
+            message: format!("{} is not delivered as {format}", target.name),
+            causes: Vec::new(),
+            hint: Some(format!(
+                "choose from {}",
+                target.formats.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+            )),
+        }),
+    }
+}
+
+fn toolchain(choice: ToolchainChoice, lock: &Lock) -> Result<Toolchain, Failure> {
+    match choice {
+        ToolchainChoice::Locked => {
+            let pins =
+                lock.packages("toolchain", host()?).map_err(|error| Failure::work(&error))?;
+            Ok(Toolchain::Locked(LockedToolchain::new(pins)))
+        }
+        ToolchainChoice::Host => {
+            let found = HostToolchain::find().map_err(|error| Failure::work(&error))?;
+            Ok(Toolchain::Host(found))
+        }
+    }
+}
+
+/// The architecture that this program runs on, and so compiles on.
+fn host() -> Result<Arch, Failure> {
+    Arch::ALL.into_iter().find(|arch| arch.gnu() == std::env::consts::ARCH).ok_or_else(|| {
+        Failure::Work {
+            message: format!("there is no locked toolchain for {}", std::env::consts::ARCH),
+            causes: Vec::new(),
+            hint: Some("use --toolchain host".to_owned()),
+        }
+    })
+}
+
+/// Exit code 1 with the error's words; a package that mirrors have lost is named by its code too.
+fn assembly_failure(error: &assembly::AssemblyError) -> Failure {
+    match error {
+        assembly::AssemblyError::Fetch(fetch) => Failure::Work {
+            message: format!("{fetch} [{}]", fetch.code()),
+            causes: Vec::new(),
+            hint: None,
+        },
+        other => Failure::work(other),
+    }
+}
+
+/// What was built.
+#[derive(Serialize)]
+struct Built {
+    root_hash: Sha256,
+    files: Vec<Artifact>,
+}
+
+/// One artifact; its digest and its bill of materials stand beside it.
+#[derive(Serialize)]
+struct Artifact {
+    path: PathBuf,
+    size: u64,
+    sha256: Sha256,
+}
+
+impl fmt::Display for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Artifact { path, size, .. } in &self.files {
+            let (whole, tenth) = (size / 1_000_000, size / 100_000 % 10);
+            writeln!(f, "{whole:>6}.{tenth} MB  {}", path.display())?;
+        }
+        write!(f, "root hash {}", self.root_hash)?;
+        match self.files.iter().find(|artifact| is_bootable(&artifact.path)) {
+            Some(artifact) => write!(f, "\n\nTry it: mailkiln run {}", artifact.path.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+fn is_bootable(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "img" || extension == "qcow2")
+}

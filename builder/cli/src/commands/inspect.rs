@@ -1,0 +1,295 @@
+//! `mailkiln inspect`: what an image holds, and whether its root is the one it boots.
+//!
+//! Reads `img`, `img.zst` and `qcow2`. Everything in an image may be foreign, so its texts are
+//! escaped before they are printed.
+
+use std::fmt;
+
+use mailkiln_format::BadImage;
+use mailkiln_image::gpt::{SECTOR, kind};
+use mailkiln_image::inspect::{self, Inspection, Root};
+use mailkiln_spec::display_size;
+use mailkiln_squashfs::{FileKind, Item};
+use mailkiln_tree::TreePath;
+use serde::Serialize;
+
+use crate::arguments::InspectArguments;
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+/// Prints what the image holds; fails when its root was altered.
+pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(), Failure> {
+    let below = match (&arguments.path, arguments.tree) {
+        (Some(path), _) => Some(TreePath::parse(path).map_err(|error| Failure::input(&error))?),
+        (None, true) => Some(TreePath::ROOT),
+        (None, false) => None,
+    };
+    let disk = mailkiln_format::open(&arguments.image).map_err(|error| match error {
+        BadImage::Io { path, error } => Failure::file("read", &path)(error),
+        error => Failure::input(&error),
+    })?;
+    let disk = &*disk;
+    let inspection = inspect::inspect(&disk).map_err(|error| {
+        Failure::input(&error).with_hint("is it an image of `mailkiln build`, and whole?")
+    })?;
+    let mut altered = None;
+    let mut roots = Vec::new();
+    for root in &inspection.roots {
+        let verification = match root.verify(&disk, &inspection) {
+            Ok(Some(_)) => Verification::Matches,
+            Ok(None) => Verification::Unprotected,
+            Err(error) => {
+                altered.get_or_insert_with(|| Failure::work(&error));
+                Verification::Altered { reason: error.to_string() }
+            }
+        };
+        roots.push(RootReport::of(root, &inspection, verification, below.as_ref())?);
+    }
+    let report = Report::of(&arguments.image.display().to_string(), &inspection, roots);
+    // As JSON the failure is the one document; people want to see both.
+    if altered.is_none() || !printer.is_json() {
+        printer.result(&report)?;
+    }
+    altered.map_or(Ok(()), Err)
+}
+
+/// All that is printed.
+#[derive(Serialize)]
+struct Report {
+    image: String,
+    /// Bytes of the disk.
+    size: u64,
+    disk_guid: String,
+    partitions: Vec<PartitionReport>,
+    boot_files: Vec<BootFile>,
+    kernels: Vec<KernelReport>,
+    roots: Vec<RootReport>,
+}
+
+#[derive(Serialize)]
+struct PartitionReport {
+    number: usize,
+    label: String,
+    r#type: String,
+    guid: String,
+    /// Bytes from the disk's start.
+    start: u64,
+    size: u64,
+}
+
+#[derive(Serialize)]
+struct BootFile {
+    path: String,
+    size: u32,
+}
+
+#[derive(Serialize)]
+struct KernelReport {
+    path: String,
+    release: Option<String>,
+    command_line: String,
+    root_hash: Option<String>,
+}
+
+/// Whether a root partition is the one that its kernel's command line names.
+#[derive(Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+enum Verification {
+    /// Every block has the hash it should have.
+    Matches,
+    /// No kernel on the disk names a root hash for it.
+    Unprotected,
+    /// Some block has not.
+    Altered { reason: String },
+}
+
+#[derive(Serialize)]
+struct RootReport {
+    partition: usize,
+    label: String,
+    root_hash: Option<String>,
+    verification: Verification,
+    /// How many files, directories and links there are.
+    entries: usize,
+    packages: Vec<PackageReport>,
+    /// The file tree, as far as it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tree: Option<Vec<EntryReport>>,
+}
+
+#[derive(Serialize)]
+struct PackageReport {
+    name: String,
+    version: String,
+    architecture: String,
+}
+
+#[derive(Serialize)]
+struct EntryReport {
+    path: String,
+    r#type: &'static str,
+    /// Permission bits in octal.
+    mode: String,
+    uid: u32,
+    gid: u32,
+    size: Option<u64>,
+    target: Option<String>,
+}
+
+impl Report {
+    fn of(image: &str, inspection: &Inspection<'_>, roots: Vec<RootReport>) -> Self {
+        let partitions =
+            (1..).zip(&inspection.table.partitions).map(|(number, partition)| PartitionReport {
+                number,
+                label: escaped(&partition.name),
+                r#type: kind::name(partition.kind)
+                    .map_or_else(|| partition.kind.to_string(), str::to_owned),
+                guid: partition.guid.to_string(),
+                start: partition.start.0.saturating_mul(SECTOR),
+                size: partition.sectors.saturating_mul(SECTOR),
+            });
+        let files = inspection.boot_files.iter().filter(|item| !item.directory);
+        let kernels = inspection.kernels.iter().map(|kernel| KernelReport {
+            path: escaped(&kernel.path),
+            release: kernel.uname.as_deref().map(escaped),
+            command_line: escaped(&kernel.command_line),
+            root_hash: kernel.root_hash.map(|hash| hash.to_string()),
+        });
+        Self {
+            image: image.to_owned(),
+            size: inspection.size,
+            disk_guid: inspection.table.disk.to_string(),
+            partitions: partitions.collect(),
+            boot_files: files
+                .map(|item| BootFile { path: escaped(&item.path), size: item.size })
+                .collect(),
+            kernels: kernels.collect(),
+            roots,
+        }
+    }
+}
+
+impl RootReport {
+    fn of(
+        root: &Root<'_>,
+        inspection: &Inspection<'_>,
+        verification: Verification,
+        below: Option<&TreePath>,
+    ) -> Result<Self, Failure> {
+        let label = inspection.table.partitions.get(root.partition);
+        let tree = below.map(|path| root.below(path).map(EntryReport::of).collect::<Vec<_>>());
+        if let (Some([]), Some(path)) = (tree.as_deref(), below) {
+            return Err(Failure::Input {
+                message: format!("there is no {path} in the image"),
+                causes: Vec::new(),
+                hint: Some("`--tree` lists all that is".to_owned()),
+            });
+        }
+        let packages = root.packages.iter().map(|package| PackageReport {
+            name: escaped(&package.name),
+            version: escaped(&package.version),
+            architecture: escaped(&package.architecture),
+        });
+        Ok(Self {
+            partition: root.partition + 1,
+            label: label.map(|partition| escaped(&partition.name)).unwrap_or_default(),
+            root_hash: root.root_hash.map(|hash| hash.to_string()),
+            verification,
+            entries: root.files.items().len(),
+            packages: packages.collect(),
+            tree,
+        })
+    }
+}
+
+impl EntryReport {
+    fn of(item: &Item) -> Self {
+        let (kind, size, target) = match &item.kind {
+            FileKind::Directory => ("directory", None, None),
+            FileKind::File(data) => ("file", Some(data.size), None),
+            FileKind::Symlink(target) => ("symlink", None, Some(escaped(target))),
+            FileKind::Special(_) => ("special", None, None),
+        };
+        Self {
+            path: item.path.to_string(),
+            r#type: kind,
+            mode: format!("{:04o}", item.mode),
+            uid: item.uid,
+            gid: item.gid,
+            size,
+            target,
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: a disk of {}, {}", self.image, display_size(self.size), self.disk_guid)?;
+        writeln!(f, "\nPartitions")?;
+        for partition in &self.partitions {
+            let PartitionReport { number, label, r#type, guid, size, .. } = partition;
+            writeln!(
+                f,
+                "{number:>3}  {label:<14}  {:>10}  {:<22}  {guid}",
+                display_size(*size),
+                r#type
+            )?;
+        }
+        writeln!(f, "\nBoot files")?;
+        for file in &self.boot_files {
+            writeln!(f, "  {:>10}  {}", display_size(file.size.into()), file.path)?;
+        }
+        for kernel in &self.kernels {
+            let release = kernel.release.as_deref().unwrap_or("of unknown release");
+            writeln!(f, "\nKernel {release} in {}\n  {}", kernel.path, kernel.command_line)?;
+        }
+        self.roots.iter().try_for_each(|root| write!(f, "\n{root}"))
+    }
+}
+
+impl fmt::Display for RootReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "Root file system {}: {} entries, {} packages",
+            self.label,
+            self.entries,
+            self.packages.len()
+        )?;
+        match (&self.verification, &self.root_hash) {
+            (Verification::Matches, Some(hash)) => {
+                writeln!(f, "  root hash {hash}: every block matches")?;
+            }
+            (Verification::Altered { .. }, Some(hash)) => {
+                writeln!(f, "  root hash {hash}: DOES NOT MATCH")?;
+            }
+            _ => writeln!(f, "  not protected: no kernel on this disk names its root hash")?,
+        }
+        for package in &self.packages {
+            let PackageReport { name, version, architecture } = package;
+            writeln!(f, "  {name} {version} {architecture}")?;
+        }
+        let Some(tree) = &self.tree else { return Ok(()) };
+        writeln!(f, "\nFiles of {}", self.label)?;
+        tree.iter().try_for_each(|entry| writeln!(f, "{entry}"))
+    }
+}
+
+impl fmt::Display for EntryReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letter = match self.r#type {
+            "directory" => 'd',
+            "symlink" => 'l',
+            "special" => '?',
+            _ => '-',
+        };
+        let owner = format!("{}:{}", self.uid, self.gid);
+        let size = self.size.map(|size| size.to_string()).unwrap_or_default();
+        write!(f, "{letter} {} {owner:>9} {size:>10} {}", self.mode, self.path)?;
+        self.target.as_ref().map_or(Ok(()), |target| write!(f, " -> {target}"))
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.escape_debug().to_string()
+}

@@ -1,0 +1,61 @@
+//! The lock and the mirrors that a command works with.
+//!
+//! In: options, environment, `mail.toml`, apt's configuration. Out: a [`Lock`] and [`Mirrors`], most specific first.
+
+use std::env;
+use std::path::Path;
+
+use mailkiln_fetch::{Mirrors, read_apt_sources};
+use mailkiln_lock::Lock;
+
+use crate::failure::Failure;
+use crate::spec_file::read_text;
+
+/// The lock that came with this program.
+const OWN_LOCK: &str = include_str!("../../../mailkiln.lock");
+/// Where apt keeps its configuration.
+const APT: &str = "/etc/apt";
+
+/// The lock at `path`, or the one that came with this program.
+///
+/// # Errors
+/// [`Failure`] when the file can't be read or is no lock.
+pub(crate) fn lock(path: Option<&Path>) -> Result<Lock, Failure> {
+    let Some(path) = path else {
+        return Lock::parse(OWN_LOCK).map_err(|error| Failure::work(&error));
+    };
+    let text = read_text(path)?;
+    Lock::parse(&text).map_err(|error| {
+        Failure::input(&error)
+            .with_hint(format!("{} is not a lock; `mailkiln lock` writes one", path.display()))
+    })
+}
+
+/// Mirrors in the order in which they are asked: option or `MAILKILN_MIRROR`, `mail.toml`, apt's own, and last the
+/// archive of old packages that the lock names.
+///
+/// # Errors
+/// [`Failure`] when an address is none.
+pub(crate) fn mirrors(
+    option: Option<&str>,
+    spec: Option<&str>,
+    lock: Option<&Lock>,
+) -> Result<Mirrors, Failure> {
+    let mut mirrors = Mirrors::default();
+    let variable = env::var("MAILKILN_MIRROR").ok().filter(|value| !value.is_empty());
+    for address in [option, variable.as_deref(), spec].into_iter().flatten() {
+        mirrors.add(address).map_err(|error| Failure::input(&error))?;
+    }
+    match read_apt_sources(Path::new(APT)) {
+        Ok(sources) => mirrors.add_apt(&sources),
+        Err(error) => tracing::warn!("apt's configuration is left out: {error}"),
+    }
+    if let Some(lock) = lock
+        && let Some(template) = &lock.snapshot_archive
+    {
+        mirrors
+            .add_snapshot(template, &lock.snapshot_times())
+            .map_err(|error| Failure::input(&error))?;
+    }
+    Ok(mirrors)
+}
