@@ -293,3 +293,91 @@ impl fmt::Display for EntryReport {
 fn escaped(text: &str) -> String {
     text.escape_debug().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(verification: Verification) -> Report {
+        let entry = |kind, path: &str, size, target: Option<&str>| EntryReport {
+            path: path.to_owned(),
+            r#type: kind,
+            mode: "0755".to_owned(),
+            uid: 0,
+            gid: 42,
+            size,
+            target: target.map(str::to_owned),
+        };
+        Report {
+            image: "mail.img".to_owned(),
+            size: 3 << 20,
+            disk_guid: "1-2".to_owned(),
+            partitions: vec![PartitionReport {
+                number: 1,
+                label: "root-a".to_owned(),
+                r#type: "root (x86_64)".to_owned(),
+                guid: "3-4".to_owned(),
+                start: 1 << 20,
+                size: 1 << 20,
+            }],
+            boot_files: vec![BootFile { path: "EFI/BOOT/BOOTX64.EFI".to_owned(), size: 2048 }],
+            kernels: vec![KernelReport {
+                path: "EFI/BOOT/BOOTX64.EFI".to_owned(),
+                release: None,
+                command_line: "roothash=ab".to_owned(),
+                root_hash: Some("ab".to_owned()),
+            }],
+            roots: vec![RootReport {
+                partition: 1,
+                label: "root-a".to_owned(),
+                root_hash: Some("ab".to_owned()),
+                verification,
+                entries: 2,
+                packages: vec![PackageReport {
+                    name: "acl".to_owned(),
+                    version: "2".to_owned(),
+                    architecture: "amd64".to_owned(),
+                }],
+                tree: Some(vec![
+                    entry("file", "/etc/hostname", Some(5), None),
+                    entry("symlink", "/bin", None, Some("usr/bin")),
+                ]),
+            }],
+        }
+    }
+
+    #[test]
+    fn people_read_it_in_the_order_of_booting() {
+        insta::assert_snapshot!(report(Verification::Matches).to_string(), @r"
+        mail.img: a disk of 3 MiB, 1-2
+
+        Partitions
+          1  root-a               1 MiB  root (x86_64)           3-4
+
+        Boot files
+               2 KiB  EFI/BOOT/BOOTX64.EFI
+
+        Kernel of unknown release in EFI/BOOT/BOOTX64.EFI
+          roothash=ab
+
+        Root file system root-a: 2 entries, 1 packages
+          root hash ab: every block matches
+          acl 2 amd64
+
+        Files of root-a
+        - 0755      0:42          5 /etc/hostname
+        l 0755      0:42            /bin -> usr/bin
+        ");
+    }
+
+    #[test]
+    fn an_altered_root_is_not_overlooked() {
+        let reason = "block 7".to_owned();
+        let report = report(Verification::Altered { reason });
+        assert!(report.to_string().contains("root hash ab: DOES NOT MATCH"));
+        let json = serde_json::to_value(&report.roots[0].verification).unwrap();
+        assert_eq!(json, serde_json::json!({"state": "altered", "reason": "block 7"}));
+        let unprotected = serde_json::to_value(Verification::Unprotected).unwrap();
+        assert_eq!(unprotected, serde_json::json!({"state": "unprotected"}));
+    }
+}
