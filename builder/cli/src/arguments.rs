@@ -130,7 +130,8 @@ pub struct LockArguments {
     /// its source's other packages, and what they demand
     #[arg(long, value_name = "NAME", num_args = 0..=1)]
     pub update: Option<Option<String>>,
-    /// Write nothing; fail when the lock does not fit
+    /// Write nothing; fail when the lock does not fit this program, or with --update, when Debian has
+    /// something newer
     #[arg(long)]
     pub check: bool,
     /// The lock to make, update or check

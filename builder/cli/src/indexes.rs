@@ -43,7 +43,7 @@ impl Offer {
     /// Reads every suite. A release older than the one that `seen` was made from is refused.
     pub(crate) fn read(
         wanted: &WantedFile,
-        seen: Option<&Lock>,
+        seen: &Lock,
         cache: &Cache,
         fetcher: &Fetcher<'_>,
         watch: &dyn Progress,
@@ -81,14 +81,13 @@ impl Offer {
 
 fn read_release(
     suite: &WantedSuite,
-    seen: Option<&Lock>,
+    seen: &Lock,
     keyring: &Keyring,
     fetcher: &Fetcher<'_>,
 ) -> Result<InRelease<Verified>, OfferError> {
     let path = format!("dists/{}/InRelease", suite.name);
     let bytes = fetcher.unverified(suite.archive, &path, MAX_RELEASE_BYTES as u64)?;
-    let known =
-        seen.into_iter().flat_map(|lock| &lock.suites).find(|known| known.name == suite.name);
+    let known = seen.suites.iter().find(|known| known.name == suite.name);
     let expected = Expected {
         archive: suite.archive,
         codename: &suite.name,

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mailkiln_pin::{Arch, Archive, PackageName, Pin};
 use serde::Deserialize;
 
-use crate::SetName;
 use crate::solve::{SolveError, Universe, Wanted};
+use crate::{Lock, SetName};
 
 /// The file that comes with this program.
 const OWN: &str = include_str!("../wanted.toml");
@@ -133,6 +133,24 @@ impl WantedFile {
         Ok(solved)
     }
 
+    /// The packages that are wanted and that `lock` does not pin where they are: `SET-MACHINE: NAME`.
+    pub fn missing(&self, lock: &Lock) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (name, set) in &self.sets {
+            for arch in Arch::ALL {
+                let pinned: BTreeSet<String> = std::iter::once(name)
+                    .chain(&set.over)
+                    .flat_map(|one| lock.packages(one, arch).unwrap_or_default())
+                    .flat_map(|pin| [pin.name.to_string(), format!("{}:{}", pin.name, pin.arch)])
+                    .collect();
+                let lacking =
+                    set.packages_for(arch).into_iter().filter(|one| !pinned.contains(one));
+                missing.extend(lacking.map(|one| format!("{name}-{arch}: {one}")));
+            }
+        }
+        missing
+    }
+
     /// Solves a set after those that it lies over. `waiting` holds the sets that lie over it.
     fn solve_set(
         &self,
@@ -203,6 +221,21 @@ mod tests {
         assert!(
             own.sets.values().flat_map(|set| &set.over).all(|over| own.sets.contains_key(over))
         );
+    }
+
+    #[test]
+    fn what_a_lock_lacks_is_named() {
+        let list = "suite = []\n[set.a.packages]\nsed = ''\ntar = ''\n[set.b]\nover = ['a']\nx86_64.sed = ''";
+        let list = WantedFile::parse(list).unwrap();
+        let zeros = "0".repeat(64);
+        let lock = format!(
+            "version = 1\nsnapshot = '2026-01-01T00:00:00Z'\n[packages]\n'sed:all' = {{ version = '1', \
+             size = 1, sha256 = '{zeros}', path = 'debian/x', sets = ['a-x86_64', 'a-aarch64'] }}"
+        );
+        let missing = list.missing(&Lock::parse(&lock).unwrap());
+        assert_eq!(missing, ["a-x86_64: tar", "a-aarch64: tar"]);
+        let own = include_str!("../../../mailkiln.lock");
+        assert_eq!(WantedFile::own().unwrap().missing(&Lock::parse(own).unwrap()), [""; 0]);
     }
 
     #[test]

@@ -24,11 +24,23 @@ use crate::pins;
 use crate::printer::Printer;
 use crate::progress::Bars;
 
+/// Most causes that a failure lists.
+const SHOWN: usize = 8;
+
 /// Makes, updates or checks the lock.
 pub(super) fn run(arguments: &LockArguments, printer: &Printer) -> Result<(), Failure> {
     let path = &arguments.lock;
     let wanted = WantedFile::own().map_err(|error| Failure::work(&error))?;
-    let old = if path.exists() { Some(pins::lock(Some(path))?) } else { None };
+    let updating = arguments.update.is_some();
+    // A lock that is there, or that has to be there, is read; else one is made.
+    let must_exist = arguments.check || matches!(arguments.update, Some(Some(_)));
+    let exists = path.exists();
+    let old = if must_exist || exists { Some(read(path, exists)?) } else { None };
+    if let Some(old) = &old
+        && !updating
+    {
+        refuse_lacking(path, wanted.missing(old))?;
+    }
     let components = components(&wanted)?;
     let new = match (&old, &arguments.update) {
         (Some(old), None) => with_components(old, components)?,
@@ -45,6 +57,35 @@ pub(super) fn run(arguments: &LockArguments, printer: &Printer) -> Result<(), Fa
         write(path, &new.to_string())?;
     }
     printer.result(&report)
+}
+
+fn read(path: &Path, exists: bool) -> Result<Lock, Failure> {
+    pins::lock(Some(path)).map_err(|failure| match exists {
+        true => failure,
+        false => failure.with_hint("`mailkiln lock` makes one"),
+    })
+}
+
+/// A lock without a package that is wanted by now can only be made afresh.
+fn refuse_lacking(path: &Path, missing: Vec<String>) -> Result<(), Failure> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Work {
+        message: format!("{} lacks packages that images need by now", path.display()),
+        causes: few(missing),
+        hint: Some("run `mailkiln lock --update`".to_owned()),
+    })
+}
+
+/// The first few of a list, and how many more there are.
+fn few(mut list: Vec<String>) -> Vec<String> {
+    let more = list.len().saturating_sub(SHOWN);
+    list.truncate(SHOWN);
+    if more > 0 {
+        list.push(format!("and {more} more"));
+    }
+    list
 }
 
 /// The lock with other components.
@@ -73,7 +114,10 @@ fn fresh(
     let cache = Cache::default_root().and_then(|root| Cache::open(&root));
     let cache = cache.map_err(|error| Failure::work(&error))?;
     let fetcher = Fetcher::new(&cache, &mirrors);
-    let offer = Offer::read(wanted, old, &cache, &fetcher, &Bars::new(printer));
+    // Debian never goes back behind the lock that came with this program either.
+    let own = pins::lock(None)?;
+    let seen = old.unwrap_or(&own);
+    let offer = Offer::read(wanted, seen, &cache, &fetcher, &Bars::new(printer));
     let offer = offer.map_err(|error| offer_failure(&error))?;
     let mut sets = BTreeMap::new();
     for arch in Arch::ALL {
@@ -90,7 +134,7 @@ fn fresh(
         }
     }
     let archive = arguments.snapshot_archive.clone();
-    let archive = archive.or_else(|| old.and_then(|old| old.snapshot_archive.clone()));
+    let archive = archive.or_else(|| seen.snapshot_archive.clone()).or(own.snapshot_archive);
     Lock::new(offer.date(), archive, offer.suites, components, sets)
         .map_err(|error| Failure::work(&error))
 }
@@ -151,6 +195,51 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     write().map(drop).map_err(Failure::file("write", path))
 }
 
+/// What a lock pins: by name, what a person tells one pin from another by.
+fn contents(lock: &Lock) -> BTreeMap<String, String> {
+    let mut pinned = BTreeMap::<String, (String, Vec<String>)>::new();
+    for (set, arch, pins) in lock.sets() {
+        for pin in pins {
+            let entry = pinned.entry(format!("{}:{}", pin.name, pin.arch));
+            let (_, sets) = entry.or_insert_with(|| (pin.version.to_string(), Vec::new()));
+            sets.push(format!("{set}-{arch}"));
+        }
+    }
+    let packages = pinned
+        .into_iter()
+        .map(|(name, (version, sets))| (name, format!("{version} ({})", sets.join(", "))));
+    let units = lock.components.iter().map(|component| {
+        let debug = format!("{:?}", component.source);
+        (
+            format!("unit {}", component.name),
+            Sha256::of(debug.as_bytes()).to_string()[..12].to_owned(),
+        )
+    });
+    packages.chain(units).collect()
+}
+
+/// The differences, a line each.
+fn changes(
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+    differ: bool,
+) -> Vec<String> {
+    let mut changes = Vec::new();
+    for (name, now) in after {
+        match before.get(name) {
+            Some(then) if then == now => {}
+            Some(then) => changes.push(format!("{name} {then} -> {now}")),
+            None => changes.push(format!("{name} {now} is new")),
+        }
+    }
+    let gone = before.keys().filter(|name| !after.contains_key(*name));
+    changes.extend(gone.map(|name| format!("{name} is gone")));
+    if changes.is_empty() && differ {
+        changes.push("newer indexes of the same packages".to_owned());
+    }
+    changes
+}
+
 /// What has changed.
 #[derive(Serialize)]
 struct Report {
@@ -163,31 +252,19 @@ struct Report {
 
 impl Report {
     fn of(path: &Path, old: Option<&Lock>, new: &Lock, checked: bool) -> Self {
-        let versions = |lock: &Lock| -> BTreeMap<String, String> {
-            let pins = lock.sets().flat_map(|(_, _, pins)| pins.to_vec());
-            pins.map(|pin| (format!("{}:{}", pin.name, pin.arch), pin.version.to_string()))
-                .collect()
+        let after = contents(new);
+        let changes = match old {
+            Some(old) => changes(&contents(old), &after, old.to_string() != new.to_string()),
+            None => vec!["made afresh".to_owned()],
         };
-        let (before, after) = (old.map(versions).unwrap_or_default(), versions(new));
-        let mut changes = Vec::new();
-        for (name, version) in &after {
-            match before.get(name) {
-                Some(known) if known == version => {}
-                Some(known) => changes.push(format!("{name} {known} -> {version}")),
-                None => changes.push(format!("{name} {version} is new")),
-            }
-        }
-        let gone = before.keys().filter(|name| !after.contains_key(*name));
-        changes.extend(gone.map(|name| format!("{name} is gone")));
-        let known = old.map(|old| old.components.as_slice()).unwrap_or_default();
-        for component in new.components.iter().filter(|one| !known.contains(one)) {
-            changes.push(format!("unit {}", component.name));
-        }
-        if changes.is_empty() && old.is_none_or(|old| old.to_string() != new.to_string()) {
-            changes.push("where the packages were read".to_owned());
-        }
         let snapshot = new.snapshot.to_string();
-        Self { path: path.to_owned(), snapshot, packages: after.len(), checked, changes }
+        Self {
+            path: path.to_owned(),
+            snapshot,
+            packages: after.keys().filter(|name| name.contains(':')).count(),
+            checked,
+            changes,
+        }
     }
 
     fn is_current(&self) -> bool {
@@ -197,8 +274,8 @@ impl Report {
     fn stale(&self) -> Failure {
         Failure::Work {
             message: format!("{} is not current", self.path.display()),
-            causes: self.changes.clone(),
-            hint: Some("run `mailkiln lock`, look at the difference and commit it".to_owned()),
+            causes: few(self.changes.clone()),
+            hint: Some("run the same without --check, and look at the difference".to_owned()),
         }
     }
 }
