@@ -293,3 +293,52 @@ impl fmt::Display for Report {
         write!(f, "{} {state}: {packages} packages as of {snapshot}", path.display())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_lock_pins_the_units_as_they_are() {
+        let wanted = WantedFile::own().unwrap();
+        let own = pins::lock(None).unwrap();
+        let current = with_components(&own, components(&wanted).unwrap()).unwrap();
+        let differences = changes(&contents(&own), &contents(&current), own != current);
+        assert_eq!(differences, [""; 0], "run `mailkiln lock`");
+        assert!(refuse_lacking(Path::new("mailkiln.lock"), wanted.missing(&own)).is_ok());
+    }
+
+    #[test]
+    fn differences_are_told_by_name() {
+        let map = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, what)| ((*name).to_owned(), (*what).to_owned())).collect()
+        };
+        let before: BTreeMap<_, _> = map(&[("a:all", "1 (image)"), ("b:all", "1 (ssh)")]);
+        let after = map(&[("a:all", "2 (image)"), ("c:all", "1 (ssh)")]);
+        assert_eq!(
+            changes(&before, &after, true),
+            ["a:all 1 (image) -> 2 (image)", "c:all 1 (ssh) is new", "b:all is gone"]
+        );
+        assert_eq!(changes(&before, &before, false), [""; 0]);
+        assert_eq!(changes(&before, &before, true).len(), 1);
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let list: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+        let cut = few(list.clone());
+        assert_eq!((cut.len(), cut[SHOWN].as_str()), (SHOWN + 1, "and 12 more"));
+        assert_eq!(few(list[..SHOWN].to_vec()), list[..SHOWN]);
+    }
+
+    #[test]
+    fn the_file_is_replaced_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mailkiln.lock");
+        write(&path, "one").unwrap();
+        write(&path, "two").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(write(&folder.path().join("none/x"), "one").is_err());
+    }
+}
