@@ -81,16 +81,11 @@ impl Compiler<'_> {
         progress.advance(Step::Vendor, 0, locked.len(), &component.name);
         let workshop = Workshop::set_up(self.cache, &key, component, &locked)?;
         let run = Run { compiler: self, component, bench: &bench, workshop: &workshop };
-        let log = self.log(component)?;
-        let mut used = run.used_crates(&locked, &log)?;
-        let messages = run.build(&log, used.len(), progress)?;
-        used.retain(|id, _| messages.has_compiled(id));
-        let mut used: Vec<_> = used.into_values().collect();
-        used.sort();
-        let folder = self.cache.publish_derived_directory(KIND, &key, |folder| {
-            run.collect(folder, &messages, used, &log)
-        })?;
-        Ok(CompiledUnit::read(&folder)?)
+        let made = run.unit(&key, &locked, progress);
+        if matches!(made, Err(CompileError::Killed { .. })) {
+            workshop.keep();
+        }
+        made
     }
 
     /// Digest of everything that can change what comes out.
@@ -138,6 +133,26 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Compiles and publishes.
+    fn unit(
+        &self,
+        key: &Sha256,
+        locked: &[LockedCrate],
+        progress: &dyn Progress,
+    ) -> Result<CompiledUnit, CompileError> {
+        let log = self.compiler.log(self.component)?;
+        let mut used = self.used_crates(locked, &log)?;
+        let messages = self.build(&log, used.len(), progress)?;
+        used.retain(|id, _| messages.has_compiled(id));
+        let mut used: Vec<_> = used.into_values().collect();
+        used.sort();
+        let cache = self.compiler.cache;
+        let folder = cache.publish_derived_directory(KIND, key, |folder| {
+            self.collect(folder, &messages, used, &log)
+        })?;
+        Ok(CompiledUnit::read(&folder)?)
+    }
+
     fn cargo(&self, arguments: &[String], log: &Path) -> Result<Command, CompileError> {
         let errors = File::options().append(true).open(log).at("open", log)?;
         let target = self.compiler.target;
@@ -196,17 +211,7 @@ impl Run<'_> {
             return Ok(());
         }
         let bytes = fs::read(log).at("read", log)?;
-        let text = String::from_utf8_lossy(&bytes);
-        if status.code() == Some(i32::from(SETUP_FAILED)) {
-            let reason = text.lines().rev().find_map(|line| line.strip_prefix("sandbox: "));
-            return Err(SandboxError::Setup(reason.unwrap_or("it ended").to_owned()).into());
-        }
-        Err(CompileError::Failed {
-            component: self.component.name.clone(),
-            status,
-            excerpt: excerpt(&text, EXCERPT_LINES),
-            log: log.to_owned(),
-        })
+        Err(failure(&self.component.name, status, &String::from_utf8_lossy(&bytes), log))
     }
 
     /// Copies what was built into the folder that the cache will keep.
@@ -247,6 +252,21 @@ impl Run<'_> {
     }
 }
 
+/// What a status other than success means, with what the log says about it.
+fn failure(component: &str, status: ExitStatus, text: &str, log: &Path) -> CompileError {
+    if status.code() == Some(i32::from(SETUP_FAILED)) {
+        let reason = text.lines().rev().find_map(|line| line.strip_prefix("sandbox: "));
+        return SandboxError::Setup(reason.unwrap_or("it ended").to_owned()).into();
+    }
+    let (component, log) = (component.to_owned(), log.to_owned());
+    let excerpt = excerpt(text, EXCERPT_LINES);
+    // As shells do, the sandbox says so when a signal has ended the command.
+    if status.code().is_none_or(|code| code > 128) {
+        return CompileError::Killed { component, excerpt, log };
+    }
+    CompileError::Failed { component, status, excerpt, log }
+}
+
 fn start(mut command: Command) -> Result<Child, SandboxError> {
     let program = PathBuf::from(command.get_program());
     command.spawn().map_err(|source| SandboxError::Start { program, source })
@@ -255,7 +275,7 @@ fn start(mut command: Command) -> Result<Child, SandboxError> {
 /// A component could not be compiled.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// The compiler refused the sources, or was killed.
+    /// The compiler refused the sources.
     #[error("{component} does not compile ({status}); the whole log is {}\n{excerpt}", log.display())]
     Failed {
         /// The component.
@@ -263,6 +283,19 @@ pub enum CompileError {
         /// How cargo ended.
         status: ExitStatus,
         /// The log from its first error on.
+        excerpt: String,
+        /// cargo's whole output.
+        log: PathBuf,
+    },
+    /// Somebody ended cargo, or the machine ran out of memory.
+    #[error(
+        "the compilation of {component} was killed; run the command again and it goes on from \
+         there; the whole log is {}\n{excerpt}", log.display()
+    )]
+    Killed {
+        /// The component.
+        component: String,
+        /// The log's last lines.
         excerpt: String,
         /// cargo's whole output.
         log: PathBuf,
@@ -302,4 +335,25 @@ pub enum CompileError {
     /// The disk refused.
     #[error(transparent)]
     File(#[from] FileError),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt as _;
+
+    #[test]
+    fn a_status_is_told_apart_by_what_can_be_done_about_it() {
+        let text = "   Compiling a\nerror: no\nsandbox: can't make namespaces";
+        let cases = [
+            (101 << 8, "a does not compile (exit status: 101)"),
+            (143 << 8, "run the command again"),
+            (9, "run the command again"),
+            (120 << 8, "the sandbox can't be made: can't make namespaces"),
+        ];
+        for (status, expected) in cases {
+            let error = failure("a", ExitStatus::from_raw(status), text, Path::new("/log/a"));
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+    }
 }

@@ -63,12 +63,15 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// What is worth showing of a failed build's log: from the first error on, or the end.
+/// How much of a log without an error is worth showing.
+const LAST_LINES: usize = 5;
+
+/// What is worth showing of a failed build's log: from the first error on, or its last lines.
 pub(crate) fn excerpt(log: &str, most_lines: usize) -> String {
     let lines: Vec<_> = log.lines().collect();
+    let tail = lines.len().saturating_sub(most_lines.min(LAST_LINES));
     let is_error = |line: &&str| line.starts_with("error:") || line.starts_with("error[");
-    let first =
-        lines.iter().position(is_error).unwrap_or_else(|| lines.len().saturating_sub(most_lines));
+    let first = lines.iter().position(is_error).unwrap_or(tail);
     let last = lines.len().min(first.saturating_add(most_lines));
     lines[first..last].join("\n")
 }

@@ -40,11 +40,14 @@ pub(crate) enum Bench<'a> {
 #[derive(Debug)]
 pub(crate) struct Workshop {
     folder: PathBuf,
+    kept: bool,
 }
 
 impl Drop for Workshop {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
+        if !self.kept
+            && let Err(error) = fs::remove_dir_all(&self.folder)
+        {
             tracing::warn!(path = %self.folder.display(), %error, "can't remove a build folder");
         }
     }
@@ -61,7 +64,8 @@ impl Workshop {
         component: &Component,
         crates: &[LockedCrate],
     ) -> Result<Self, CompileError> {
-        let workshop = Self { folder: cache.root().join("tmp").join(format!("unit-{key}")) };
+        let folder = cache.root().join("tmp").join(format!("unit-{key}"));
+        let workshop = Self { folder, kept: false };
         // After a crash of the machine, what cargo takes for whole may be half written.
         let stamp = workshop.folder.join("filled");
         let boot = fs::read(BOOT_ID).unwrap_or_default();
@@ -75,6 +79,11 @@ impl Workshop {
         workshop.fill(cache, component, crates)?;
         fs::write(&stamp, boot).at("write", &stamp)?;
         Ok(workshop)
+    }
+
+    /// Leaves the folders to the next compilation of this unit.
+    pub(crate) fn keep(mut self) {
+        self.kept = true;
     }
 
     fn fill(
