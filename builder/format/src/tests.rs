@@ -126,21 +126,25 @@ fn bytes_are_pinned() {
 fn images_are_published_whole_with_their_checksum() {
     let folder = tempfile::tempdir().unwrap();
     let (disk, extents) = fixture();
-    for format in Format::ALL {
-        let raw = publish::unnamed(folder.path()).unwrap();
-        fs::write(raw.path(), &disk).unwrap();
-        let published = publish(raw, &extents, &[format], folder.path(), "mail-x86_64").unwrap();
-        let bytes = fs::read(folder.path().join(format!("mail-x86_64.{format}"))).unwrap();
+    let raw = publish::unnamed(folder.path()).unwrap();
+    fs::write(raw.path(), &disk).unwrap();
+    let all = publish(raw, &extents, &Format::ALL, folder.path(), "mail-x86_64").unwrap();
+    assert_eq!(all.len(), Format::ALL.len());
+    for published in all {
+        let bytes = fs::read(&published.path).unwrap();
         assert_eq!(published.sha256, Sha256::of(&bytes));
         assert_eq!(published.size, bytes.len() as u64);
-        let sum = format!("{}.sha256", published.path.display());
-        let line = format!("{}  mail-x86_64.{format}\n", published.sha256);
-        assert_eq!(fs::read_to_string(sum).unwrap(), line);
+        let name = published.path.file_name().unwrap().to_str().unwrap();
+        let sum = fs::read_to_string(folder.path().join(format!("{name}.sha256"))).unwrap();
+        assert_eq!(sum, format!("{}  {name}\n", published.sha256));
+        assert!(opened(folder.path(), &bytes).unwrap() == disk, "{name}");
+        fs::remove_file(folder.path().join("image")).unwrap();
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6, "nothing else is left");
     let raw = publish::unnamed(folder.path()).unwrap();
     let error = publish(raw, &[], &[Format::Qcow2], Path::new("/dev/null"), "x").unwrap_err();
     assert!(error.to_string().contains("/dev/null"), "{error}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6, "nor after a failure");
 }
 
 #[test]
