@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(crate) struct Transport {
     client: OnceLock<Client>,
+    /// Trusts no certificate at all.
+    plain: OnceLock<Client>,
 }
 
 /// An open address.
@@ -53,7 +55,7 @@ impl Transport {
     }
 
     fn open_http(&self, address: &str, from: u64) -> Result<Stream, Refusal> {
-        let mut request = self.client()?.get(address);
+        let mut request = self.client(address)?.get(address);
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
         }
@@ -75,19 +77,32 @@ impl Transport {
         }
     }
 
-    fn client(&self) -> Result<&Client, Refusal> {
+    /// The client for an address. A machine without a single trusted certificate can still speak
+    /// plain HTTP, as apt does there.
+    fn client(&self, address: &str) -> Result<&Client, Refusal> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
         // The first to install a provider wins; any of them will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .user_agent(concat!("mailkiln/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(PATIENCE)
-            .timeout(PATIENCE)
-            .build()
-            .map_err(|error| Refusal::Permanent(reason(&error)))?;
-        Ok(self.client.get_or_init(|| client))
+        let builder = || {
+            Client::builder()
+                .user_agent(concat!("mailkiln/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(PATIENCE)
+                .timeout(PATIENCE)
+        };
+        match builder().build() {
+            Ok(client) => Ok(self.client.get_or_init(|| client)),
+            Err(error) if address.starts_with("https:") => Err(Refusal::Permanent(format!(
+                "no TLS ({}): is the package ca-certificates installed?",
+                reason(&error)
+            ))),
+            Err(_) => {
+                let plain = builder().tls_certs_only([]).build();
+                let plain = plain.map_err(|error| Refusal::Permanent(reason(&error)))?;
+                Ok(self.plain.get_or_init(|| plain))
+            }
+        }
     }
 }
 
