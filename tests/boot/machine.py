@@ -23,10 +23,13 @@ class Machine:
         command = [program, "--json", "run", image, "--disk", disk, "--disk-size", disk_size]
         command += ["--firmware", firmware, "--memory", str(memory), "--console", self.console_path]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        line = self.process.stdout.readline()
-        if not line:
-            raise BootFailed(f"`{' '.join(command)}` ended with status {self.process.wait()} before QEMU started")
-        self.qemu_pid = json.loads(line)["pid"]
+        document = ""
+        while not document.endswith("\n}\n"):  # the object is printed over several lines
+            line = self.process.stdout.readline()
+            if not line:
+                raise BootFailed(f"`{' '.join(command)}` ended with status {self.process.wait()}: {document}")
+            document += line
+        self.qemu_pid = json.loads(document)["pid"]
 
     def console(self):
         """Everything the serial console has shown so far."""

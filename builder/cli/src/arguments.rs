@@ -93,8 +93,11 @@ pub struct ConfigArgument {
 #[derive(Debug, Args)]
 pub struct NewArguments {
     /// The mail domain: the part behind the @
-    #[arg(value_name = "DOMAIN")]
-    pub domain: String,
+    #[arg(value_name = "DOMAIN", required_unless_present = "demo")]
+    pub domain: Option<String>,
+    /// Write the configuration of ./demo: example.test with the accounts alice and bob
+    #[arg(long, conflicts_with = "domain")]
+    pub demo: bool,
     /// Where to write; a file that exists is left alone
     #[arg(short, long, value_name = "FILE", default_value = "mail.toml")]
     pub output: PathBuf,

@@ -14,9 +14,13 @@ use crate::printer::Printer;
 
 /// Writes the file, unless there is one.
 pub(super) fn run(arguments: &NewArguments, printer: &Printer) -> Result<(), Failure> {
-    let domain: DomainName = arguments.domain.parse().map_err(Failure::flaw)?;
+    let domain = arguments.domain.as_deref().unwrap_or("example.test");
+    let domain: DomainName = domain.parse().map_err(Failure::flaw)?;
     let path = &arguments.output;
-    create(path, &mailkiln_spec::template(&domain))?;
+    match arguments.demo {
+        true => create(path, mailkiln_spec::DEFAULT)?,
+        false => create(path, &mailkiln_spec::template(&domain))?,
+    }
     let path = path.display().to_string();
     let config = if path == "mail.toml" { String::new() } else { format!(" -c {path}") };
     printer.result(&Written { path, domain: domain.to_string(), config })

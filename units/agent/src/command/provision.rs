@@ -45,7 +45,7 @@ pub fn run(layout: &Layout) -> Result<(), CommandError> {
         journal::warn(&format!("{domain}: its catch-all `{target}` is no account of mail.toml"));
     }
     for account in &appliance.accounts {
-        let emails = provisioning::wanted_emails(&appliance, account);
+        let emails = provisioning::wanted_emails(account);
         attempt(account.address.as_str(), ensure_account(&api, &secrets, account, &emails));
     }
     let probe = appliance.probe_address()?;
