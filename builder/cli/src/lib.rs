@@ -9,7 +9,7 @@ mod commands;
 mod failure;
 mod indexes;
 mod logging;
-mod machine;
+pub mod machine;
 mod pins;
 mod printer;
 mod progress;

@@ -47,7 +47,6 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
         toolchain: &toolchain,
         watch: &bars,
     };
-    let name = format!("{}-{}", file.spec.host.name, target.name);
     let written = write(&order, &formats, &arguments.output, printer)?;
     printer.result(&written)
 }
