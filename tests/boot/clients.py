@@ -27,7 +27,7 @@ def tls():
 
 def swaks(*arguments, seconds=240):
     """Runs swaks; (exit status, transcript)."""
-    command = ["swaks", "--timeout", "120", "--helo", "client.elsewhere.test", "--server", LOCAL, *arguments]
+    command = ["swaks", "--timeout", "120", "--helo", "client.example.org", "--server", LOCAL, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     return done.returncode, done.stdout + done.stderr
 

@@ -17,12 +17,12 @@ class _Session(socketserver.StreamRequestHandler):
 
     def handle(self):
         envelope = {"from": None, "to": []}
-        self.reply("220 mx.elsewhere.test ESMTP")
+        self.reply("220 mx.example.org ESMTP")
         while line := self.rfile.readline():
             verb = line.strip().decode("latin-1")
             command = verb.upper()
             if command.startswith("EHLO"):
-                self.reply("250-mx.elsewhere.test")
+                self.reply("250-mx.example.org")
                 self.reply("250 8BITMIME")
             elif command.startswith("MAIL FROM:"):
                 envelope = {"from": verb[10:].split(">")[0].lstrip("<"), "to": []}

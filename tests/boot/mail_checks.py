@@ -41,29 +41,29 @@ def submission_tls(world):
 
 @CHECKS("a foreign server delivers over 25 and the appliance asks for its SPF and DMARC records")
 def inbound(world):
-    status, log = deliver("carol@elsewhere.test", BOB, "--header", "Subject: from outside")
+    status, log = deliver("carol@example.org", BOB, "--header", "Subject: from outside")
     assert status == 0, log
     raw = find(BOB, world.passwords[BOB], "from outside")
     assert raw, "the message never reached the inbox"
-    assert world.zone.was_asked("elsewhere.test", "TXT"), "SPF was never asked for"
-    assert world.zone.was_asked("_dmarc.elsewhere.test", "TXT"), "DMARC was never asked for"
+    assert world.zone.was_asked("example.org", "TXT"), "SPF was never asked for"
+    assert world.zone.was_asked("_dmarc.example.org", "TXT"), "DMARC was never asked for"
     results = re.search(rb"Authentication-Results:.*?(?=\r?\n\S)", raw, re.DOTALL)
     assert results and b"spf=pass" in results[0] and b"dmarc=pass" in results[0], results and results[0]
 
 
 @CHECKS("a message that fails SPF and DMARC with policy reject is refused")
 def forged_inbound(world):
-    status, log = deliver("ceo@strict.test", BOB, "--header", "Subject: forged from outside")
+    status, log = deliver("ceo@example.net", BOB, "--header", "Subject: forged from outside")
     assert status != 0 and re.search(r"^<\S* 5\d\d", log, re.MULTILINE), log
 
 
 @CHECKS("a message to a foreign domain reaches the MX that its DNS names, with a DKIM signature that verifies")
 def outbound(world):
-    status, log = submit(ALICE, world.passwords[ALICE], "carol@elsewhere.test", "--header", "Subject: to the world")
+    status, log = submit(ALICE, world.passwords[ALICE], "carol@example.org", "--header", "Subject: to the world")
     assert status == 0, log
-    message = world.foreign.wait_for("carol@elsewhere.test", 180)
+    message = world.foreign.wait_for("carol@example.org", 180)
     assert message, "nothing reached the foreign MX"
-    assert world.zone.was_asked("elsewhere.test", "MX"), "MX was never asked for"
+    assert world.zone.was_asked("example.org", "MX"), "MX was never asked for"
 
     def published(name, timeout=5):
         records = world.zone.records.get((name.decode().rstrip("."), "TXT"), [])
@@ -77,7 +77,7 @@ def outbound(world):
 
 @CHECKS("a GTUBE message is treated as spam")
 def gtube(world):
-    status, log = deliver("carol@elsewhere.test", BOB, "--header", "Subject: cheap", "--body", GTUBE)
+    status, log = deliver("carol@example.org", BOB, "--header", "Subject: cheap", "--body", GTUBE)
     if status == 0:
         assert find(BOB, world.passwords[BOB], "cheap", mailbox="Junk Mail"), "accepted but not filed as junk"
     else:
@@ -87,7 +87,7 @@ def gtube(world):
 
 @CHECKS("an open-relay attempt is refused")
 def open_relay(world):
-    status, log = deliver("someone@anywhere.test", "victim@elsewhere.test")
+    status, log = deliver("someone@example.com", "victim@example.org")
     assert status != 0 and re.search(r"^<\S* 55\d", log, re.MULTILINE), log
 
 
@@ -100,7 +100,7 @@ def anonymous_submission(world):
 @CHECKS("a login without TLS is not offered")
 def plain_login(world):
     connection = smtplib.SMTP(LOCAL, port(587), timeout=120)
-    connection.ehlo("client.elsewhere.test")
+    connection.ehlo("client.example.org")
     assert "auth" not in connection.esmtp_features, connection.esmtp_features
     connection.quit()
 
@@ -115,12 +115,12 @@ def forged_sender(world):
 
 @CHECKS("mail to an alias and to an address that does not exist are told apart; the catch-all takes the second")
 def aliases(world):
-    status, log = deliver("carol@elsewhere.test", "postmaster@example.test", "--header", "Subject: to the alias")
+    status, log = deliver("carol@example.org", "postmaster@example.test", "--header", "Subject: to the alias")
     assert status == 0, log
     assert find(ALICE, world.passwords[ALICE], "to the alias")
-    status, log = deliver("carol@elsewhere.test", "nobody@example.test", "--header", "Subject: to nobody")
+    status, log = deliver("carol@example.org", "nobody@example.test", "--header", "Subject: to nobody")
     assert status != 0 and re.search(r"^<\S* 55\d", log, re.MULTILINE), log
-    status, log = deliver("carol@elsewhere.test", "anything@second.test", "--header", "Subject: caught")
+    status, log = deliver("carol@example.org", "anything@second.test", "--header", "Subject: caught")
     assert status == 0, log
     assert find(BOB, world.passwords[BOB], "caught")
 
@@ -163,9 +163,9 @@ def stream(world):
     for number in range(12):
         subject = f"stream {number}"
         with contextlib.suppress(OSError, smtplib.SMTPException):
-            with smtplib.SMTP(LOCAL, port(25), "client.elsewhere.test", timeout=60) as session:
-                body = f"From: carol@elsewhere.test\r\nTo: {BOB}\r\nSubject: {subject}\r\n\r\nbody {number}\r\n"
-                session.sendmail("carol@elsewhere.test", [BOB], body)
+            with smtplib.SMTP(LOCAL, port(25), "client.example.org", timeout=60) as session:
+                body = f"From: carol@example.org\r\nTo: {BOB}\r\nSubject: {subject}\r\n\r\nbody {number}\r\n"
+                session.sendmail("carol@example.org", [BOB], body)
                 world.acknowledged.append(subject)
     assert len(world.acknowledged) >= 3, world.acknowledged
 
