@@ -36,6 +36,10 @@ def encode_rdata(kind, text):
     return encode_name(text)
 
 
+# The SOA of the one zone that there is, the root: (server, mailbox, serial, refresh, retry, expire, minimum).
+SOA = encode_name("ns.test") + encode_name("hostmaster.test") + struct.pack("!5I", 1, 3600, 600, 86400, 60)
+
+
 def parse_question(packet):
     """(id, flags, name, type number, whole question bytes, UDP size the client can take)."""
     identifier, flags, _, _, _, additional = struct.unpack("!6H", packet[:12])
@@ -82,15 +86,17 @@ class Zone:
         for value in values:
             rdata = encode_rdata(kind, value)
             body += b"\xc0\x0c" + struct.pack("!HHIH", number, 1, 60, len(rdata)) + rdata
+        # RFC 2308: a negative answer brings the zone's SOA.
+        soa = b"" if values else b"\0" + struct.pack("!HHIH", 6, 1, 60, len(SOA)) + SOA
         option = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0) if edns else b""
         code = 0 if values or exists else NXDOMAIN
 
-        def head(truncated, count):
-            bits = 0x8480 | (flags & 0x0100) | code | (0x0200 if truncated else 0)
-            return struct.pack("!6H", identifier, bits, 1, count, 0, 1 if edns else 0) + question
+        def head(count, authority, truncated=0):
+            bits = 0x8480 | (flags & 0x0100) | code | truncated
+            return struct.pack("!6H", identifier, bits, 1, count, authority, 1 if edns else 0) + question
 
-        whole = head(False, len(values)) + body + option
-        return whole if len(whole) <= (limit or size) else head(True, 0) + option
+        whole = head(len(values), 1 if soa else 0) + body + soa + option
+        return whole if len(whole) <= (limit or size) else head(0, 0, truncated=0x0200) + option
 
 
 class _Udp(socketserver.BaseRequestHandler):

@@ -15,7 +15,8 @@ CHECKS = Checks()
 
 @CHECKS("the system is running and no unit has failed")
 def no_failed_unit(world):
-    assert world.shell("systemctl is-system-running --wait || systemctl --failed --no-legend").strip() == "running"
+    state = world.shell("systemctl is-system-running --wait || systemctl --failed --no-legend").strip()
+    assert state == "running", state
 
 
 @CHECKS("`mailkiln-agent health` exits 0")

@@ -175,7 +175,8 @@ fn sizes(target: &Target) -> Sizes {
 /// The kernel's command line, before the root hash.
 fn command_line(target: &Target) -> String {
     let consoles = target.consoles.iter().map(|console| console.argument());
-    let words = consoles.chain(target.kernel.arguments.iter().cloned());
+    // Without `ro`, systemd-gpt-auto-generator asks for a writable root where it finds one by itself.
+    let words = consoles.chain(["ro".to_owned()]).chain(target.kernel.arguments.iter().cloned());
     words.collect::<Vec<_>>().join(" ")
 }
 

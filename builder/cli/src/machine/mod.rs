@@ -94,13 +94,18 @@ impl Machine {
     pub fn start(&self, accelerator: Accelerator) -> Result<Child, MachineError> {
         let arguments = self.arguments(accelerator)?;
         self.make_disk()?;
-        let mut command = Command::new("qemu-system-x86_64");
-        command.args(arguments);
+        Command::new("qemu-system-x86_64")
+            .arg("--version")
+            .output()
+            .map_err(|source| started("qemu-system-x86_64", "qemu-system-x86", source))?;
+        // QEMU shall not outlive this program; setpriv (util-linux) asks the kernel for that and becomes QEMU.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "qemu-system-x86_64"]).args(arguments);
         if self.console.is_some() {
             command.stdin(Stdio::null());
         }
         command.stdout(if self.console.is_some() { Stdio::null() } else { Stdio::inherit() });
-        command.spawn().map_err(|source| started("qemu-system-x86_64", "qemu-system-x86", source))
+        command.spawn().map_err(|source| started("setpriv", "util-linux", source))
     }
 
     /// QEMU's arguments. Paths with commas are doubled, as QEMU's option parser wants.

@@ -44,7 +44,8 @@ pub(crate) fn service(spec: &Spec, spam_rules: &str) -> Service {
         runtime_directory: None,
         ports: listeners::ports(),
         credentials: credentials(spec),
-        environment: Vec::new(),
+        // The C library's default, eight arenas for each processor, keeps what threads have freed.
+        environment: vec![("MALLOC_ARENA_MAX", "2".to_owned())],
         umask: 0o077,
         confinement: Confinement::Sandboxed(sandbox()),
         ordering: Ordering {

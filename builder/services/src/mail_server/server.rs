@@ -42,7 +42,10 @@ fn storage() -> [Section; 6] {
             .set("directory", "internal"),
         Section::new("directory.internal", "Accounts and domains, made through the API.")
             .set("type", "internal")
-            .set("store", "db"),
+            .set("store", "db")
+            .set("cache.ttl.positive", "1m")
+            // Mail to an address that was refused once must not wait for its new account.
+            .set("cache.ttl.negative", "2s"),
         Section::new("tracer.journal", "To the journal, which adds time and unit.")
             .set("type", "stdout")
             .set("level", "info")
