@@ -59,18 +59,29 @@ def imap(user, password):
 
 
 def find(user, password, subject, mailbox="INBOX", seconds=90):
-    """The raw message whose subject holds `subject`, waiting until it is there; None when it never comes."""
+    """The raw message whose subject is `subject`, waiting until it is there; None when it never comes."""
     deadline = time.monotonic() + seconds
     with imap(user, password) as connection:
         while True:
             if connection.select(f'"{mailbox}"', readonly=True)[0] == "OK":
-                numbers = connection.search(None, "SUBJECT", f'"{subject}"')[1][0].split()
-                if numbers:
-                    return connection.fetch(numbers[0], "(BODY.PEEK[])")[1][0][1]
+                number = numbered(connection, subject)
+                if number:
+                    return connection.fetch(number, "(BODY.PEEK[])")[1][0][1]
             if time.monotonic() > deadline:
                 return None
             time.sleep(1)
             connection.noop()
+
+
+def numbered(connection, subject):
+    """The sequence number of the first message with this subject. Not by SEARCH: that asks an index which is filled
+    in the background, so a message can be there before it can be found."""
+    if connection.search(None, "ALL")[1] == [b""]:
+        return None
+    for item in connection.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]:
+        if isinstance(item, tuple) and item[1].decode("latin-1").strip() == f"Subject: {subject}":
+            return item[0].split()[0].decode()
+    return None
 
 
 def pop3(user, password):
