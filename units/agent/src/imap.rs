@@ -36,6 +36,8 @@ impl Inbox {
     /// # Errors
     /// [`TlsError`].
     pub fn messages(&mut self) -> Result<Vec<u32>, TlsError> {
+        // What arrived after SELECT is announced, and found, only after a command that may announce it.
+        self.command("NOOP", "NOOP")?;
         let found = self.command("UID SEARCH ALL", "SEARCH")?;
         let mut uids: Vec<u32> = found.iter().flat_map(|line| search_result(line)).collect();
         uids.sort_unstable();
