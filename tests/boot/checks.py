@@ -19,7 +19,7 @@ class World:
     foreign: ForeignHost
     key: str
     passwords: dict
-    first_boot: str = ""
+    machine_id: str = ""
     acknowledged: list = dataclasses.field(default_factory=list)
 
     def shell(self, command, seconds=180):

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::cmdline::Boot;
 use crate::console::{Console, Level};
-use crate::gpt::{Guid, Header};
+use crate::gpt::{Guid, Header, Partition};
 use crate::modules::ModuleIndex;
 
 /// Longest wait for a disk, in seconds. A USB disk takes up to 10, a RAID controller up to 25.
@@ -48,6 +48,10 @@ pub enum DeviceError {
     },
 }
 
+/// Type of a partition with `/var` (Discoverable Partitions Specification),
+/// `4d21b016-b534-45c2-a9fb-5c16e091fd2d`.
+const VAR: [u8; 16] = 0x4d21_b016_b534_45c2_a9fb_5c16_e091_fd2d_u128.to_be_bytes();
+
 /// The two partitions of a root, both on one disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootPartitions {
@@ -55,6 +59,8 @@ pub struct RootPartitions {
     pub data: PathBuf,
     /// Node of the verity hash tree.
     pub hash: PathBuf,
+    /// Unique GUID of `/var` on the same disk, which the first boot makes.
+    pub var: Option<Guid>,
 }
 
 /// Loads modules, each once.
@@ -178,7 +184,7 @@ pub fn find_root(loader: &mut Loader<'_>, boot: &Boot) -> Result<RootPartitions,
 /// A disk and the partitions in its table.
 struct Disk {
     sysfs: PathBuf,
-    partitions: Vec<(u32, Guid)>,
+    partitions: Vec<Partition>,
     summary: String,
 }
 
@@ -207,22 +213,28 @@ impl Disk {
     }
 
     fn root(&self, root: Guid, verity: Guid) -> Option<RootPartitions> {
-        Some(RootPartitions { data: self.partition(root)?, hash: self.partition(verity)? })
+        let kind = Guid::from_text_order(VAR);
+        let var = self.partitions.iter().find(|partition| partition.kind == kind);
+        Some(RootPartitions {
+            data: self.partition(root)?,
+            hash: self.partition(verity)?,
+            var: var.map(|partition| partition.unique),
+        })
     }
 
     /// Node of the partition with this GUID, once the kernel has made it.
     fn partition(&self, guid: Guid) -> Option<PathBuf> {
-        let (wanted, _) = self.partitions.iter().find(|(_, found)| *found == guid)?;
+        let wanted = self.partitions.iter().find(|found| found.unique == guid)?.number;
         let entries = fs::read_dir(&self.sysfs).ok()?;
         let mut names = entries
             .flatten()
-            .filter(|entry| number(&entry.path(), "partition") == u64::from(*wanted));
+            .filter(|entry| number(&entry.path(), "partition") == u64::from(wanted));
         let path = node(&names.next()?.file_name().to_string_lossy());
         path.exists().then_some(path)
     }
 }
 
-fn read_table(disk: &File, block: u64) -> Result<Vec<(u32, Guid)>, String> {
+fn read_table(disk: &File, block: u64) -> Result<Vec<Partition>, String> {
     let read = |lba: u64, length: usize| {
         let mut bytes = vec![0; length];
         let at = lba.checked_mul(block).ok_or("GPT beyond the end of the disk")?;

@@ -1,4 +1,4 @@
-//! GUID partition tables, as far as finding a partition by its unique GUID goes.
+//! GUID partition tables, as far as finding a partition by its unique GUID or its type goes.
 //!
 //! In: the bytes of a header block and of the entry array. Out: partition numbers and GUIDs.
 //! Debian's kernel 6.12 does not put PARTUUID into a partition's uevent, so we read the table.
@@ -42,6 +42,17 @@ impl fmt::Debug for Guid {
     }
 }
 
+/// A used entry of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Partition {
+    /// From 1.
+    pub number: u32,
+    /// Type GUID: what the partition is for.
+    pub kind: Guid,
+    /// Unique GUID, the PARTUUID.
+    pub unique: Guid,
+}
+
 /// Why a block is not a usable GPT header, or its entry array not the one it describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GptError {
@@ -69,7 +80,8 @@ pub struct Header {
 const HEADER_MIN: usize = 92;
 /// Entry arrays larger than this are refused; the usual one has 128 × 128 bytes.
 const ENTRIES_MAX: u64 = 1 << 20;
-const UNIQUE_GUID: std::ops::Range<usize> = 16..32;
+const TYPE_GUID: usize = 0;
+const UNIQUE_GUID: usize = 16;
 
 impl Header {
     /// Reads the logical block that holds the GPT header (LBA 1).
@@ -107,11 +119,11 @@ impl Header {
         self.entry_count as usize * self.entry_size as usize
     }
 
-    /// Partition numbers (from 1) and unique GUIDs of the used entries.
+    /// The used entries.
     ///
     /// # Errors
     /// [`GptError::Checksum`] when `entries` are not the bytes the header was made for.
-    pub fn partitions(&self, entries: &[u8]) -> Result<Vec<(u32, Guid)>, GptError> {
+    pub fn partitions(&self, entries: &[u8]) -> Result<Vec<Partition>, GptError> {
         if entries.len() != self.entries_len() || crc32fast::hash(entries) != self.entries_crc {
             return Err(GptError::Checksum("entry array"));
         }
@@ -119,13 +131,19 @@ impl Header {
         let numbered = entries.chunks_exact(self.entry_size as usize).zip(1..);
         Ok(numbered
             .filter(|(entry, _)| used(entry))
-            .map(|(entry, number)| {
-                let mut guid = [0; 16];
-                guid.copy_from_slice(&entry[UNIQUE_GUID]);
-                (number, Guid(guid))
+            .map(|(entry, number)| Partition {
+                number,
+                kind: guid_at(entry, TYPE_GUID),
+                unique: guid_at(entry, UNIQUE_GUID),
             })
             .collect())
     }
+}
+
+fn guid_at(bytes: &[u8], at: usize) -> Guid {
+    let mut guid = [0; 16];
+    guid.copy_from_slice(&bytes[at..at + 16]);
+    Guid(guid)
 }
 
 /// Little-endian u32; the caller has checked the length.
@@ -176,7 +194,11 @@ mod tests {
             let header = Header::parse(&block).unwrap();
             assert_eq!(header.entries_lba, 2);
             let found = header.partitions(&entries).unwrap();
-            assert_eq!(found, [(1, Guid([7; 16])), (5, Guid([9; 16]))]);
+            let mut kind = [0; 16];
+            kind[0] = 1;
+            let expected =
+                |number, unique| Partition { number, kind: Guid(kind), unique: Guid([unique; 16]) };
+            assert_eq!(found, [expected(1, 7), expected(5, 9)]);
         }
     }
 

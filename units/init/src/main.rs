@@ -17,6 +17,7 @@ use mailkiln_init::cmdline::{Boot, CmdlineError};
 use mailkiln_init::console::{Console, Level};
 use mailkiln_init::devices::{DeviceError, Loader, RootPartitions, find_root};
 use mailkiln_init::dm::{self, DmError, Target};
+use mailkiln_init::identity::MachineId;
 use mailkiln_init::switch::{self, SwitchError};
 use mailkiln_init::verity::{SECTORS_PER_BLOCK, SUPERBLOCK_LEN, Superblock, SuperblockError};
 
@@ -80,7 +81,12 @@ fn boot(console: &mut Console) -> Result<Infallible, BootError> {
         Level::Info,
         &format!("root {} verified with {}", partitions.data.display(), boot.root_hash),
     );
-    Ok(switch::switch_root()?)
+    let identity = MachineId::of(partitions.var)
+        .inspect_err(|error| {
+            console.say(Level::Warning, &format!("a new machine ID at every boot: {error}"));
+        })
+        .ok();
+    Ok(switch::switch_root(identity)?)
 }
 
 fn open_verity(boot: &Boot, partitions: &RootPartitions) -> Result<PathBuf, BootError> {

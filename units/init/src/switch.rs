@@ -13,6 +13,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
+use crate::identity::MachineId;
 use rustix::mount::{MountFlags, mount, mount_move};
 
 /// Where the new root is mounted before it becomes `/`.
@@ -109,11 +110,11 @@ pub fn mount_root(device: &Path) -> Result<(), SwitchError> {
 }
 
 /// Takes the kernel's file systems along, empties the initramfs, makes [`SYSROOT`] the root and
-/// becomes systemd.
+/// becomes systemd, with `machine_id` as its `--machine-id=` if there is one.
 ///
 /// # Errors
 /// [`SwitchError`] with the step that failed; past the emptying there is no way back.
-pub fn switch_root() -> Result<Infallible, SwitchError> {
+pub fn switch_root(machine_id: Option<MachineId>) -> Result<Infallible, SwitchError> {
     for (target, ..) in KERNEL_FILE_SYSTEMS {
         mount_move(target, format!("{SYSROOT}{target}"))
             .map_err(|errno| failed("move /proc, /sys, /dev or /run to the root")(errno.into()))?;
@@ -126,7 +127,8 @@ pub fn switch_root() -> Result<Infallible, SwitchError> {
     std::env::set_current_dir("/").map_err(failed("enter /"))?;
     // The kernel turns foreign words of its command line into variables; they mean nothing here.
     let term = std::env::var_os("TERM").unwrap_or_else(|| "linux".into());
-    let source = Command::new(SYSTEMD).env_clear().env("TERM", term).exec();
+    let identity = machine_id.map(|id| format!("--machine-id={id}"));
+    let source = Command::new(SYSTEMD).args(identity).env_clear().env("TERM", term).exec();
     Err(SwitchError::Step { step: "run /usr/lib/systemd/systemd", source })
 }
 

@@ -172,12 +172,16 @@ fn sizes(target: &Target) -> Sizes {
     Sizes { esp: disk.esp.bytes(), root: disk.root.bytes(), verity: disk.verity.bytes() }
 }
 
+/// Words of every kernel's command line. Without `ro`, systemd-gpt-auto-generator asks for a writable root
+/// where it finds one by itself. With huge pages for all, khugepaged keeps 45 MiB free whatever the machine
+/// has (and the watermarks above that twice as much), for which no program here is large enough.
+const ALWAYS: [&str; 2] = ["ro", "transparent_hugepage=never"];
+
 /// The kernel's command line, before the root hash.
 fn command_line(target: &Target) -> String {
     let consoles = target.consoles.iter().map(|console| console.argument());
-    // Without `ro`, systemd-gpt-auto-generator asks for a writable root where it finds one by itself.
-    let words = consoles.chain(["ro".to_owned()]).chain(target.kernel.arguments.iter().cloned());
-    words.collect::<Vec<_>>().join(" ")
+    let words = consoles.chain(ALWAYS.map(str::to_owned));
+    words.chain(target.kernel.arguments.iter().cloned()).collect::<Vec<_>>().join(" ")
 }
 
 /// GRUB's files by name, when the target starts from a BIOS too.
