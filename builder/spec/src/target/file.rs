@@ -104,6 +104,4 @@ pub(super) struct DiskTable {
     pub(super) root: Option<Located<i64>>,
     #[schemars(required, example = 4)]
     pub(super) verity: Option<Located<i64>>,
-    #[schemars(required, example = 8192)]
-    pub(super) r#virtual: Option<Located<i64>>,
 }

@@ -127,8 +127,6 @@ pub struct DiskSizes {
     pub root: Mib,
     /// The hash tree of one root slot; large enough for a full slot.
     pub verity: Mib,
-    /// The size that virtual disk formats claim.
-    pub virtual_disk: Mib,
 }
 
 /// What an image is delivered as.

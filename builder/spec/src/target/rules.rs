@@ -21,8 +21,6 @@ const SIZES: RangeInclusive<i64> = 1..=1 << 20;
 /// Least size of an ESP in MiB: below, its clusters are too few for FAT32 (65525, Microsoft's FAT
 /// specification, 3.5).
 const LEAST_ESP: u32 = 34;
-/// Least space for `/var` in MiB, as the appliance's own first boot demands.
-const LEAST_VAR: u32 = 256;
 /// Words of the kernel's command line that others write.
 const RESERVED: [&str; 4] = ["console", "init", "root", "roothash"];
 
@@ -252,14 +250,7 @@ fn disk(
     let esp = size(table.esp.as_ref(), "disk.esp");
     let root = size(table.root.as_ref(), "disk.root");
     let verity = size(table.verity.as_ref(), "disk.verity");
-    let virtual_disk = size(table.r#virtual.as_ref(), "disk.virtual");
-    let sizes = DiskSizes {
-        bios: bios?,
-        esp: esp?,
-        root: root?,
-        verity: verity?,
-        virtual_disk: virtual_disk?,
-    };
+    let sizes = DiskSizes { bios: bios?, esp: esp?, root: root?, verity: verity? };
     let needs_bios = boot.map(|boot| boot.chain.contains(&BootChain::GrubBios));
     match contradiction(&sizes, needs_bios) {
         Some(flaw) => Err(problems.add(flaw.at(&span))),
@@ -300,17 +291,7 @@ fn contradiction(sizes: &DiskSizes, needs_bios: Option<bool>) -> Option<Flaw> {
             format!("write `verity = {needed}` or more"),
         ));
     }
-    // One MiB at each end for the two partition tables and alignment.
-    let slots = 2 * (u64::from(sizes.root.0) + u64::from(sizes.verity.0));
-    let fixed = u64::from(sizes.bios.map_or(0, |bios| bios.0)) + u64::from(sizes.esp.0) + 2;
-    let least = slots + fixed + u64::from(LEAST_VAR);
-    (u64::from(sizes.virtual_disk.0) < least).then(|| {
-        Flaw::new(
-            format!("a disk of {} MiB is too small", sizes.virtual_disk.0),
-            "both slots and /var must fit into `disk.virtual`",
-            format!("write {least} or more"),
-        )
-    })
+    None
 }
 
 /// Bytes of dm-verity's tree over a root of so many bytes, with its superblock: SHA-256, blocks of
@@ -373,7 +354,7 @@ mod tests {
             ("esp = 128", "esp = 32", "FAT32"),
             ("esp = 128", "esp = 0", "out of range"),
             ("verity = 4", "verity = 2", "write `verity = 3`"),
-            ("virtual = 8192", "virtual = 512", "write 907 or more"),
+            ("verity = 4", "verity = 4\nvirtual = 8192", "`virtual`"),
             ("[kernel]", "[kernels]", "did you mean `kernel`?"),
         ] {
             assert!(X86_64.contains(from), "{from}");
