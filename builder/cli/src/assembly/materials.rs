@@ -14,7 +14,7 @@ use mailkiln_compile::{
 use mailkiln_fetch::{Fetcher, Wanted};
 use mailkiln_lock::ComponentSource;
 use mailkiln_pin::{Pin, Sha256};
-use mailkiln_sources::{Layer, LayerKind, Library, LibraryError, Policy};
+use mailkiln_sources::{KernelModules, Layer, LayerKind, Library, LibraryError, Policy};
 use mailkiln_squashfs::{Pack, PackWriter, Params};
 use mailkiln_tree::{Contents, TreePath};
 
@@ -61,29 +61,42 @@ impl Contents for Materials {
 }
 
 impl Materials {
-    /// Fetches, unpacks and compiles what the order needs and the cache lacks.
-    pub(super) fn gather(order: &Order<'_>) -> Result<Self, AssemblyError> {
+    /// Fetches, unpacks and compiles what the order needs and the cache lacks. The services need
+    /// the kernel's `modules`.
+    pub(super) fn gather(order: &Order<'_>, modules: &[&str]) -> Result<Self, AssemblyError> {
         let pins = installed(order)?;
+        let kernel_pins = kernel(order)?;
         let boot_pins: Vec<Pin> = order.lock.packages("boot", order.target.arch)?.to_vec();
         let toolchain_pins = missing_toolchain(order)?;
-        let wanted: Vec<Pin> = [pins.as_slice(), &boot_pins, &toolchain_pins].concat();
+        let wanted: Vec<Pin> =
+            [pins.as_slice(), &kernel_pins, &boot_pins, &toolchain_pins].concat();
         Fetcher::new(order.cache, order.mirrors).packages(&wanted, order.watch.downloads())?;
 
-        let policy = Policy::appliance(order.target.arch);
+        let policy = Policy::appliance();
         let params = Params::default();
         let library = Library::new(order.cache, &policy, params);
         let installed = library.layers(&pins, order.watch.unpacking())?;
+        // Apart, since the choice of modules is part of the name under which a layer is kept.
+        let of_kernel = policy.clone().with_modules(KernelModules {
+            named: order.target.kernel.modules.clone(),
+            needed: modules.iter().map(|name| (*name).to_owned()).collect(),
+            file: order.target.file(),
+        });
+        let kernel = Library::new(order.cache, &of_kernel, params)
+            .layers(&kernel_pins, order.watch.unpacking())?;
         // Boot files are taken one by one, so nothing is pruned.
         let whole = Policy::default();
         let boot = Library::new(order.cache, &whole, params)
             .layers(&boot_pins, order.watch.unpacking())?;
         let units = compile(order)?;
+        let layers = [installed.layers, kernel.layers].concat();
         let mut packs = installed.packs;
+        packs.extend(kernel.packs);
         packs.extend(boot.packs);
         for unit in &units {
             packs.push(pack_programs(order, unit, params)?);
         }
-        Ok(Self { layers: installed.layers, boot: boot.layers, units, packs })
+        Ok(Self { layers, boot: boot.layers, units, packs })
     }
 
     /// Files of the boot packages.
@@ -116,17 +129,26 @@ impl Materials {
     }
 }
 
-/// The packages that are installed: base, kernel, and the shell if it is asked for.
+/// The packages that are installed beside the kernel: base, and the shell if it is asked for.
 fn installed(order: &Order<'_>) -> Result<Vec<Pin>, AssemblyError> {
     let arch = order.target.arch;
     let mut pins = order.lock.packages("image", arch)?.to_vec();
-    pins.extend_from_slice(order.lock.packages("kernel", arch)?);
     if order.spec.ssh.is_some() {
         pins.extend_from_slice(order.lock.packages("ssh", arch)?);
     }
     pins.sort();
     pins.dedup();
     Ok(pins)
+}
+
+/// The kernel's packages, among which the target's must be.
+fn kernel(order: &Order<'_>) -> Result<Vec<Pin>, AssemblyError> {
+    let wanted = &order.target.kernel.package;
+    let pins = order.lock.packages("kernel", order.target.arch)?.to_vec();
+    match pins.iter().any(|pin| pin.name.as_str() == wanted) {
+        true => Ok(pins),
+        false => Err(AssemblyError::Lacking(format!("the kernel {wanted}"))),
+    }
 }
 
 /// Packages of the toolchain that must be fetched: none when every unit has been compiled before.

@@ -111,6 +111,17 @@ pub(crate) enum AssemblyError {
     /// The packages lack something that booting needs.
     #[error("no package of the lock brings {0}; run `mailkiln lock --update`")]
     Lacking(String),
+    /// The initrd shall have modules that there are not.
+    #[error(
+        "{file} gives the initrd {patterns}, and the root has no such module: correct \
+         `kernel.initrd`"
+    )]
+    NoSuchModule {
+        /// The target's file.
+        file: String,
+        /// Its patterns.
+        patterns: String,
+    },
     /// A file of ours can't be read or written.
     #[error("{what}: {source}")]
     File {
@@ -132,9 +143,10 @@ pub(crate) fn assemble(
     order: &Order<'_>,
     out: impl Write + Seek,
 ) -> Result<Assembled, AssemblyError> {
-    let materials = Materials::gather(order)?;
+    let services = root::services(order);
+    let materials = Materials::gather(order, services.kernel_modules())?;
     order.watch.step("assembling the root file system");
-    let root = Root::build(order, &materials)?;
+    let root = Root::build(order, &services, &materials)?;
     let initrd = initrd::build(order, &root, &materials)?;
     let stub = materials
         .boot_file(|path| path.name().starts_with("linux") && path.name().ends_with(".efi.stub"))?;

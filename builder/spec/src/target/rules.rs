@@ -170,8 +170,39 @@ fn kernel(table: KernelTable, problems: &mut Problems) -> Result<Kernel, Reporte
         None => Err(problems.absent(&(0..0), "kernel.package")),
     };
     let arguments = each(table.arguments, |text| problems.check(&text.span, argument(&text.value)));
-    let modules = each(table.modules, |text| parsed::<ModulePattern>(&text, problems));
-    Ok(Kernel { package: package?, arguments: arguments?, modules: Modules(modules?) })
+    let modules = modules(table.modules, "kernel.modules", None, problems);
+    let initrd = match &modules {
+        Ok(kept) => self::modules(table.initrd, "kernel.initrd", Some(kept), problems),
+        Err(reported) => Err(*reported),
+    };
+    Ok(Kernel { package: package?, arguments: arguments?, modules: modules?, initrd: initrd? })
+}
+
+/// Patterns of modules, each once and, where `kept` is given, none that asks for more than is kept.
+fn modules(
+    list: Option<Located<Vec<Text>>>,
+    key: &str,
+    kept: Option<&Modules>,
+    problems: &mut Problems,
+) -> Result<Modules, Reported> {
+    let list = some(list, key, problems)?;
+    let mut seen: Vec<ModulePattern> = Vec::new();
+    let patterns = each(Some(list), |text| {
+        let pattern = parsed::<ModulePattern>(&text, problems)?;
+        let flaw = if seen.contains(&pattern) {
+            let message = format!("`{}` is there twice", pattern.as_str());
+            Some(Flaw::new(message, "for the second time", "take it out"))
+        } else if kept.is_some_and(|kept| !kept.covers(&pattern)) {
+            let message = format!("the root does not keep `{}`", pattern.as_str());
+            let cure = "add it to `kernel.modules`, or take it out";
+            Some(Flaw::new(message, "the initrd takes its modules from the root", cure))
+        } else {
+            None
+        };
+        seen.push(pattern.clone());
+        flaw.map_or(Ok(pattern), |flaw| Err(problems.add(flaw.at(&text.span))))
+    })?;
+    Ok(patterns.into_iter().collect())
 }
 
 fn argument(text: &str) -> Result<String, Flaw> {
@@ -346,6 +377,9 @@ mod tests {
             ("arguments = []", "arguments = [\"root=/dev/sda\"]", "the builder writes"),
             ("arguments = []", "arguments = [\"a b\"]", "one plain word"),
             ("\"fs/fat\"", "\"fs/fat.ko\"", "not a path"),
+            ("\"fs/fat\"", "\"fs/fat\", \"fs/fat\"", "`fs/fat` is there twice"),
+            ("initrd = [", "initrd = [\n\"fs/btrfs\",", "the root does not keep `fs/btrfs`"),
+            ("initrd = [", "initrd = [\n\"fs/*s\",", "the root does not keep `fs/*s`"),
             ("extra = []", "extra = [\"Nano\"]", "lower-case"),
             ("extra = []", "extras = []", "did you mean `extra`?"),
             ("\"grub-bios\", \"uefi\"", "\"grub-bios\"", "no `uefi`"),
