@@ -111,6 +111,19 @@ pub(crate) enum AssemblyError {
     /// The packages lack something that booting needs.
     #[error("no package of the lock brings {0}; run `mailkiln lock --update`")]
     Lacking(String),
+    /// The target names a package that its lock does not have where it belongs.
+    #[error(
+        "{file} names the package {package}, which is not in the lock's set `{set}`: add it to \
+         `wanted.toml` and run `mailkiln lock`, or take it out"
+    )]
+    NotLocked {
+        /// The target's file.
+        file: String,
+        /// The package.
+        package: String,
+        /// The set.
+        set: String,
+    },
     /// The initrd shall have modules that there are not.
     #[error(
         "{file} gives the initrd {patterns}, and the root has no such module: correct \
