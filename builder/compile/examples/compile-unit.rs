@@ -1,7 +1,7 @@
 //! Compiles one embedded component and prints its programs' digests: a way to try a toolchain
 //! before a lock names it, or to compile without building an image.
 //!
-//!     cargo run --example compile-unit -- NAME LOCK|DIRECTORY-OF-DEBS|host [CACHE]
+//!     cargo run --example compile-unit -- NAME LOCK|DIRECTORY-OF-DEBS|host [x86_64|aarch64 [CACHE]]
 //!
 //! What a lock names must be in the cache already.
 //!
@@ -33,24 +33,33 @@ impl Progress for Lines {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let [name, tools, rest @ ..] = arguments.as_slice() else {
-        return Err("usage: compile-unit NAME LOCK|DIRECTORY-OF-DEBS|host [CACHE]".into());
+        return Err(
+            "usage: compile-unit NAME LOCK|DIRECTORY-OF-DEBS|host [x86_64|aarch64 [CACHE]]".into(),
+        );
     };
-    let root = rest.first().map_or_else(Cache::default_root, |root| Ok(root.into()))?;
+    let arch = |name: &str| Arch::ALL.into_iter().find(|arch| arch.gnu() == name);
+    let host = arch(std::env::consts::ARCH).ok_or("no toolchain for this machine")?;
+    let target =
+        rest.first().map_or(Some(host), |name| arch(name)).ok_or("no such architecture")?;
+    let root = rest.get(1).map_or_else(Cache::default_root, |root| Ok(root.into()))?;
     let cache = Cache::open(&root)?;
     let component = embedded(name).ok_or("no such component")?;
     let toolchain = match tools.as_str() {
         "host" => Toolchain::Host(HostToolchain::find()?),
         lock if Path::new(lock).is_file() => {
             let lock = Lock::parse(&fs::read_to_string(lock)?)?;
-            Toolchain::Locked(LockedToolchain::new(lock.packages("toolchain", Arch::X86_64)?))
+            let mut pins = lock.packages("toolchain", host)?.to_vec();
+            if target != host {
+                pins.extend_from_slice(lock.packages("cross", host)?);
+            }
+            Toolchain::Locked(LockedToolchain::new(&pins))
         }
         folder => Toolchain::Locked(LockedToolchain::new(&pins(Path::new(folder), &cache)?)),
     };
     let beside = std::env::current_exe()?.ancestors().nth(2).map(|path| path.join("sandbox-enter"));
     let reentry = Reentry::program(beside.ok_or("no folder for this program")?);
     let jobs = std::thread::available_parallelism()?.get();
-    let compiler =
-        Compiler { cache: &cache, toolchain: &toolchain, target: Arch::X86_64, reentry, jobs };
+    let compiler = Compiler { cache: &cache, toolchain: &toolchain, target, reentry, jobs };
     let unit = compiler.compile(&component, &Lines(Instant::now()))?;
     let mut out = io::stdout();
     for program in &unit.programs {

@@ -1,6 +1,6 @@
 //! Makes the root tree of a folder of `.deb` files and writes it out, for judging by real tools.
 //!
-//! `cargo run -p mailkiln-sources --example root_tree -- DEBS CACHE OUT [x86_64|aarch64]`
+//! `cargo run -p mailkiln-sources --example root_tree -- DEBS CACHE OUT [TARGET]`
 //! prints what each package weighs, packed; OUT gets the tree, `kernel` and `sbom.spdx.json`.
 #![allow(clippy::print_stdout)]
 
@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use mailkiln_fetch::Cache;
-use mailkiln_pin::{Arch, Archive, PackageArch, Pin, PoolPath, Sha256};
+use mailkiln_pin::{Archive, PackageArch, Pin, PoolPath, Sha256};
 use mailkiln_sources::sbom::{Part, Sbom};
-use mailkiln_sources::{Library, Policy, Silent, Unpacked, assemble};
+use mailkiln_sources::{KernelModules, Library, Policy, Silent, Unpacked, assemble};
+use mailkiln_spec::target::builtin_target;
 use mailkiln_squashfs::Params;
 use mailkiln_tree::{
     Content, Contents as _, Enablement, Finished, FixupInput, Identity, Kind, User, finish,
@@ -22,15 +23,16 @@ use mailkiln_tree::{
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [debs, cache, out, rest @ ..] = &arguments[..] else {
-        return Err("usage: root_tree DEBS CACHE OUT [x86_64|aarch64]".into());
+        return Err("usage: root_tree DEBS CACHE OUT [TARGET]".into());
     };
-    let arch = match rest.first().map(String::as_str) {
-        Some("aarch64") => Arch::Aarch64,
-        _ => Arch::X86_64,
-    };
+    let target = builtin_target(rest.first().map_or("x86_64", String::as_str))?;
     let cache = Cache::open(Path::new(cache))?;
     let pins = pins(Path::new(debs), &cache)?;
-    let policy = Policy::appliance(arch);
+    let policy = Policy::appliance().with_modules(KernelModules {
+        file: target.file(),
+        named: target.kernel.modules,
+        needed: Vec::new(),
+    });
     let library = Library::new(&cache, &policy, Params::default());
     let start = Instant::now();
     let unpacked = library.layers(&pins, &Silent)?;
@@ -44,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     weigh(&cache, &unpacked)?;
     write_out(&finished, &unpacked, Path::new(out))?;
     let sbom = Sbom {
-        name: format!("example-{arch}"),
+        name: format!("example-{}", target.name),
         version: "0".into(),
         created: jiff::Timestamp::UNIX_EPOCH,
         builder: env!("CARGO_PKG_VERSION").into(),

@@ -11,7 +11,7 @@ use mailkiln_tree::TreePath;
 use mailkiln_tree::depmod::{self, DepmodError, KernelLists, Module, ModuleInfo};
 
 use crate::layer::{LayerEntry, LayerKind};
-use crate::prune::Verdict;
+use crate::prune::{KernelModules, Verdict};
 use crate::unpack::UnpackError;
 
 const FOLDER: &str = "usr/lib/modules/";
@@ -71,8 +71,8 @@ impl Kernel {
         }
     }
 
-    /// The modules that stay and the indexes.
-    pub(crate) fn settle(self) -> Result<Settled, UnpackError> {
+    /// The modules that stay and the indexes. Every release must have what was `chosen`.
+    pub(crate) fn settle(self, chosen: Option<&KernelModules>) -> Result<Settled, UnpackError> {
         let mut releases: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
         for (path, candidate) in self.modules {
             if let Some((release, _)) = split(&path) {
@@ -87,6 +87,11 @@ impl Kernel {
                 builtin: &lists.builtin,
                 builtin_modinfo: &lists.builtin_modinfo,
             });
+            if let Some(chosen) = chosen {
+                let loadable = candidates.iter().filter_map(|it| split(&it.entry.path));
+                let paths = loadable.map(|(_, below)| below).chain(lists.builtin.lines());
+                chosen.check(&release, paths)?;
+            }
             settle_release(&release, candidates, lists, &mut settled)?;
         }
         Ok(settled)
@@ -166,6 +171,6 @@ fn decompress(path: &TreePath, content: &[u8]) -> Result<Vec<u8>, UnpackError> {
 }
 
 /// Splits `usr/lib/modules/RELEASE/REST`.
-fn split(path: &TreePath) -> Option<(&str, &str)> {
+pub(crate) fn split(path: &TreePath) -> Option<(&str, &str)> {
     path.as_str().strip_prefix(FOLDER)?.split_once('/')
 }

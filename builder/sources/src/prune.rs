@@ -1,12 +1,16 @@
 //! What of the packages a mail appliance never needs.
 //!
 //! In: a member's path. Out: keep or drop. The rules are data with a reason each; the first that
-//! matches decides, what none names is kept. A rule for a directory covers all below it.
+//! matches decides, what none names is kept. A rule for a directory covers all below it. Of a
+//! kernel's modules those stay that the target's file and the services name.
 
-use mailkiln_pin::{Arch, Sha256};
+use mailkiln_pin::Sha256;
 use mailkiln_tree::TreePath;
 
 mod appliance;
+mod modules;
+
+pub use modules::{KernelModules, NoSuchModule};
 
 /// What happens to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,25 +32,28 @@ pub struct Rule {
     pub reason: &'static str,
 }
 
-/// Rules in order.
+/// Rules in order, and a choice of kernel modules.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
     rules: Vec<Rule>,
+    modules: Option<KernelModules>,
 }
 
 impl Policy {
-    /// The rules for an appliance of this architecture.
-    pub fn appliance(arch: Arch) -> Self {
-        let kernel = match arch {
-            Arch::X86_64 => appliance::KERNEL_X86_64,
-            Arch::Aarch64 => appliance::KERNEL_AARCH64,
-        };
-        Self { rules: [appliance::ROOT, kernel, appliance::KERNEL].concat() }
+    /// The rules for an appliance.
+    pub fn appliance() -> Self {
+        Self::of(appliance::RULES.iter().copied())
     }
 
     /// Rules of the caller's.
     pub fn of(rules: impl IntoIterator<Item = Rule>) -> Self {
-        Self { rules: rules.into_iter().collect() }
+        Self { rules: rules.into_iter().collect(), modules: None }
+    }
+
+    /// The same rules, and of a kernel's modules only these and what they need.
+    #[must_use]
+    pub fn with_modules(self, modules: KernelModules) -> Self {
+        Self { modules: Some(modules), ..self }
     }
 
     /// The rules, first one first.
@@ -54,21 +61,27 @@ impl Policy {
         &self.rules
     }
 
+    /// The choice of modules, if there is one.
+    pub fn modules(&self) -> Option<&KernelModules> {
+        self.modules.as_ref()
+    }
+
     /// What happens to `path`.
     pub fn verdict(&self, path: &TreePath) -> Verdict {
         let components: Vec<&str> = path.components().collect();
         let rule = self.rules.iter().find(|rule| covers(rule.pattern, &components));
-        rule.map_or(Verdict::Keep, |rule| rule.verdict)
+        match (rule, &self.modules) {
+            (Some(rule), _) => rule.verdict,
+            (None, Some(modules)) if !modules.keep(path) => Verdict::Drop,
+            (None, _) => Verdict::Keep,
+        }
     }
 
     /// What tells this policy from another: part of the key under which layers are cached.
     pub fn digest(&self) -> Sha256 {
-        let lines: String = self
-            .rules
-            .iter()
-            .map(|rule| format!("{:?} {}\n", rule.verdict, rule.pattern))
-            .collect();
-        Sha256::of(lines.as_bytes())
+        let rules = self.rules.iter().map(|rule| format!("{:?} {}\n", rule.verdict, rule.pattern));
+        let modules = self.modules.iter().flat_map(KernelModules::lines);
+        Sha256::of(rules.chain(modules).collect::<String>().as_bytes())
     }
 }
 
@@ -141,10 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn policies_differ_by_rules_and_every_rule_has_a_reason() {
-        let [x86, arm] = Arch::ALL.map(Policy::appliance);
-        assert_ne!(x86.digest(), arm.digest());
-        for rule in x86.rules().iter().chain(arm.rules()) {
+    fn every_rule_has_a_reason() {
+        for rule in Policy::appliance().rules() {
             assert!(!rule.reason.is_empty(), "{}", rule.pattern);
             assert!(!rule.pattern.starts_with('/') && !rule.pattern.ends_with('/'));
         }

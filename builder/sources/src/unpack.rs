@@ -18,7 +18,7 @@ use crate::deb::{Deb, DebError, Member, MemberKind};
 use crate::dpkg;
 use crate::kernel::Kernel;
 use crate::layer::{Layer, LayerEntry, LayerKind, Package};
-use crate::prune::{Policy, Verdict};
+use crate::prune::{NoSuchModule, Policy, Verdict};
 
 /// Why a package can't become a layer.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +54,9 @@ pub enum UnpackError {
     /// A kernel's modules do not fit together.
     #[error(transparent)]
     Depmod(#[from] DepmodError),
+    /// A kernel lacks modules that were asked for.
+    #[error(transparent)]
+    NoSuchModule(#[from] NoSuchModule),
     /// The pack could not be written.
     #[error("its contents can't be stored: {0}")]
     Pack(#[from] io::Error),
@@ -100,7 +103,7 @@ pub fn unpack_deb<W: Write>(
         };
         unpacking.insert(LayerEntry { kind, ..entry })?;
     }
-    unpacking.settle_kernel()?;
+    unpacking.settle_kernel(policy)?;
     unpacking.check_parents()?;
     for (path, content) in dpkg::records(&package, &control_files, unpacking.entries.keys()) {
         let kind = unpacking.store(&content)?;
@@ -162,8 +165,8 @@ impl<W: Write> Unpacking<'_, W> {
     }
 
     /// Adds the kernel's modules that stay, and their indexes.
-    fn settle_kernel(&mut self) -> Result<(), UnpackError> {
-        let settled = std::mem::take(&mut self.kernel).settle()?;
+    fn settle_kernel(&mut self, policy: &Policy) -> Result<(), UnpackError> {
+        let settled = std::mem::take(&mut self.kernel).settle(policy.modules())?;
         for (entry, content) in settled {
             let kind = self.store(&content)?;
             self.insert(LayerEntry { kind, ..entry })?;

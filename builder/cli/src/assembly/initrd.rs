@@ -1,6 +1,6 @@
 //! The initrd: `/init` and the modules that it needs to reach the root.
 //!
-//! In: the root's modules, the compiled init. Out: a compressed cpio archive. Modules go in unpacked, since the archive is
+//! In: the root's modules and which of them the target names for the initrd, the compiled init. Out: a compressed cpio archive. Modules go in unpacked, since the archive is
 //! compressed as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,35 +10,13 @@ use std::io::Read as _;
 use mailkiln_fetch::Cache;
 use mailkiln_image::cpio::Archive;
 use mailkiln_pin::Sha256;
+use mailkiln_spec::target::Modules;
 use mailkiln_tree::{Kind, TreePath};
 
 use super::materials::Materials;
 use super::root::{Root, content};
 use super::{AssemblyError, Order};
 
-/// Folders and modules, below `kernel/`, that may stand between the firmware and the root: disks, their buses, verity,
-/// squashfs, and the two ways by which a hypervisor passes credentials. What they depend on comes with them.
-const NEEDED: [&str; 19] = [
-    "arch/x86/crypto/sha256",
-    "arch/arm64/crypto/sha256",
-    "crypto/sha256",
-    "drivers/ata/",
-    "drivers/block/virtio_blk",
-    "drivers/block/xen-blkfront",
-    "drivers/firmware/dmi-sysfs",
-    "drivers/firmware/qemu_fw_cfg",
-    "drivers/hv/",
-    "drivers/md/",
-    "drivers/mmc/",
-    "drivers/nvme/host/",
-    "drivers/pci/controller/",
-    "drivers/scsi/",
-    "drivers/usb/host/",
-    "drivers/usb/storage/",
-    "drivers/virtio/",
-    "fs/squashfs/",
-    "lib/crypto/",
-];
 /// Indexes that init reads.
 const INDEXES: [&str; 3] = ["modules.alias", "modules.dep", "modules.softdep"];
 /// The cache's kind for initrds.
@@ -55,7 +33,17 @@ pub(super) fn build(
     let init = materials.program("init")?;
     let folder = TreePath::parse(&format!("usr/lib/modules/{}", root.release))?;
     let dependencies = parse_dependencies(&read(root, materials, &folder.join("modules.dep")?)?);
-    let modules = closure(&dependencies);
+    let builtin = read(root, materials, &folder.join("modules.builtin")?)?;
+    let chosen = &order.target.kernel.initrd;
+    let known = dependencies.keys().map(String::as_str).chain(builtin.lines());
+    let unknown = chosen.without_module(known.filter_map(below));
+    if !unknown.is_empty() {
+        let patterns: Vec<String> =
+            unknown.iter().map(|pattern| format!("`{}`", pattern.as_str())).collect();
+        let (file, patterns) = (order.target.file(), patterns.join(", "));
+        return Err(AssemblyError::NoSuchModule { file, patterns });
+    }
+    let modules = closure(&dependencies, chosen);
     let key = key(root, &folder, &modules, &init.sha256)?;
     let failed = |what: &str| {
         let what = format!("can't {what} the initrd");
@@ -127,13 +115,15 @@ fn parse_dependencies(text: &str) -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-/// The needed modules with all that they depend on.
-fn closure(dependencies: &BTreeMap<String, Vec<String>>) -> BTreeSet<String> {
-    let is_needed = |path: &str| {
-        path.strip_prefix("kernel/")
-            .is_some_and(|below| NEEDED.iter().any(|needed| below.starts_with(needed)))
-    };
-    let mut queue: Vec<&String> = dependencies.keys().filter(|path| is_needed(path)).collect();
+/// Where a module is below `kernel/`.
+fn below(path: &str) -> Option<&str> {
+    path.strip_prefix("kernel/")
+}
+
+/// The chosen modules with all that they depend on.
+fn closure(dependencies: &BTreeMap<String, Vec<String>>, chosen: &Modules) -> BTreeSet<String> {
+    let is_chosen = |path: &str| below(path).is_some_and(|below| chosen.keeps(below));
+    let mut queue: Vec<&String> = dependencies.keys().filter(|path| is_chosen(path)).collect();
     let mut modules = BTreeSet::new();
     while let Some(path) = queue.pop() {
         if modules.insert(path.clone()) {
@@ -167,4 +157,35 @@ fn unpack(name: &str, bytes: Vec<u8>) -> Result<Vec<u8>, AssemblyError> {
             source,
         })?;
     Ok(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chosen_modules_bring_what_they_depend_on_and_nothing_else() {
+        let dependencies = parse_dependencies(
+            "kernel/drivers/block/virtio_blk.ko.xz: kernel/drivers/virtio/virtio_ring.ko.xz\n\
+             kernel/drivers/virtio/virtio_ring.ko.xz: kernel/drivers/virtio/virtio.ko.xz\n\
+             kernel/drivers/virtio/virtio.ko.xz:\n\
+             kernel/drivers/virtio/virtio_rng.ko.xz:\n\
+             kernel/fs/squashfs/squashfs.ko.xz:\n\
+             updates/fs/squashfs/squashfs.ko.xz:\n",
+        );
+        let chosen: Modules = ["drivers/block/virtio_*", "fs/squashfs"]
+            .into_iter()
+            .flat_map(|pattern| pattern.parse())
+            .collect();
+        let modules: Vec<String> = closure(&dependencies, &chosen).into_iter().collect();
+        assert_eq!(
+            modules,
+            [
+                "kernel/drivers/block/virtio_blk.ko.xz",
+                "kernel/drivers/virtio/virtio.ko.xz",
+                "kernel/drivers/virtio/virtio_ring.ko.xz",
+                "kernel/fs/squashfs/squashfs.ko.xz",
+            ]
+        );
+    }
 }

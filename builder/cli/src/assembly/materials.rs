@@ -6,15 +6,17 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::num::NonZero;
 use std::path::PathBuf;
+use std::slice;
 use std::thread;
 
 use mailkiln_compile::{
     BuiltBy, CompiledUnit, Compiler, Component, Program, Reentry, Toolchain, UsedCrate, embedded,
 };
 use mailkiln_fetch::{Fetcher, Wanted};
-use mailkiln_lock::ComponentSource;
+use mailkiln_lock::{ComponentSource, Lock};
 use mailkiln_pin::{Pin, Sha256};
-use mailkiln_sources::{Layer, LayerKind, Library, LibraryError, Policy};
+use mailkiln_sources::{KernelModules, Layer, LayerKind, Library, LibraryError, Policy};
+use mailkiln_spec::target::Target;
 use mailkiln_squashfs::{Pack, PackWriter, Params};
 use mailkiln_tree::{Contents, TreePath};
 
@@ -61,29 +63,43 @@ impl Contents for Materials {
 }
 
 impl Materials {
-    /// Fetches, unpacks and compiles what the order needs and the cache lacks.
-    pub(super) fn gather(order: &Order<'_>) -> Result<Self, AssemblyError> {
+    /// Fetches, unpacks and compiles what the order needs and the cache lacks. The services need
+    /// the kernel's `modules`.
+    pub(super) fn gather(order: &Order<'_>, modules: &[&str]) -> Result<Self, AssemblyError> {
+        let Order { lock, target, .. } = *order;
         let pins = installed(order)?;
-        let boot_pins: Vec<Pin> = order.lock.packages("boot", order.target.arch)?.to_vec();
+        let kernel_pins = locked(lock, target, "kernel", slice::from_ref(&target.kernel.package))?;
+        let boot_pins = locked(lock, target, "boot", &target.boot.packages)?;
         let toolchain_pins = missing_toolchain(order)?;
-        let wanted: Vec<Pin> = [pins.as_slice(), &boot_pins, &toolchain_pins].concat();
+        let wanted: Vec<Pin> =
+            [pins.as_slice(), &kernel_pins, &boot_pins, &toolchain_pins].concat();
         Fetcher::new(order.cache, order.mirrors).packages(&wanted, order.watch.downloads())?;
 
-        let policy = Policy::appliance(order.target.arch);
+        let policy = Policy::appliance();
         let params = Params::default();
         let library = Library::new(order.cache, &policy, params);
         let installed = library.layers(&pins, order.watch.unpacking())?;
+        // Apart, since the choice of modules is part of the name under which a layer is kept.
+        let of_kernel = policy.clone().with_modules(KernelModules {
+            named: order.target.kernel.modules.clone(),
+            needed: modules.iter().map(|name| (*name).to_owned()).collect(),
+            file: order.target.file(),
+        });
+        let kernel = Library::new(order.cache, &of_kernel, params)
+            .layers(&kernel_pins, order.watch.unpacking())?;
         // Boot files are taken one by one, so nothing is pruned.
         let whole = Policy::default();
         let boot = Library::new(order.cache, &whole, params)
             .layers(&boot_pins, order.watch.unpacking())?;
         let units = compile(order)?;
+        let layers = [installed.layers, kernel.layers].concat();
         let mut packs = installed.packs;
+        packs.extend(kernel.packs);
         packs.extend(boot.packs);
         for unit in &units {
             packs.push(pack_programs(order, unit, params)?);
         }
-        Ok(Self { layers: installed.layers, boot: boot.layers, units, packs })
+        Ok(Self { layers, boot: boot.layers, units, packs })
     }
 
     /// Files of the boot packages.
@@ -116,17 +132,34 @@ impl Materials {
     }
 }
 
-/// The packages that are installed: base, kernel, and the shell if it is asked for.
+/// The packages that are installed beside the kernel: base, and the shell if it is asked for.
 fn installed(order: &Order<'_>) -> Result<Vec<Pin>, AssemblyError> {
-    let arch = order.target.arch;
-    let mut pins = order.lock.packages("image", arch)?.to_vec();
-    pins.extend_from_slice(order.lock.packages("kernel", arch)?);
+    let mut pins = locked(order.lock, order.target, "image", &order.target.packages)?;
     if order.spec.ssh.is_some() {
-        pins.extend_from_slice(order.lock.packages("ssh", arch)?);
+        pins.extend(locked(order.lock, order.target, "ssh", &[])?);
     }
     pins.sort();
     pins.dedup();
     Ok(pins)
+}
+
+/// The packages of a set, among which those must be that the target names.
+fn locked(
+    lock: &Lock,
+    target: &Target,
+    set: &str,
+    named: &[String],
+) -> Result<Vec<Pin>, AssemblyError> {
+    let pins = lock.packages(set, target.arch)?.to_vec();
+    let has = |name: &&String| pins.iter().any(|pin| pin.name.as_str() == name.as_str());
+    match named.iter().find(|name| !has(name)) {
+        None => Ok(pins),
+        Some(name) => Err(AssemblyError::NotLocked {
+            file: target.file(),
+            package: name.clone(),
+            set: set.to_owned(),
+        }),
+    }
 }
 
 /// Packages of the toolchain that must be fetched: none when every unit has been compiled before.
@@ -278,4 +311,26 @@ fn pack_programs(order: &Order<'_>, unit: &Unit, params: Params) -> Result<Pack,
         })?,
     };
     Ok(Pack::open(&path).map_err(LibraryError::from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use mailkiln_spec::target::builtin_targets;
+
+    use super::*;
+
+    #[test]
+    fn what_targets_name_is_locked_and_what_is_not_is_said() {
+        let lock = crate::pins::lock(None).unwrap();
+        for target in builtin_targets().unwrap() {
+            let kernel = slice::from_ref(&target.kernel.package);
+            locked(&lock, &target, "kernel", kernel).unwrap();
+            locked(&lock, &target, "boot", &target.boot.packages).unwrap();
+            locked(&lock, &target, "image", &target.packages).unwrap();
+            let error = locked(&lock, &target, "boot", kernel).unwrap_err().to_string();
+            let expected =
+                format!("{} names the package {}, which is not in", target.file(), kernel[0]);
+            assert!(error.starts_with(&expected), "{error}");
+        }
+    }
 }

@@ -111,6 +111,30 @@ pub(crate) enum AssemblyError {
     /// The packages lack something that booting needs.
     #[error("no package of the lock brings {0}; run `mailkiln lock --update`")]
     Lacking(String),
+    /// The target names a package that its lock does not have where it belongs.
+    #[error(
+        "{file} names the package {package}, which is not in the lock's set `{set}`: add it to \
+         `wanted.toml` and run `mailkiln lock`, or take it out"
+    )]
+    NotLocked {
+        /// The target's file.
+        file: String,
+        /// The package.
+        package: String,
+        /// The set.
+        set: String,
+    },
+    /// The initrd shall have modules that there are not.
+    #[error(
+        "{file} gives the initrd {patterns}, and the root has no such module: correct \
+         `kernel.initrd`"
+    )]
+    NoSuchModule {
+        /// The target's file.
+        file: String,
+        /// Its patterns.
+        patterns: String,
+    },
     /// A file of ours can't be read or written.
     #[error("{what}: {source}")]
     File {
@@ -132,9 +156,10 @@ pub(crate) fn assemble(
     order: &Order<'_>,
     out: impl Write + Seek,
 ) -> Result<Assembled, AssemblyError> {
-    let materials = Materials::gather(order)?;
+    let services = root::services(order);
+    let materials = Materials::gather(order, services.kernel_modules())?;
     order.watch.step("assembling the root file system");
-    let root = Root::build(order, &materials)?;
+    let root = Root::build(order, &services, &materials)?;
     let initrd = initrd::build(order, &root, &materials)?;
     let stub = materials
         .boot_file(|path| path.name().starts_with("linux") && path.name().ends_with(".efi.stub"))?;

@@ -2,7 +2,7 @@
 //!
 //! In: packages, programs, the services of the spec. Out: the tree, and what the boot chain takes out of it.
 
-use mailkiln_services::{SlotSizes, TargetFacts, appliance};
+use mailkiln_services::{Appliance, SlotSizes, TargetFacts, appliance};
 use mailkiln_sources::assemble;
 use mailkiln_tree::{
     Content, Contents as _, Enablement, Entry, FixupInput, Identity, Kind, Owner, Tree, TreePath,
@@ -34,9 +34,23 @@ pub(super) struct Root {
     pub(super) os_release: String,
 }
 
+/// What runs on the appliance.
+pub(super) fn services(order: &Order<'_>) -> Appliance {
+    let disk = order.target.disk;
+    let facts = TargetFacts {
+        consoles: order.target.consoles.iter().map(|console| console.path()).collect(),
+        slots: SlotSizes { root: disk.root.bytes(), verity: disk.verity.bytes() },
+    };
+    appliance(order.spec, &facts, SPAM_RULES)
+}
+
 impl Root {
     /// Merges packages, programs and services, and writes what maintainer scripts would have.
-    pub(super) fn build(order: &Order<'_>, materials: &Materials) -> Result<Self, AssemblyError> {
+    pub(super) fn build(
+        order: &Order<'_>,
+        appliance: &Appliance,
+        materials: &Materials,
+    ) -> Result<Self, AssemblyError> {
         let mut tree = assemble(&materials.layers)?;
         for unit in materials.units.iter().filter(|unit| unit.name != "init") {
             for program in &unit.programs {
@@ -50,12 +64,6 @@ impl Root {
                 tree.insert(TreePath::parse(&format!("usr/bin/{}", program.name))?, entry)?;
             }
         }
-        let disk = order.target.disk;
-        let facts = TargetFacts {
-            consoles: order.target.consoles.iter().map(|console| console.path()).collect(),
-            slots: SlotSizes { root: disk.root.bytes(), verity: disk.verity.bytes() },
-        };
-        let appliance = appliance(order.spec, &facts, SPAM_RULES);
         for (path, entry) in appliance.tree_entries()? {
             // What the services write is meant to stand in place of what packages ship.
             match entry.kind {

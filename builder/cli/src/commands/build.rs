@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
     let cache = Cache::default_root()
         .and_then(|root| Cache::open(&root))
         .map_err(|error| Failure::work(&error))?;
-    let toolchain = toolchain(arguments.toolchain, &lock)?;
+    let toolchain = toolchain(arguments.toolchain, &lock, target.arch)?;
     if matches!(toolchain, Toolchain::Host(_)) {
         printer.warning("compiling with this machine's own tools: the image's bytes will not be those of other machines");
     }
@@ -96,12 +96,17 @@ fn formats(arguments: &BuildArguments, target: &Target) -> Result<Vec<Format>, F
     }
 }
 
-fn toolchain(choice: ToolchainChoice, lock: &Lock) -> Result<Toolchain, Failure> {
+/// What compiles for `target`: over the toolchain of this machine, what it takes for another one.
+fn toolchain(choice: ToolchainChoice, lock: &Lock, target: Arch) -> Result<Toolchain, Failure> {
     match choice {
         ToolchainChoice::Locked => {
-            let pins =
-                lock.packages("toolchain", host()?).map_err(|error| Failure::work(&error))?;
-            Ok(Toolchain::Locked(LockedToolchain::new(pins)))
+            let host = host()?;
+            let set = |name| lock.packages(name, host).map_err(|error| Failure::work(&error));
+            let mut pins = set("toolchain")?.to_vec();
+            if host != target {
+                pins.extend_from_slice(set("cross")?);
+            }
+            Ok(Toolchain::Locked(LockedToolchain::new(&pins)))
         }
         ToolchainChoice::Host => {
             let found = HostToolchain::find().map_err(|error| Failure::work(&error))?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::arguments::RunArguments;
 use crate::failure::Failure;
-use crate::machine::{Accelerator, Machine, PORTS};
+use crate::machine::{Accelerator, Machine, PORTS, architecture};
 use crate::printer::Printer;
 
 /// Starts QEMU, says how to reach the appliance, and waits until QEMU ends.
@@ -20,14 +20,16 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
             hint: Some("`mailkiln build --target x86_64` makes an image".to_owned()),
         });
     }
+    let arch = architecture(&arguments.image).map_err(|error| Failure::input(&error))?;
     let accelerator = match arguments.accelerator {
         Some(accelerator) => accelerator,
-        None => Accelerator::detect(),
+        None => Accelerator::detect(arch),
     };
     // Without --disk what the appliance writes is thrown away when it ends.
     let scratch =
         tempfile::tempdir().map_err(Failure::file("make a folder in", Path::new("TMPDIR")))?;
     let machine = Machine {
+        arch,
         image: arguments.image.clone(),
         disk: arguments.disk.clone().unwrap_or_else(|| scratch.path().join("disk.qcow2")),
         disk_size: arguments.disk_size.clone(),
@@ -39,7 +41,7 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
     };
     let mut qemu = machine.start(accelerator).map_err(|error| Failure::work(&error))?;
     printer.result(&Started::of(qemu.id(), accelerator, arguments))?;
-    let status = qemu.wait().map_err(Failure::file("wait for", Path::new("qemu-system-x86_64")))?;
+    let status = qemu.wait().map_err(Failure::file("wait for", Path::new("QEMU")))?;
     if status.success() {
         return Ok(());
     }

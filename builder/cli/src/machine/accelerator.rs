@@ -7,6 +7,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use mailkiln_pin::Arch;
+
+use super::emulator::Emulator;
+
 /// How QEMU runs the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Accelerator {
@@ -34,9 +38,10 @@ const PROVEN: i32 = 0x10 << 1 | 1;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Accelerator {
-    /// KVM if it boots the proof within ten seconds, else TCG.
-    pub fn detect() -> Self {
-        if boots("kvm").unwrap_or(false) { Self::Kvm } else { Self::Tcg }
+    /// KVM if it boots the proof within ten seconds, else TCG. The proof is x86_64's.
+    pub fn detect(arch: Arch) -> Self {
+        let provable = arch == Arch::X86_64 && std::env::consts::ARCH == arch.gnu();
+        if provable && boots("kvm").unwrap_or(false) { Self::Kvm } else { Self::Tcg }
     }
 
     /// Value of QEMU's `-accel`.
@@ -48,10 +53,10 @@ impl Accelerator {
     }
 
     /// Value of QEMU's `-cpu`.
-    pub fn processor(self) -> &'static str {
+    pub(super) fn processor(self, emulator: &Emulator) -> &'static str {
         match self {
             Self::Kvm => "host",
-            Self::Tcg => "max",
+            Self::Tcg => emulator.translated,
         }
     }
 

@@ -3,13 +3,19 @@
 //! In: an image and what the machine around it should be. Out: a running QEMU whose guest ports answer on loopback.
 
 mod accelerator;
+mod emulator;
 mod firmware;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use mailkiln_pin::Arch;
+
+use emulator::Emulator;
+
 pub use accelerator::Accelerator;
+pub use emulator::architecture;
 pub use firmware::Firmware;
 
 /// Guest TCP ports that are reachable from the host.
@@ -18,6 +24,8 @@ pub const PORTS: [u16; 8] = [22, 25, 143, 465, 587, 993, 995, 4190];
 /// What the machine around the image is.
 #[derive(Debug, Clone)]
 pub struct Machine {
+    /// Which processor it has.
+    pub arch: Arch,
     /// The image: raw or qcow2; never written to.
     pub image: PathBuf,
     /// The overlay that takes all writes; made when it does not exist.
@@ -68,11 +76,25 @@ pub enum MachineError {
         "{0} can't be booted as it is; run an .img or a .qcow2 (`zstd -d` unpacks an .img.zst)"
     )]
     Format(PathBuf),
+    /// The image is none of ours.
+    #[error("{} can't be booted: {why}; `mailkiln build` makes images", image.display())]
+    NoRoot {
+        /// The image.
+        image: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// No firmware file was found.
-    #[error(
-        "no UEFI firmware (OVMF) is installed; on Debian: apt-get install ovmf, or use --firmware bios"
-    )]
-    NoFirmware,
+    #[error("no UEFI firmware for {arch} is installed; on Debian: apt-get install {package}")]
+    NoFirmware {
+        /// The processor.
+        arch: Arch,
+        /// Debian's package.
+        package: &'static str,
+    },
+    /// The processor's machines have no BIOS.
+    #[error("{0} machines have no BIOS; leave --firmware out")]
+    NoBios(Arch),
     /// A forwarded port would be above 65535.
     #[error("--port-offset {0} moves port 4190 beyond 65535; use 61345 or less")]
     Offset(u16),
@@ -94,13 +116,14 @@ impl Machine {
     pub fn start(&self, accelerator: Accelerator) -> Result<Child, MachineError> {
         let arguments = self.arguments(accelerator)?;
         self.make_disk()?;
-        Command::new("qemu-system-x86_64")
+        let Emulator { program, package, .. } = *Emulator::of(self.arch);
+        Command::new(program)
             .arg("--version")
             .output()
-            .map_err(|source| started("qemu-system-x86_64", "qemu-system-x86", source))?;
+            .map_err(|source| started(program, package, source))?;
         // QEMU shall not outlive this program; setpriv (util-linux) asks the kernel for that and becomes QEMU.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", "qemu-system-x86_64"]).args(arguments);
+        command.args(["--pdeathsig", "TERM", program]).args(arguments);
         if self.console.is_some() {
             command.stdin(Stdio::null());
         }
@@ -126,9 +149,10 @@ impl Machine {
             arguments.push(option.into());
             arguments.push(value.into());
         };
-        add("-machine", "q35".to_owned());
+        let emulator = Emulator::of(self.arch);
+        add("-machine", emulator.machine.to_owned());
         add("-accel", accelerator.option().to_owned());
-        add("-cpu", accelerator.processor().to_owned());
+        add("-cpu", accelerator.processor(emulator).to_owned());
         add("-smp", self.processors.to_string());
         add("-m", format!("{}M", self.memory));
         add("-display", "none".to_owned());
@@ -139,7 +163,7 @@ impl Machine {
         add("-device", "virtio-blk-pci,drive=disk".to_owned());
         add("-netdev", format!("user,id=net{forwards}"));
         add("-device", "virtio-net-pci,netdev=net,romfile=".to_owned());
-        for drive in self.firmware.drives()? {
+        for drive in self.firmware.drives(self.arch)? {
             add("-drive", drive);
         }
         arguments.push("-nodefaults".into());

@@ -63,6 +63,16 @@ fn append(bytes: &mut Vec<u8>, sample: &Sample) {
     bytes.resize(bytes.len().next_multiple_of(512), 0);
 }
 
+/// A kernel module that depends on others: `x,y`, or nothing.
+pub(crate) fn module(depends: &str) -> Vec<u8> {
+    use object::{Architecture, BinaryFormat, Endianness, SectionKind};
+    let mut elf =
+        object::write::Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+    let section = elf.add_section(Vec::new(), b".modinfo".to_vec(), SectionKind::ReadOnlyData);
+    elf.append_section_data(section, format!("depends={depends}\0").as_bytes(), 1);
+    elf.write().unwrap()
+}
+
 /// How `data.tar` is compressed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Packing {

@@ -1,6 +1,6 @@
 //! The appliance's pruning rules, each with its reason.
 //!
-//! A module that another, kept one depends on stays, whatever the rules say.
+//! Which modules of a kernel stay is not among them: that is the target's data.
 
 use super::{Rule, Verdict};
 
@@ -18,13 +18,11 @@ const NO_PACKAGES: &str = "packages are not installed on the machine; the image 
 const NO_SHELL_SUGAR: &str = "completions for shells that are used for rescue only";
 const VERIFIED_BOOT: &str = "the boot chain is measured and replaced as a whole";
 const NO_HARDWARE: &str = "no mail host has such a device";
-const NO_NETWORK_FS: &str = "mail is stored on a local disk";
 const NO_PROTOCOL: &str = "mail does not travel over this protocol";
-const ATTACK_SURFACE: &str = "often the way in; nothing here uses it";
 const NOT_A_SHELL_HOST: &str = "a development or administration tool without use on the machine";
 
-/// What holds for every architecture.
-pub(super) const ROOT: &[Rule] = &[
+/// What holds for every machine.
+pub(super) const RULES: &[Rule] = &[
     keep("usr/share/doc/*/copyright", "licences oblige us to ship their texts"),
     drop("usr/share/doc", NO_READER),
     drop("usr/share/man", NO_READER),
@@ -79,6 +77,9 @@ pub(super) const ROOT: &[Rule] = &[
     drop("usr/lib/systemd/boot/efi/addon*", VERIFIED_BOOT),
     drop("usr/lib/systemd/boot/efi/systemd-boot*", VERIFIED_BOOT),
     keep("boot/vmlinuz-*", "goes into the ESP"),
+    drop("usr/lib/linux-image-*", "device trees: the board's firmware or its target bring them"),
+    drop("usr/lib/modules/*/build", "for compiling modules"),
+    drop("usr/lib/modules/*/source", "for compiling modules"),
     drop("boot", "symbols and configuration of the kernel are for its developers"),
     drop("usr/lib/*/libmvec.so.1", "vector mathematics"),
     drop("usr/sbin/debugfs", NOT_A_SHELL_HOST),
@@ -92,133 +93,4 @@ pub(super) const ROOT: &[Rule] = &[
     drop("usr/lib/*/tc", NOT_A_SHELL_HOST),
     drop("usr/sbin/dcb", NO_HARDWARE),
     drop("usr/sbin/vdpa", NO_HARDWARE),
-];
-
-/// Modules that no target needs. The drivers of clouds and of boards are in neither list.
-pub(super) const KERNEL: &[Rule] = &[
-    drop("usr/lib/modules/*/build", "for compiling modules"),
-    drop("usr/lib/modules/*/source", "for compiling modules"),
-    drop("usr/lib/modules/*/kernel/drivers/comedi", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/infiniband", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/media", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/soundwire", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/cxl", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/nvdimm", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/dax", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/vfio", "no guests run inside"),
-    drop("usr/lib/modules/*/kernel/drivers/vhost", "no guests run inside"),
-    drop("usr/lib/modules/*/kernel/drivers/vdpa", "no guests run inside"),
-    drop("usr/lib/modules/*/kernel/virt", "no guests run inside"),
-    drop("usr/lib/modules/*/kernel/arch/*/kvm", "no guests run inside"),
-    drop("usr/lib/modules/*/kernel/drivers/xen/xen-*back*", "no guests run inside"),
-    drop("usr/lib/modules/*/kernel/drivers/net/xen-netback", "no guests run inside"),
-    drop("usr/lib/modules/*/kernel/drivers/block/xen-blkback", "no guests run inside"),
-    drop("usr/lib/modules/*/kernel/drivers/target", "serves disks to others"),
-    drop("usr/lib/modules/*/kernel/drivers/block/drbd", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/drivers/block/aoe", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/drivers/block/nbd.ko*", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/drivers/block/rbd.ko*", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/drivers/block/null_blk", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/md/bcache", "the disk is laid out by the image"),
-    drop("usr/lib/modules/*/kernel/drivers/md/dm-vdo", "the disk is laid out by the image"),
-    drop("usr/lib/modules/*/kernel/drivers/md/raid*", "the disk is laid out by the image"),
-    drop("usr/lib/modules/*/kernel/drivers/md/dm-raid*", "the disk is laid out by the image"),
-    drop("usr/lib/modules/*/kernel/drivers/scsi/scsi_debug.ko*", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/net/wwan", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/net/mhi_net.ko*", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/fs/9p", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/afs", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/bcachefs", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/fs/btrfs", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/fs/cachefiles", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/ceph", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/dlm", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/f2fs", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/fs/gfs2", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/jfs", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/fs/lockd", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/netfs", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/nfs", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/nfs_common", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/nfsd", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/nilfs2", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/fs/ntfs3", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/fs/ocfs2", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/orangefs", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/romfs", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/fs/smb", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/fs/sysv", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/fs/ubifs", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/fs/ufs", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/fs/xfs", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/fs/zonefs", "/var is ext4"),
-    drop("usr/lib/modules/*/kernel/net/appletalk", NO_PROTOCOL),
-    drop("usr/lib/modules/*/kernel/net/atm", NO_PROTOCOL),
-    drop("usr/lib/modules/*/kernel/net/ax25", NO_PROTOCOL),
-    drop("usr/lib/modules/*/kernel/net/batman-adv", NO_PROTOCOL),
-    drop("usr/lib/modules/*/kernel/net/can", NO_PROTOCOL),
-    drop("usr/lib/modules/*/kernel/net/ceph", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/net/dccp", ATTACK_SURFACE),
-    drop("usr/lib/modules/*/kernel/net/ieee802154", NO_PROTOCOL),
-    drop("usr/lib/modules/*/kernel/net/kcm", ATTACK_SURFACE),
-    drop("usr/lib/modules/*/kernel/net/l2tp", NO_PROTOCOL),
-    drop("usr/lib/modules/*/kernel/net/mpls", NO_PROTOCOL),
-    drop("usr/lib/modules/*/kernel/net/nfc", NO_PROTOCOL),
-    drop("usr/lib/modules/*/kernel/net/openvswitch", "no guests run inside"),
-    drop("usr/lib/modules/*/kernel/net/rds", ATTACK_SURFACE),
-    drop("usr/lib/modules/*/kernel/net/rxrpc", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/net/sctp", ATTACK_SURFACE),
-    drop("usr/lib/modules/*/kernel/net/smc", ATTACK_SURFACE),
-    drop("usr/lib/modules/*/kernel/net/sunrpc", NO_NETWORK_FS),
-    drop("usr/lib/modules/*/kernel/net/tipc", ATTACK_SURFACE),
-    drop("usr/lib/modules/*/kernel/sound", NO_HARDWARE),
-];
-
-/// Debian's cloud kernel for amd64 brings little else.
-pub(super) const KERNEL_X86_64: &[Rule] = &[];
-
-/// Debian's kernel for arm64 serves laptops and phones too.
-pub(super) const KERNEL_AARCH64: &[Rule] = &[
-    drop(
-        "usr/lib/linux-image-*/*/*",
-        "device trees: the board's firmware or its target bring them",
-    ),
-    drop("usr/lib/modules/*/kernel/drivers/accel", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/bluetooth", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/crypto/hisilicon", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/gpu/drm/amd", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/gpu/drm/etnaviv", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/gpu/drm/lima", "no program draws"),
-    drop("usr/lib/modules/*/kernel/drivers/gpu/drm/msm", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/gpu/drm/nouveau", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/gpu/drm/panel", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/gpu/drm/panfrost", "no program draws"),
-    drop("usr/lib/modules/*/kernel/drivers/gpu/drm/panthor", "no program draws"),
-    drop("usr/lib/modules/*/kernel/drivers/gpu/drm/radeon", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/gpu/drm/tegra", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/gpu/drm/vmwgfx", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/hid/hid-*", "keyboards for rescue work without extras"),
-    drop("usr/lib/modules/*/kernel/drivers/iio", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/isdn", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/input/joystick", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/input/misc", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/input/tablet", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/input/touchscreen", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/net/can", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/net/ethernet/chelsio", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/net/ethernet/mellanox/mlxsw", "a switch"),
-    drop("usr/lib/modules/*/kernel/drivers/net/ethernet/netronome", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/net/ethernet/qlogic", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/net/wireless", "its firmware is not in the image"),
-    drop("usr/lib/modules/*/kernel/drivers/nfc", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/scsi/bfa", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/scsi/lpfc", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/scsi/qla2xxx", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/scsi/qedf", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/scsi/qedi", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/staging", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/drivers/usb/gadget", "the machine is no USB device"),
-    drop("usr/lib/modules/*/kernel/net/bluetooth", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/net/mac80211", NO_HARDWARE),
-    drop("usr/lib/modules/*/kernel/net/wireless", NO_HARDWARE),
 ];

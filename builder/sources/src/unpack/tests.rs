@@ -2,8 +2,8 @@ use mailkiln_squashfs::{Pack, Params};
 
 use super::*;
 use crate::assemble;
-use crate::deb::samples::{Sample, deb, directory, file, member};
-use crate::prune::Rule;
+use crate::deb::samples::{Sample, deb, directory, file, member, module};
+use crate::prune::{KernelModules, Rule};
 
 fn unpack(members: &[Sample], policy: &Policy) -> Result<(Layer, Pack), UnpackError> {
     let mut writer = PackWriter::new(Vec::new(), Params::default())?;
@@ -123,4 +123,66 @@ fn control_files_are_checked() {
     }
     assert!(control(b"Package: \xff\n").is_err());
     assert!(read_control(&BTreeMap::new(), Sha256::of(b"")).is_err());
+}
+
+/// A kernel with one module built in.
+fn kernel() -> Vec<Sample> {
+    let at = |path: &str| format!("./lib/modules/6.1/{path}");
+    vec![
+        file(&at("modules.builtin"), b"kernel/fs/ext4/ext4.ko\n"),
+        file(&at("kernel/drivers/md/dm-bufio.ko"), &module("")),
+        file(&at("kernel/drivers/md/dm-verity.ko"), &module("dm-bufio,reed_solomon")),
+        file(&at("kernel/drivers/md/raid1.ko"), &module("")),
+        file(&at("kernel/lib/reed_solomon/reed_solomon.ko"), &module("")),
+        file(&at("kernel/net/netfilter/nf_tables.ko"), &module("")),
+    ]
+}
+
+fn modules(named: &[&str], needed: &[&str]) -> Policy {
+    Policy::appliance().with_modules(KernelModules {
+        named: named.iter().flat_map(|pattern| pattern.parse()).collect(),
+        needed: needed.iter().map(|name| (*name).to_owned()).collect(),
+        file: "images/sample.toml".into(),
+    })
+}
+
+#[test]
+fn of_a_kernel_stay_named_and_needed_modules_and_what_these_depend_on() {
+    let policy = modules(&["drivers/md/dm-verity", "fs/ext4"], &["nf_tables"]);
+    let (layer, pack) = unpack(&kernel(), &policy).unwrap();
+    let kept: Vec<&str> = paths(&layer).into_iter().filter(|path| path.ends_with(".ko")).collect();
+    assert_eq!(
+        kept,
+        [
+            "usr/lib/modules/6.1/kernel/drivers/md/dm-bufio.ko",
+            "usr/lib/modules/6.1/kernel/drivers/md/dm-verity.ko",
+            "usr/lib/modules/6.1/kernel/lib/reed_solomon/reed_solomon.ko",
+            "usr/lib/modules/6.1/kernel/net/netfilter/nf_tables.ko",
+        ]
+    );
+    let dep = layer.entries.iter().find(|entry| entry.path.name() == "modules.dep").unwrap();
+    let LayerKind::File(sha256, _) = dep.kind else { panic!("{:?}", dep.kind) };
+    let dep = String::from_utf8(pack.read(&sha256).unwrap()).unwrap();
+    assert_eq!(dep.lines().count(), 4, "{dep}");
+}
+
+#[test]
+fn modules_that_a_kernel_does_not_have_are_named_with_the_file_that_asks_for_them() {
+    let refusal = |policy: Policy| unpack(&kernel(), &policy).unwrap_err().to_string();
+    let message = refusal(modules(&["fs/ext4", "fs/ext5", "drivers/md/dm-*", "net/n*/x_*"], &[]));
+    for words in ["images/sample.toml keeps `fs/ext5`, `net/n*/x_*`,", "kernel 6.1", "correct"] {
+        assert!(message.contains(words), "{message}");
+    }
+    let message = refusal(modules(&["fs/ext4"], &["loop", "nf_tables"]));
+    assert!(message.contains("the services need `loop`,"), "{message}");
+}
+
+#[test]
+fn a_choice_of_modules_is_another_policy() {
+    let digest = |named, needed| modules(named, needed).digest();
+    let own = digest(&["fs/ext4"], &["loop"]);
+    assert_eq!(own, digest(&["fs/ext4"], &["loop"]));
+    assert_ne!(own, digest(&["fs/ext4"], &[]));
+    assert_ne!(own, digest(&["fs/ext4", "loop"], &[]));
+    assert_ne!(own, Policy::appliance().digest());
 }

@@ -66,7 +66,9 @@ pub(super) struct KernelTable {
     #[schemars(extend("examples" = [["quiet"]]))]
     pub(super) arguments: Option<Vec<Text>>,
     #[schemars(required, extend("examples" = [["drivers/virtio", "fs/squashfs"]]))]
-    pub(super) modules: Option<Vec<Text>>,
+    pub(super) modules: Option<Located<Vec<Text>>>,
+    #[schemars(required, extend("examples" = [["drivers/md/dm-verity", "fs/squashfs"]]))]
+    pub(super) initrd: Option<Located<Vec<Text>>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -104,6 +106,4 @@ pub(super) struct DiskTable {
     pub(super) root: Option<Located<i64>>,
     #[schemars(required, example = 4)]
     pub(super) verity: Option<Located<i64>>,
-    #[schemars(required, example = 8192)]
-    pub(super) r#virtual: Option<Located<i64>>,
 }

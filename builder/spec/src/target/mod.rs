@@ -42,6 +42,13 @@ pub struct Target {
     pub formats: Vec<Format>,
 }
 
+impl Target {
+    /// Its file, for whoever has to correct it: `images/x86_64.toml`.
+    pub fn file(&self) -> String {
+        format!("images/{}.toml", self.name)
+    }
+}
+
 /// How far a target may be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -59,8 +66,10 @@ pub struct Kernel {
     pub package: String,
     /// Further words of the command line, after consoles and root hash.
     pub arguments: Vec<String>,
-    /// Which modules are kept.
+    /// Which modules the root keeps.
     pub modules: Modules,
+    /// Which of them the initrd has too, to reach the root.
+    pub initrd: Modules,
 }
 
 /// How a machine gets from firmware to kernel.
@@ -127,8 +136,6 @@ pub struct DiskSizes {
     pub root: Mib,
     /// The hash tree of one root slot; large enough for a full slot.
     pub verity: Mib,
-    /// The size that virtual disk formats claim.
-    pub virtual_disk: Mib,
 }
 
 /// What an image is delivered as.

@@ -1,26 +1,46 @@
 //! Which kernel modules an image keeps.
 //!
-//! In: patterns of a target file. Out: yes or no for a module's path.
+//! In: patterns of a target file. Out: yes or no for a module's path, and the patterns that a kernel has no use for.
 
 use std::str::FromStr;
 
 use crate::problem::{Flaw, shown};
 
-/// The modules that a target needs. Whoever prunes also keeps what these depend on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Modules(pub(super) Vec<ModulePattern>);
+/// Modules by pattern. Whoever takes them also takes what they depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Modules(Vec<ModulePattern>);
 
 impl Modules {
     /// Whether the module is named by a pattern. `path` is below `kernel/`, with or without its
     /// ending: `drivers/virtio/virtio_mmio.ko.xz`.
     pub fn keeps(&self, path: &str) -> bool {
-        let path = path.split_once(".ko").map_or(path, |(path, _)| path);
         self.0.iter().any(|pattern| pattern.matches(path))
+    }
+
+    /// The patterns that fit none of a kernel's modules, whose `paths` are as in [`Self::keeps`].
+    pub fn without_module<'a>(
+        &self,
+        paths: impl Iterator<Item = &'a str> + Clone,
+    ) -> Vec<&ModulePattern> {
+        let fits_none = |pattern: &&ModulePattern| !paths.clone().any(|path| pattern.matches(path));
+        self.0.iter().filter(fits_none).collect()
     }
 
     /// The patterns, in the order of the file.
     pub fn patterns(&self) -> &[ModulePattern] {
         &self.0
+    }
+
+    /// Whether every module that `inner` may fit is kept.
+    pub(super) fn covers(&self, inner: &ModulePattern) -> bool {
+        // A star of `inner` is a byte like others here, which only a star can stand for.
+        self.keeps(&inner.0)
+    }
+}
+
+impl FromIterator<ModulePattern> for Modules {
+    fn from_iter<I: IntoIterator<Item = ModulePattern>>(patterns: I) -> Self {
+        Self(patterns.into_iter().collect())
     }
 }
 
@@ -36,6 +56,7 @@ impl ModulePattern {
     }
 
     fn matches(&self, path: &str) -> bool {
+        let path = path.split_once(".ko").map_or(path, |(path, _)| path);
         let mut names = path.split('/');
         self.0.split('/').all(|pattern| names.next().is_some_and(|name| glob(pattern, name)))
     }
@@ -108,6 +129,32 @@ mod tests {
             assert_eq!(modules.keeps(path), matches && !modules.0.is_empty(), "{pattern} {path}");
             assert_eq!(modules.keeps(&format!("{path}.ko.xz")), modules.keeps(path));
         }
+    }
+
+    #[test]
+    fn a_pattern_covers_another_only_if_nothing_escapes() {
+        for (outer, inner, covers) in [
+            ("drivers/virtio", "drivers/virtio", true),
+            ("drivers/virtio", "drivers/virtio/virtio_mmio", true),
+            ("drivers/virtio/virtio_mmio", "drivers/virtio", false),
+            ("drivers/scsi/scsi_*", "drivers/scsi/scsi_mod", true),
+            ("drivers/scsi/scsi_*", "drivers/scsi/scsi_*", true),
+            ("drivers/scsi/s*", "drivers/scsi/scsi_*", true),
+            ("drivers/scsi/scsi_*", "drivers/scsi/s*", false),
+            ("drivers/scsi/scsi_mod", "drivers/scsi/scsi_*", false),
+        ] {
+            let modules: Modules = outer.parse().into_iter().collect();
+            assert_eq!(modules.covers(&inner.parse().unwrap()), covers, "{outer} {inner}");
+        }
+    }
+
+    #[test]
+    fn patterns_without_a_module_are_named() {
+        let modules: Modules =
+            ["fs/ext4", "fs/ext3", "net/n*"].iter().flat_map(|text| text.parse()).collect();
+        let paths = ["fs/ext4/ext4.ko", "fs/fat/vfat.ko.xz", "net/netfilter/nf_tables.ko.xz"];
+        let unused = modules.without_module(paths.into_iter());
+        assert_eq!(unused.iter().map(|it| it.as_str()).collect::<Vec<_>>(), ["fs/ext3"]);
     }
 
     #[test]

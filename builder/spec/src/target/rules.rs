@@ -21,8 +21,6 @@ const SIZES: RangeInclusive<i64> = 1..=1 << 20;
 /// Least size of an ESP in MiB: below, its clusters are too few for FAT32 (65525, Microsoft's FAT
 /// specification, 3.5).
 const LEAST_ESP: u32 = 34;
-/// Least space for `/var` in MiB, as the appliance's own first boot demands.
-const LEAST_VAR: u32 = 256;
 /// Words of the kernel's command line that others write.
 const RESERVED: [&str; 4] = ["console", "init", "root", "roothash"];
 
@@ -172,8 +170,39 @@ fn kernel(table: KernelTable, problems: &mut Problems) -> Result<Kernel, Reporte
         None => Err(problems.absent(&(0..0), "kernel.package")),
     };
     let arguments = each(table.arguments, |text| problems.check(&text.span, argument(&text.value)));
-    let modules = each(table.modules, |text| parsed::<ModulePattern>(&text, problems));
-    Ok(Kernel { package: package?, arguments: arguments?, modules: Modules(modules?) })
+    let modules = modules(table.modules, "kernel.modules", None, problems);
+    let initrd = match &modules {
+        Ok(kept) => self::modules(table.initrd, "kernel.initrd", Some(kept), problems),
+        Err(reported) => Err(*reported),
+    };
+    Ok(Kernel { package: package?, arguments: arguments?, modules: modules?, initrd: initrd? })
+}
+
+/// Patterns of modules, each once and, where `kept` is given, none that asks for more than is kept.
+fn modules(
+    list: Option<Located<Vec<Text>>>,
+    key: &str,
+    kept: Option<&Modules>,
+    problems: &mut Problems,
+) -> Result<Modules, Reported> {
+    let list = some(list, key, problems)?;
+    let mut seen: Vec<ModulePattern> = Vec::new();
+    let patterns = each(Some(list), |text| {
+        let pattern = parsed::<ModulePattern>(&text, problems)?;
+        let flaw = if seen.contains(&pattern) {
+            let message = format!("`{}` is there twice", pattern.as_str());
+            Some(Flaw::new(message, "for the second time", "take it out"))
+        } else if kept.is_some_and(|kept| !kept.covers(&pattern)) {
+            let message = format!("the root does not keep `{}`", pattern.as_str());
+            let cure = "add it to `kernel.modules`, or take it out";
+            Some(Flaw::new(message, "the initrd takes its modules from the root", cure))
+        } else {
+            None
+        };
+        seen.push(pattern.clone());
+        flaw.map_or(Ok(pattern), |flaw| Err(problems.add(flaw.at(&text.span))))
+    })?;
+    Ok(patterns.into_iter().collect())
 }
 
 fn argument(text: &str) -> Result<String, Flaw> {
@@ -252,14 +281,7 @@ fn disk(
     let esp = size(table.esp.as_ref(), "disk.esp");
     let root = size(table.root.as_ref(), "disk.root");
     let verity = size(table.verity.as_ref(), "disk.verity");
-    let virtual_disk = size(table.r#virtual.as_ref(), "disk.virtual");
-    let sizes = DiskSizes {
-        bios: bios?,
-        esp: esp?,
-        root: root?,
-        verity: verity?,
-        virtual_disk: virtual_disk?,
-    };
+    let sizes = DiskSizes { bios: bios?, esp: esp?, root: root?, verity: verity? };
     let needs_bios = boot.map(|boot| boot.chain.contains(&BootChain::GrubBios));
     match contradiction(&sizes, needs_bios) {
         Some(flaw) => Err(problems.add(flaw.at(&span))),
@@ -300,17 +322,7 @@ fn contradiction(sizes: &DiskSizes, needs_bios: Option<bool>) -> Option<Flaw> {
             format!("write `verity = {needed}` or more"),
         ));
     }
-    // One MiB at each end for the two partition tables and alignment.
-    let slots = 2 * (u64::from(sizes.root.0) + u64::from(sizes.verity.0));
-    let fixed = u64::from(sizes.bios.map_or(0, |bios| bios.0)) + u64::from(sizes.esp.0) + 2;
-    let least = slots + fixed + u64::from(LEAST_VAR);
-    (u64::from(sizes.virtual_disk.0) < least).then(|| {
-        Flaw::new(
-            format!("a disk of {} MiB is too small", sizes.virtual_disk.0),
-            "both slots and /var must fit into `disk.virtual`",
-            format!("write {least} or more"),
-        )
-    })
+    None
 }
 
 /// Bytes of dm-verity's tree over a root of so many bytes, with its superblock: SHA-256, blocks of
@@ -365,6 +377,9 @@ mod tests {
             ("arguments = []", "arguments = [\"root=/dev/sda\"]", "the builder writes"),
             ("arguments = []", "arguments = [\"a b\"]", "one plain word"),
             ("\"fs/fat\"", "\"fs/fat.ko\"", "not a path"),
+            ("\"fs/fat\"", "\"fs/fat\", \"fs/fat\"", "`fs/fat` is there twice"),
+            ("initrd = [", "initrd = [\n\"fs/btrfs\",", "the root does not keep `fs/btrfs`"),
+            ("initrd = [", "initrd = [\n\"fs/*s\",", "the root does not keep `fs/*s`"),
             ("extra = []", "extra = [\"Nano\"]", "lower-case"),
             ("extra = []", "extras = []", "did you mean `extra`?"),
             ("\"grub-bios\", \"uefi\"", "\"grub-bios\"", "no `uefi`"),
@@ -373,7 +388,7 @@ mod tests {
             ("esp = 128", "esp = 32", "FAT32"),
             ("esp = 128", "esp = 0", "out of range"),
             ("verity = 4", "verity = 2", "write `verity = 3`"),
-            ("virtual = 8192", "virtual = 512", "write 907 or more"),
+            ("verity = 4", "verity = 4\nvirtual = 8192", "`virtual`"),
             ("[kernel]", "[kernels]", "did you mean `kernel`?"),
         ] {
             assert!(X86_64.contains(from), "{from}");
