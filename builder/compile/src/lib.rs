@@ -12,7 +12,6 @@ mod cargo_lock;
 mod compiler;
 mod component;
 mod crates;
-mod deb;
 mod embedded;
 mod file_error;
 mod key;
