@@ -12,7 +12,6 @@ mod cargo_lock;
 mod compiler;
 mod component;
 mod crates;
-mod deb;
 mod embedded;
 mod file_error;
 mod key;
@@ -42,3 +41,34 @@ pub use toolchain::{HostToolchain, LockedToolchain, Toolchain, ToolchainError};
 pub use unit::{BuiltBy, CompiledUnit, Program};
 pub use unpack::UnpackError;
 pub use vendor::VendorError;
+
+/// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
+pub mod fuzz {
+    use crate::{Patch, cargo_lock, messages, metadata};
+
+    /// Reads `bytes` as a `Cargo.lock`.
+    pub fn cargo_lock(bytes: &[u8]) {
+        let _ = cargo_lock::parse(&String::from_utf8_lossy(bytes));
+    }
+
+    /// Reads `bytes` as a patch and, when there is a NUL in them, applies it to the text behind it.
+    pub fn patch(bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let (diff, old) = text.split_once('\0').unwrap_or((&text, ""));
+        let patch = Patch { path: "fuzz.patch".to_owned(), text: diff.to_owned() };
+        for change in patch.changes().unwrap_or_default() {
+            let _ = change.hunks.apply(old);
+        }
+    }
+
+    /// Reads `bytes` as what cargo says: a graph, and messages.
+    pub fn cargo_output(bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let _ = metadata::used_crates(&text, "unit", &[]);
+        let mut messages = messages::Messages::default();
+        for line in text.lines() {
+            let _ = messages.line(line);
+        }
+        let _ = messages::excerpt(&text, 20);
+    }
+}

@@ -10,9 +10,10 @@ use std::process::Command;
 
 use mailkiln_fetch::{Cache, CacheError};
 use mailkiln_pin::{Pin, Sha256};
+use mailkiln_sources::deb::Deb;
 use mailkiln_tree::TreePath;
 
-use crate::deb;
+use crate::file_error::At;
 use crate::unpack::{UnpackError, Unpacker};
 use crate::{FileError, Progress, Step};
 
@@ -100,7 +101,7 @@ impl LockedToolchain {
                 let path = cache
                     .blob(&pin.sha256)
                     .ok_or_else(|| ToolchainError::Missing { pin: pin.to_string() })?;
-                deb::read_data(&path, |data| unpacker.tar(data, place))
+                unpack(&mut unpacker, &path)
                     .map_err(|source| ToolchainError::Package { pin: pin.to_string(), source })?;
             }
             finish(&mut unpacker, folder).map_err(|source| ToolchainError::Links { source })
@@ -114,6 +115,12 @@ fn lay_out(unpacker: &mut Unpacker) -> Result<(), UnpackError> {
         unpacker.directory(&TreePath::parse(&format!("usr/{folder}"))?)?;
     }
     Ok(())
+}
+
+/// Unpacks the files of a package; its scripts are not run, and who it is was settled by its digest.
+fn unpack(unpacker: &mut Unpacker, path: &Path) -> Result<(), UnpackError> {
+    let package = fs::read(path).at("read", path)?;
+    unpacker.tar(Deb::parse(&package)?.data()?, place)
 }
 
 fn finish(unpacker: &mut Unpacker, folder: &Path) -> Result<(), UnpackError> {

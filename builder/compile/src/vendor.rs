@@ -9,12 +9,16 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use flate2::read::GzDecoder;
+use mailkiln_sources::deb::Members;
 use mailkiln_tree::TreePath;
 
 use crate::file_error::At;
 use crate::patch::{Change, What};
 use crate::unpack::Unpacker;
 use crate::{FileError, LockedCrate, Patch, PatchError, UnpackError};
+
+/// Most bytes that a crate may unpack to; the largest we use have some hundred megabytes.
+const MOST_BYTES: u64 = 4 << 30;
 
 /// Fills `vendor`, an empty directory: unpacks each crate, then applies the patches in order.
 pub(crate) fn fill<'a>(
@@ -32,9 +36,11 @@ pub(crate) fn fill<'a>(
 
 fn unpack(unpacker: &mut Unpacker, locked: &LockedCrate, path: &Path) -> Result<(), UnpackError> {
     let folder = TreePath::parse(&locked.folder())?;
-    let archive = File::open(path).at("read", path)?;
+    let archive = GzDecoder::new(File::open(path).at("read", path)?);
+    // Cargo writes the same kind of tar as dpkg-deb: plain headers and GNU's long names.
+    let members = Members::new(archive, "archive", MOST_BYTES);
     // What stands beside the crate's own folder is nothing that cargo would read either.
-    unpacker.tar(GzDecoder::new(archive), |path| path.is_within(&folder).then(|| path.clone()))?;
+    unpacker.tar(members, |path| path.is_within(&folder).then(|| path.clone()))?;
     let checksum = format!("{{\"files\":{{}},\"package\":\"{}\"}}", locked.sha256);
     let to = TreePath::parse(&format!("{}/.cargo-checksum.json", folder.as_str()))?;
     unpacker.file(&to, false, &mut checksum.as_bytes())

@@ -37,9 +37,10 @@ pub fn write(format: Format, disk: &Sparse<'_>, mut out: impl Write) -> io::Resu
 pub mod fuzz {
     use mailkiln_squashfs::ReadAt as _;
 
-    /// Opens `bytes` as a qcow2 image and reads its first and last megabyte.
+    /// Opens a qcow2 image, given as [`mailkiln_image::fuzz::records`], and reads its first and last
+    /// megabyte.
     pub fn qcow2(bytes: &[u8]) {
-        if let Ok(image) = crate::Qcow2::open(bytes) {
+        if let Ok(image) = crate::Qcow2::open(mailkiln_image::fuzz::Sparse::read(bytes)) {
             let length = image.size().min(1 << 20);
             let _ = image.read_vec_at(0, length as usize);
             let _ = image.read_vec_at(image.size() - length, length as usize);

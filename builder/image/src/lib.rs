@@ -8,6 +8,7 @@
 pub mod cpio;
 pub mod disk;
 pub mod fat;
+pub mod fuzz;
 pub mod gpt;
 pub mod grub;
 mod guid;

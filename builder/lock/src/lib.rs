@@ -6,6 +6,7 @@
 
 mod component;
 mod error;
+pub mod fuzz;
 mod keyring;
 mod lockfile;
 mod packages;

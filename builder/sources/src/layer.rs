@@ -142,7 +142,7 @@ impl Layer {
     }
 }
 
-fn header(body: &[u8]) -> String {
+pub(crate) fn header(body: &[u8]) -> String {
     format!("mailkiln-layer {FORMAT} {}\n", Sha256::of(body))
 }
 

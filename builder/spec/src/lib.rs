@@ -32,3 +32,43 @@ pub use rules::parse;
 pub use schema::json_schema;
 pub use size::display as display_size;
 pub use template::{DEFAULT, template};
+
+/// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
+pub mod fuzz {
+    use crate::{SpecErrors, advice, dns, target};
+
+    /// Reads `bytes` as a `mail.toml` and makes its records.
+    pub fn mail_toml(bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        match crate::parse(&text) {
+            Ok(spec) => {
+                let _ = advice(&spec);
+                let records = dns::records(&spec, &[]);
+                let _ = (dns::zone_file(&records), dns::table(&records), dns::notes(&spec, &[]));
+            }
+            Err(errors) => expect_places(&errors, &text),
+        }
+    }
+
+    /// Reads `bytes` as a target file.
+    pub fn target(bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        if let Err(errors) = target::parse("x86_64", &text) {
+            expect_places(&errors, &text);
+        }
+    }
+
+    /// Reads `bytes` as the DKIM records of an appliance.
+    pub fn dkim_records(bytes: &[u8]) {
+        for key in dns::DkimKey::parse_file(&String::from_utf8_lossy(bytes)).unwrap_or_default() {
+            let _ = dns::zone_file(&[key.record()]);
+        }
+    }
+
+    /// A report draws the place of each problem, so it must be one.
+    fn expect_places(errors: &SpecErrors, text: &str) {
+        for problem in errors.problems() {
+            assert!(text.get(problem.span.clone()).is_some(), "{problem:?}");
+        }
+    }
+}

@@ -141,7 +141,8 @@ fn add_parents(draft: &mut Draft<'_>) -> Result<(), FixupError> {
     Ok(())
 }
 
-/// Finishes a tree in which foreign `bytes` stand wherever a package's text is read.
+/// Finishes a tree in which foreign `bytes` stand in one of the places where a package's text is
+/// read; the first byte chooses it.
 pub(crate) fn fuzz(bytes: &[u8]) {
     const PLACES: [&str; 9] = [
         "usr/share/base-passwd/passwd.master",
@@ -162,20 +163,19 @@ pub(crate) fn fuzz(bytes: &[u8]) {
         identity: &Identity { version: "1".to_owned() },
         contents: &crate::NothingPacked,
     };
-    for place in PLACES {
-        let mut tree = Tree::default();
-        for (path, text) in [
-            (PLACES[0], &b"root:*:0:0:root:/root:/bin/bash\n"[..]),
-            (PLACES[1], b"root:*:0:\n"),
-            (PLACES[2], b"VERSION_ID=13\nVERSION_CODENAME=trixie\n"),
-            (PLACES[8], b"TZif"),
-            ("boot/vmlinuz-6", b""),
-            (place, bytes),
-        ] {
-            if let Ok(path) = TreePath::parse(path) {
-                tree.replace(path, Entry::file(text, 0o644, "fuzz"));
-            }
+    let Some((choice, bytes)) = bytes.split_first() else { return };
+    let mut tree = Tree::default();
+    for (path, text) in [
+        (PLACES[0], &b"root:*:0:0:root:/root:/bin/bash\n"[..]),
+        (PLACES[1], b"root:*:0:\n"),
+        (PLACES[2], b"VERSION_ID=13\nVERSION_CODENAME=trixie\n"),
+        (PLACES[8], b"TZif"),
+        ("boot/vmlinuz-6", b""),
+        (PLACES[usize::from(*choice) % PLACES.len()], bytes),
+    ] {
+        if let Ok(path) = TreePath::parse(path) {
+            tree.replace(path, Entry::file(text, 0o644, "fuzz"));
         }
-        let _ = finish(tree, &input);
     }
+    let _ = finish(tree, &input);
 }

@@ -43,7 +43,7 @@ pub mod fuzz {
         }
     }
 
-    /// Takes `bytes` for every text file of packages that fix-ups read.
+    /// Takes `bytes` for a text file of a package that fix-ups read; the first byte chooses which.
     pub fn fixups(bytes: &[u8]) {
         crate::finish::fuzz(bytes);
     }

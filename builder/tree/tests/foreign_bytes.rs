@@ -35,7 +35,9 @@ proptest! {
 
     #[test]
     fn fixups_refuse_or_accept(words in prop::collection::vec(prop::sample::select(&WORDS[..]), 0..40)) {
-        mailkiln_tree::fuzz::fixups(words.concat().as_bytes());
+        for place in 0..9 {
+            mailkiln_tree::fuzz::fixups(&[&[place], words.concat().as_bytes()].concat());
+        }
     }
 
     #[test]

@@ -195,6 +195,15 @@ fn decode(answer: &[u8], id: u16, kind: Kind) -> Option<Result<Vec<String>, Stri
     Some(Ok(packet.answers.iter().filter_map(|record| of_kind(&record.rdata)).collect()))
 }
 
+/// Reads foreign bytes as the answer to each kind of question, and as a `resolv.conf`.
+pub(crate) fn fuzz(bytes: &[u8]) {
+    let id = bytes.first_chunk().map_or(0, |id| u16::from_be_bytes(*id));
+    for kind in [Kind::A, Kind::Aaaa, Kind::Mx, Kind::Txt] {
+        let _ = decode(bytes, id, kind);
+    }
+    let _ = first_name_server(&String::from_utf8_lossy(bytes));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

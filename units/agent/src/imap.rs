@@ -120,6 +120,11 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
+/// Reads a foreign line.
+pub(crate) fn fuzz(line: &str) {
+    let _ = (literal(line), search_result(line));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,3 +27,43 @@ pub mod screen;
 pub mod secrets;
 pub mod smtp;
 pub mod tls;
+
+/// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
+pub mod fuzz {
+    use crate::{api, appliance, certificate, dns, imap, network};
+
+    /// Reads `bytes` as `appliance.json`.
+    pub fn appliance(bytes: &[u8]) {
+        let parsed = serde_json::from_slice::<appliance::Appliance>(bytes);
+        if let Ok(appliance) = parsed {
+            let _ = (appliance.certificate_names(), appliance.probe_address());
+        }
+    }
+
+    /// Reads `bytes` as a chain of certificates.
+    pub fn certificate(bytes: &[u8]) {
+        let chain = String::from_utf8_lossy(bytes);
+        let _ = certificate::Facts::parse(&chain);
+        let _ = certificate::first_der(&chain);
+    }
+
+    /// Reads `bytes` as a name server's answer.
+    pub fn dns(bytes: &[u8]) {
+        dns::fuzz(bytes);
+    }
+
+    /// Reads `bytes` as lines of an IMAP server.
+    pub fn imap(bytes: &[u8]) {
+        String::from_utf8_lossy(bytes).lines().for_each(imap::fuzz);
+    }
+
+    /// Reads `bytes` as an account of the mail server's.
+    pub fn principal(bytes: &[u8]) {
+        let _ = serde_json::from_slice::<api::Principal>(bytes);
+    }
+
+    /// Reads `bytes` as what the kernel says about its ports.
+    pub fn ports(bytes: &[u8]) {
+        let _ = network::parse_listening(&String::from_utf8_lossy(bytes));
+    }
+}

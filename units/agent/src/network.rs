@@ -40,7 +40,7 @@ pub fn listening_ports() -> BTreeSet<u16> {
 }
 
 /// `  0: 0100007F:0019 00000000:0000 0A …`: local address and port in hexadecimal, state 0A.
-fn parse_listening(table: &str) -> BTreeSet<u16> {
+pub(crate) fn parse_listening(table: &str) -> BTreeSet<u16> {
     let port = |line: &str| {
         let mut fields = line.split_ascii_whitespace();
         let (address, port) = fields.nth(1)?.split_once(':')?;

@@ -3,7 +3,7 @@
 //! In: random access to a disk. Out: partitions, boot files, kernel command line, root file
 //! systems with their packages, and whether each root matches the hash that boots it.
 
-mod packages;
+pub(crate) mod packages;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -252,45 +252,6 @@ fn root_hash(command_line: &str) -> Option<Sha256> {
 
 fn escaped(text: &str) -> String {
     text.escape_debug().to_string()
-}
-
-/// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
-pub mod fuzz {
-    use crate::fat::Fat;
-    use crate::uki::{Parts, Uki};
-    use crate::verity::Superblock;
-
-    /// Inspects `bytes` as a disk and verifies its roots.
-    pub fn disk(bytes: &[u8]) {
-        if let Ok(inspection) = super::inspect(&bytes) {
-            for root in &inspection.roots {
-                let _ = root.verify(&bytes, &inspection);
-            }
-        }
-    }
-
-    /// Lists and reads `bytes` as a FAT volume.
-    pub fn fat(bytes: &[u8]) {
-        if let Ok(fat) = Fat::open(bytes) {
-            for item in fat.items().unwrap_or_default() {
-                let _ = fat.read(&item, 1 << 20);
-            }
-        }
-    }
-
-    /// Reads `bytes` as a UKI, and as a stub that sections are appended to.
-    pub fn uki(bytes: &[u8]) {
-        let _ = Uki::parse(bytes);
-        let parts =
-            Parts { os_release: "a", uname: "b", command_line: "c", initrd: b"d", kernel: b"e" };
-        let _ = parts.append_to(bytes);
-    }
-
-    /// Reads `bytes` as a verity superblock and as a `dpkg` status file.
-    pub fn small(bytes: &[u8]) {
-        let _ = Superblock::parse(bytes);
-        let _ = super::packages::parse(&String::from_utf8_lossy(bytes));
-    }
 }
 
 #[cfg(test)]

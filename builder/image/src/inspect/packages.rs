@@ -15,7 +15,7 @@ pub struct Package {
 
 /// The installed packages, by name. Paragraphs without a name or version are left out: the
 /// text is foreign, and what can be shown is better than nothing.
-pub(super) fn parse(status: &str) -> Vec<Package> {
+pub(crate) fn parse(status: &str) -> Vec<Package> {
     let mut packages: Vec<Package> = Vec::new();
     let mut lines = status.lines().peekable();
     while lines.peek().is_some() {

@@ -4,6 +4,7 @@ use mailkiln_pin::Arch;
 
 use super::*;
 use crate::disk::tests::assembled;
+use crate::fuzz;
 
 fn altered(image: &[u8], table: &Gpt, name: &str, at: usize) -> Vec<u8> {
     let partition = table.partitions.iter().find(|partition| partition.name == name).unwrap();
@@ -64,9 +65,14 @@ fn foreign_disks_do_no_harm() {
     assert!(inspect(&[].as_slice()).is_err());
     assert!(inspect(&[0; 4096].as_slice()).is_err());
     for end in [0, 600, 17_408, 1 << 20, 30 << 20, 36 << 20] {
-        fuzz::disk(&image[..end]);
+        let _ = inspect(&&image[..end]);
+        fuzz::disk(&fuzz::records(&image[..end]));
     }
-    fuzz::fat(&image[1 << 20..]);
+    fuzz::disk(&fuzz::records(&image));
+    fuzz::fat(&fuzz::records(&image[1 << 20..]));
+    fuzz::fat(&image[..5000]);
     fuzz::uki(&image[..5000]);
-    fuzz::small(&image[..5000]);
+    fuzz::superblock(&image[..5000]);
+    fuzz::dpkg_status(&image[..5000]);
+    fuzz::grub(&image[..5000]);
 }

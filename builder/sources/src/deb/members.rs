@@ -1,8 +1,8 @@
 //! A walk over the members of a tar archive.
 //!
 //! In: a stream of tar bytes. Out: one [`Member`] after the other, and their contents on demand.
-//! Format: what dpkg-deb writes and dpkg accepts (deb(5)): ustar and GNU long names, no pax, no
-//! sparse files. Each header's checksum is checked; the archive must end with two zero blocks,
+//! Format: what dpkg-deb writes and dpkg accepts (deb(5)), and cargo writes too: ustar and GNU long
+//! names, no pax, no sparse files. Each header's checksum is checked; the archive must end with two zero blocks,
 //! and nothing but zeros may follow.
 
 use std::io::{self, Read};
@@ -148,7 +148,11 @@ impl<R: Read> Members<R> {
             number.ok_or_else(|| refused(format!("its {what} is no number of 32 bits")))
         };
         let mode = number(header.mode().map(u64::from), "mode")?;
-        let (uid, gid) = (number(header.uid(), "owner")?, number(header.gid(), "group")?);
+        // Old versions of cargo leave both blank.
+        let owner = |blank: &[u8; 8], field| if *blank == [0; 8] { Ok(0) } else { field };
+        let fields = header.as_old();
+        let uid = number(owner(&fields.uid, header.uid()), "owner")?;
+        let gid = number(owner(&fields.gid, header.gid()), "group")?;
         if kind == MemberKind::File {
             self.begin(size)?;
         } else if size != 0 && !matches!(kind, MemberKind::Hardlink(_)) {

@@ -78,6 +78,21 @@ fn damaged_archives_are_refused() {
 }
 
 #[test]
+fn a_blank_owner_is_root_and_others_are_numbers() {
+    let owner = |field: &[u8; 8]| {
+        let mut data = tar(&[file("./a", b"")]);
+        data[108..116].copy_from_slice(field);
+        data[148..156].copy_from_slice(b"        ");
+        let sum: u32 = data[..512].iter().map(|byte| u32::from(*byte)).sum();
+        data[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        walk(&deb_of(&data, Packing::None)).map(|found| found[0].0.uid)
+    };
+    assert_eq!(owner(b"\0\0\0\0\0\0\0\0").unwrap(), 0);
+    assert_eq!(owner(b"0000052\0").unwrap(), 42);
+    assert!(owner(b"someone\0").unwrap_err().to_string().contains("no number of 32 bits"));
+}
+
+#[test]
 fn a_size_beyond_all_bounds_is_refused_before_anything_is_allocated() {
     let mut data = tar(&[file("./a", b"")]);
     // 64 GiB - 1, in octal; then the checksum of the changed header.

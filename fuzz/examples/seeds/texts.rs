@@ -1,0 +1,131 @@
+//! Seeds that are text, and the small binary ones.
+
+use std::io::Write as _;
+
+use mailkiln_agent::appliance::DomainName;
+use mailkiln_agent::certificate::SelfSigned;
+
+use crate::{Error, Seeds};
+
+const IN_RELEASE: &str =
+    include_str!("../../../builder/lock/tests/fixtures/trixie-security.InRelease");
+const LOCK: &str = include_str!("../../../mailkiln.lock");
+
+const APPLIANCE: &str = r#"{"host": "mail.example.org",
+  "domains": [{"name": "example.org", "catch_all": "alice@example.org"}, {"name": "example.net"}],
+  "accounts": [{"address": "alice@example.org", "name": "Alice", "aliases": ["b@example.org"], "quota": 1073741824}],
+  "api": "http://127.0.0.1:8080", "consoles": ["/dev/tty1"], "postmaster": "postmaster@example.org",
+  "loopback": {"submissions": "127.0.0.1:465", "imaps": "[::1]:993"}}"#;
+
+const APT: &str = "deb [arch=amd64] http://m.example/debian trixie main\n";
+const APT_DEB822: &str = "Types: deb deb-src\n# in between\nURIs: http://a.example/debian\n  file:/srv/debian\n\
+    Suites: trixie trixie-security\nComponents: main\nEnabled: yes\n";
+
+const CARGO_LOCK: &str = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0+b\"\n\
+    source = \"registry+https://example.org/index\"\n\
+    checksum = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\n\n\
+    [[package]]\nname = \"unit\"\nversion = \"0.1.0\"\ndependencies = [\n \"a\",\n]\n";
+const CARGO_GRAPH: &str = r#"{"packages":[{"id":"own","name":"unit","version":"0.1.0","license":"MIT","source":null},
+    {"id":"a","name":"a","version":"1.0.0","license":null,"source":"registry+r"}],
+    "resolve":{"nodes":[{"id":"own","deps":[{"pkg":"a","dep_kinds":[{"kind":null}]}]},{"id":"a","deps":[]}]}}"#;
+const CARGO_MESSAGES: &str = r#"{"reason":"compiler-artifact","package_id":"own","target":{"name":"unit","kind":["bin"]},"executable":"/build/unit"}
+   Compiling a v1.0.0
+error[E0425]: cannot find value
+"#;
+
+const COPYRIGHT: &str = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n\
+    Files: *\nLicense: GPL-2+ with OpenSSL exception or (MIT and BSD-3-clause)\n text\n .\n\n\
+    License: MIT\n text\n";
+const DKIM: &str =
+    "rsa._domainkey.example.org. IN TXT ( \"v=DKIM1; k=rsa; \"\n  \"p=AAAA\" ) ; comment\n";
+const DPKG_STATUS: &str = "Package: aa\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\n\n\
+    Package: b\nStatus: deinstall ok config-files\n";
+
+/// What fix-ups read, behind the byte that chooses the file: accounts, os-release, sysusers, tmpfiles, units, presets.
+const FIXUPS: [&str; 7] = [
+    "\0root:*:0:0:root:/root:/bin/bash\ndaemon:*:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n",
+    "\x01root:*:0:\nmail:*:8:root\n",
+    "\x02VERSION_ID=\"13\"\nVERSION_CODENAME=trixie\n",
+    "\x03u! x 100:x \"A user\" /var/lib/x /bin/sh\ng y 101\nm x y\nr - 500-600\nu z - - -\n",
+    "\x04d /var/lib/x 0750 x x -\nL+ /etc/x - - - - ../x\n",
+    "\x05[Unit]\nDescription=x\n[Install]\nWantedBy=multi-user.target \\\n a.target\nAlias=y@.service\nAlso=z.socket\nDefaultInstance=i\n",
+    "\x06enable x@.service a b\ndisable *\n# x\n",
+];
+
+const PACKAGES: &str = "Package: aa\nArchitecture: amd64\nVersion: 1:1.0-1\nMulti-Arch: same\n\
+    Depends: bb (>= 2~) | cc:any,\n dd\nProvides: xx (= 1)\nBreaks: yy (<< 3)\nSize: 10\n\
+    SHA256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n\
+    Filename: pool/main/a/a_1.0-1_amd64.deb\n\n\
+    Package: bb\nArchitecture: all\nVersion: 2\nSize: 1\n\
+    SHA256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\n\
+    Filename: pool/main/b/b_2_all.deb\n";
+
+const PATCH: &str = "Why.\n\n--- a/x-1.0.0/src/lib.rs\n+++ b/x-1.0.0/src/lib.rs\n@@ -2,2 +2,2 @@ f\n b\n-c\n+C\n\
+    @@ -5 +5 @@\n-e\n\\ No newline at end of file\n+f\n--- /dev/null\n+++ b/x-1.0.0/new\n@@ -0,0 +1 @@\n+a\n\0a\nb\nc\nd\ne";
+const PORTS: &str = "  sl  local_address rem_address   st\n   0: 0100007F:1F90 00000000:0000 0A 0\n   1: 00000000:0019 00000000:0000 0A 0\n";
+const PRINCIPAL: &str =
+    r#"{"type":"individual","name":"a","emails":["a@example.org"],"secrets":"$6$x","quota":1}"#;
+
+/// An answer with an A record and a compressed name (RFC 1035, 4.1).
+const DNS: &[u8] =
+    b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x01a\x03org\0\0\x01\0\x01\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\x7f\0\0\x01";
+/// An answer with a TXT and an MX record.
+const DNS_TEXT: &[u8] = b"\x12\x34\x81\x80\0\0\0\x02\0\0\0\0\x01a\0\0\x10\0\x01\0\0\0\x3c\0\x0a\x03abc\x05 p=AA\x01a\0\0\x0f\0\x01\0\0\0\x3c\0\x05\0\x0a\x01b\0";
+
+pub(crate) fn seeds() -> Result<Seeds, Error> {
+    let hash = "0f".repeat(32);
+    let mut seeds: Seeds = [
+        ("appliance", APPLIANCE),
+        ("apt_sources", APT),
+        ("apt_sources", APT_DEB822),
+        ("cargo_lock", CARGO_LOCK),
+        ("cargo_output", CARGO_GRAPH),
+        ("cargo_output", CARGO_MESSAGES),
+        ("cmdline", &format!("console=\"ttyS0 x\" roothash={hash} mailkiln.verity_data_blocks=9 mailkiln.debug -- x")),
+        ("copyright", COPYRIGHT),
+        ("dkim_records", DKIM),
+        ("dns", "nameserver 127.0.0.53\noptions edns0\n"),
+        ("dpkg_status", DPKG_STATUS),
+        ("grub", "fat: fshelp\nnormal: boot net\nnet: boot priority\nlinux: boot normal\n"),
+        ("imap", "* 1 FETCH (UID 3 BODY[TEXT] {12}\n* SEARCH 4 9\n* ESEARCH (TAG \"k3\") UID ALL 1:3,7\n"),
+        ("in_release", IN_RELEASE),
+        ("release", IN_RELEASE.split("\n\n").nth(1).and_then(|text| text.split("-----").next()).unwrap_or_default()),
+        ("keyring", include_str!("../../../builder/lock/keys/debian-archive-trixie-stable.asc")),
+        ("keyring", include_str!("../../../builder/lock/keys/debian-archive-trixie-automatic.asc")),
+        ("lock", &shortened(LOCK)),
+        ("mail_toml", include_str!("../../../builder/spec/data/default.toml")),
+        ("mail_toml", include_str!("../../../tests/boot/mail.toml")),
+        ("module_indexes", "kernel/a-b.ko.xz: kernel/c.ko\nkernel/c.ko:\n\0alias pci:v00001AF4d* a_b\n\0softdep a_b pre: c post: d\n\0a-b"),
+        ("packages", PACKAGES),
+        ("patch", PATCH),
+        ("ports", PORTS),
+        ("principal", PRINCIPAL),
+        ("relations", "libc6 (>= 2.41) | libc6:any, dpkg (<< 1:2~), perl:amd64"),
+        ("target", include_str!("../../../images/x86_64.toml")),
+        ("wanted", include_str!("../../../builder/lock/wanted.toml")),
+    ]
+    .map(|(target, text)| (target, text.as_bytes().to_vec()))
+    .to_vec();
+    seeds.extend(FIXUPS.map(|text| ("fixups", text.as_bytes().to_vec())));
+    seeds.extend([DNS, DNS_TEXT].map(|answer| ("dns", answer.to_vec())));
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 0);
+    xz.write_all(PACKAGES.as_bytes())?;
+    seeds.push(("packages_xz", xz.finish()?));
+    let names =
+        ["mail.example.org", "example.org"].map(|name| DomainName::try_from(name.to_owned()));
+    let names = names.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let certificate = SelfSigned::generate(&names, time::OffsetDateTime::UNIX_EPOCH)?;
+    seeds.push(("certificate", certificate.chain.into_bytes()));
+    Ok(seeds)
+}
+
+/// A lock with the first three lines of each list.
+fn shortened(lock: &str) -> String {
+    let mut count = 0;
+    lock.split_inclusive('\n')
+        .filter(|line| {
+            count = if line.starts_with([' ', '"']) { count + 1 } else { 0 };
+            count <= 3
+        })
+        .collect()
+}

@@ -1,0 +1,3 @@
+//! Certificates, PEM.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_agent::fuzz::certificate(bytes));
