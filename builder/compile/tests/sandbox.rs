@@ -51,6 +51,10 @@ fn toolchain() -> Option<(Cache, LockedToolchain)> {
     };
     let toolchain = LockedToolchain::new(&pins);
     if pins.is_empty() || !toolchain.missing(&cache).is_empty() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "no locked toolchain; run `mailkiln build` first"
+        );
         eprintln!("skipped: the locked toolchain is not in the cache; run `mailkiln build` first");
         return None;
     }

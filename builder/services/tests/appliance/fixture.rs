@@ -110,11 +110,13 @@ pub(crate) fn lay_out(appliance: &Appliance, root: &Path) {
     }
 }
 
-/// What a tool says, and whether it is content; `None` when it is not installed.
+/// What a tool says, and whether it is content; `None` when it is not installed, which
+/// where CI is set is a failure.
 pub(crate) fn judge(program: &str, arguments: &[&str]) -> Option<(bool, String)> {
     let output = match Command::new(program).args(arguments).env("LC_ALL", "C").output() {
         Ok(output) => output,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            assert!(std::env::var_os("CI").is_none(), "{program}: {error}; install it");
             eprintln!("{program} is not installed: it judges nothing here");
             return None;
         }

@@ -1,6 +1,10 @@
 //! sshd's verdict on its configuration.
 
+use std::path::Path;
+
 use crate::fixture::{FULL, MINIMAL, built, file, judge};
+
+const SSHD: &str = "/usr/sbin/sshd";
 
 #[test]
 fn sshd_takes_its_configuration() {
@@ -14,7 +18,12 @@ fn sshd_takes_its_configuration() {
     let path = folder.path().join("sshd_config");
     std::fs::write(&path, configuration).unwrap();
     let arguments = ["-T", "-f", path.to_str().unwrap(), "-h", key.to_str().unwrap()];
-    let Some((fine, said)) = judge("/usr/sbin/sshd", &arguments) else { return };
+    // ./check does not install a server that would start to listen.
+    if !Path::new(SSHD).exists() {
+        eprintln!("{SSHD} is not installed: it judges nothing here");
+        return;
+    }
+    let Some((fine, said)) = judge(SSHD, &arguments) else { return };
     if said.contains("Missing privilege separation directory") {
         eprintln!("sshd can't judge before it has run once: {said}");
         return;
