@@ -2,11 +2,11 @@
 //!
 //! In: the assembled disk in a temporary file, the format, the name. Out: `NAME.EXTENSION` and
 //! `NAME.EXTENSION.sha256`. Each appears under its name only when it is whole; an interrupted
-//! run leaves nothing but a temporary file that is removed.
+//! run leaves nothing, a killed one a temporary file that the next run in that folder removes.
 
-use std::fs::{File, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use mailkiln_image::disk::Extent;
@@ -37,17 +37,41 @@ pub struct PublishError {
     pub error: io::Error,
 }
 
+/// What the names of unfinished files begin with.
+const UNFINISHED: &str = ".mailkiln-";
+
 /// A new file in `folder`, without its final name yet: disks are assembled into it. Readable by
 /// whom the umask allows, as any file a program makes; an image holds no secret.
 ///
 /// # Errors
 /// [`PublishError`] when the folder can't be written to.
 pub fn unnamed(folder: &Path) -> Result<NamedTempFile, PublishError> {
-    tempfile::Builder::new()
-        .prefix(".mailkiln-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)
-        .map_err(|error| PublishError { path: folder.to_owned(), error })
+    sweep(folder);
+    let make = || loop {
+        let file = tempfile::Builder::new()
+            .prefix(UNFINISHED)
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)?;
+        // Some network file systems have no locks; then a file that somebody else sweeps is an error later.
+        let _ = file.as_file().try_lock();
+        if file.as_file().metadata()?.nlink() > 0 {
+            return Ok(file);
+        }
+    };
+    make().map_err(|error| PublishError { path: folder.to_owned(), error })
+}
+
+/// Removes what killed runs have left in `folder`. A run that lives holds a lock on its file; one that
+/// has made it and not locked it yet finds it gone, and makes another.
+fn sweep(folder: &Path) {
+    // Nothing here is needed: what can't be read or removed is left.
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+        if ours && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Publishes `disk`, a file made by [`unnamed`] in the same folder, as `FOLDER/NAME.EXTENSION` in each of `formats`, with

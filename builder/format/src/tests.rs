@@ -123,6 +123,19 @@ fn bytes_are_pinned() {
 }
 
 #[test]
+fn what_a_killed_run_left_is_removed_and_what_a_living_one_writes_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let left = folder.path().join(".mailkiln-left");
+    let foreign = folder.path().join("mailkiln-notes");
+    fs::write(&left, "half an image").unwrap();
+    fs::write(&foreign, "").unwrap();
+    let living = publish::unnamed(folder.path()).unwrap();
+    let second = publish::unnamed(folder.path()).unwrap();
+    assert!(!left.exists() && foreign.exists());
+    assert!(living.path().exists() && second.path().exists());
+}
+
+#[test]
 fn images_are_published_whole_with_their_checksum() {
     let folder = tempfile::tempdir().unwrap();
     let (disk, extents) = fixture();
