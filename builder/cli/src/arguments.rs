@@ -73,6 +73,8 @@ pub enum Command {
     /// Look into the cache of downloads and compiled units, and make room
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// List the machines that images can be built for, and how far each was tried
+    Targets,
     /// Print the JSON schema of mail.toml, for editors
     Schema,
     /// Print completions for a shell

@@ -13,6 +13,7 @@ mod man;
 mod new;
 mod run;
 mod schema;
+mod targets;
 
 use crate::arguments::Command;
 use crate::failure::Failure;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Inspect(arguments) => inspect::run(&arguments, printer),
         Command::Dns(arguments) => dns::run(&arguments, printer),
         Command::Cache(command) => cache::run(&command, printer),
+        Command::Targets => targets::run(printer),
         Command::Schema => schema::run(printer),
         Command::Completions(arguments) => completions::run(&arguments, printer),
         Command::Man(arguments) => man::run(&arguments, printer),

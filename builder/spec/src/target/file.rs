@@ -14,7 +14,7 @@ use crate::file::Text;
 pub(super) struct TargetToml {
     #[schemars(required, example = "x86_64 machine or cloud")]
     pub(super) title: Option<Text>,
-    #[schemars(required, example = &"supported")]
+    #[schemars(required, example = &"booted-in-ci")]
     pub(super) status: Option<Located<StatusValue>>,
     #[schemars(required, example = &"x86_64")]
     pub(super) arch: Option<Located<ArchValue>>,
@@ -34,10 +34,11 @@ pub(super) struct TargetToml {
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum StatusValue {
-    Supported,
-    Experimental,
+    BootedInCi,
+    BootedInPart,
+    BuiltOnly,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]

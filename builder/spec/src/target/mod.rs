@@ -8,6 +8,8 @@ mod file;
 mod modules;
 mod rules;
 
+use std::fmt;
+
 use mailkiln_pin::Arch;
 use serde::Serialize;
 
@@ -51,12 +53,24 @@ impl Target {
 
 /// How far a target may be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// The project's tests boot it and send mail through it.
-    Supported,
-    /// It is built and examined, but no test boots it.
-    Experimental,
+    BootedInCi,
+    /// The project's tests boot it, but not all of it: the target's file says what is missing.
+    BootedInPart,
+    /// It is built and its files are examined, but no test boots it.
+    BuiltOnly,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BootedInCi => "booted in CI",
+            Self::BootedInPart => "booted in part",
+            Self::BuiltOnly => "built only",
+        })
+    }
 }
 
 /// The kernel.
@@ -163,8 +177,8 @@ impl Format {
     }
 }
 
-impl std::fmt::Display for Format {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }

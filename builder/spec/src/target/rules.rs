@@ -41,8 +41,9 @@ fn judge(name: &str, file: TargetToml, problems: &mut Problems) -> Result<Target
         ArchValue::Aarch64 => Arch::Aarch64,
     });
     let status = value(file.status, "status", problems).map(|status| match status {
-        StatusValue::Supported => Status::Supported,
-        StatusValue::Experimental => Status::Experimental,
+        StatusValue::BootedInCi => Status::BootedInCi,
+        StatusValue::BootedInPart => Status::BootedInPart,
+        StatusValue::BuiltOnly => Status::BuiltOnly,
     });
     let title = value(file.title, "title", problems);
     let consoles = consoles(file.consoles, problems);
@@ -367,7 +368,7 @@ mod tests {
     #[test]
     fn each_rule_gives_its_reason() {
         for (from, to, reason) in [
-            ("status = \"supported\"", "status = \"perfect\"", "write one of `supported`"),
+            ("status = \"booted-in-ci\"", "status = \"perfect\"", "write one of `booted-in-ci`"),
             ("arch = \"x86_64\"", "arch = \"x86-64\"", "did you mean `\"x86_64\"`?"),
             ("arch = \"x86_64\"", "arch = \"aarch64\"", "only x86_64 machines have a BIOS"),
             ("\"tty0\"", "\"tty0 quiet\"", "not a terminal's name"),
