@@ -1,7 +1,7 @@
 //! Lays out a FAT32 volume and gives its bytes as pieces.
 //!
 //! In: geometry and files. Out: boot sectors, allocation tables, directories and file contents,
-//! each with its offset; everything between them is zero, so the partition stays sparse.
+//! each with its offset. Nothing reads what lies between them: it may hold anything.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -176,8 +176,11 @@ impl FatVolume<'_> {
         pieces.extend(tables(geometry, &chains));
         for (path, names) in &mut directories {
             let listing = self.directory(path, names, &places, files, &contents)?;
-            let offset = geometry.offset(places[path].first);
-            pieces.push(Piece { offset, bytes: listing.entries.into() });
+            let Chain { first, count } = places[path];
+            // A zero ends a directory, so its last cluster has to be written to its end.
+            let mut bytes = listing.entries;
+            bytes.resize(count as usize * geometry.cluster_bytes() as usize, 0);
+            pieces.push(Piece { offset: geometry.offset(first), bytes: bytes.into() });
         }
         for (file, chain) in files.iter().zip(contents).filter(|(_, chain)| chain.count > 0) {
             let offset = geometry.offset(chain.first);
@@ -361,7 +364,7 @@ fn entry(short: &Short, attributes: u8, cluster: u32, size: u32) -> [u8; ENTRY] 
     entry
 }
 
-/// Both copies of the allocation table, as far as they are not zero.
+/// Both copies of the allocation table, whole: in them a zero says that a cluster is free.
 fn tables(geometry: Geometry, chains: &[Chain]) -> Vec<Piece<'static>> {
     let mut table: Vec<u8> = [CLUSTER_MASK & !7, CLUSTER_MASK].map(u32::to_le_bytes).concat();
     for chain in chains {
@@ -371,6 +374,7 @@ fn tables(geometry: Geometry, chains: &[Chain]) -> Vec<Piece<'static>> {
             table.extend(next.to_le_bytes());
         }
     }
+    table.resize((geometry.table * SECTOR) as usize, 0);
     [RESERVED, RESERVED + geometry.table]
         .map(|sector| Piece { offset: sector * SECTOR, bytes: table.clone().into() })
         .into()
