@@ -2,8 +2,9 @@
 //!
 //! In: an assembled disk and the extents of it that may be other than zero. Out: the same disk
 //! as `img`, `img.zst` or `qcow2`, the same bytes whatever the number of threads, with its
-//! SHA-256 computed while it is written. The way back takes any of them and gives the disk.
+//! SHA-256 computed while it is written, and a map of the blocks that a medium needs. The way back takes any of them and gives the disk.
 
+mod bmap;
 mod hashing;
 mod open;
 mod publish;
@@ -13,6 +14,7 @@ mod zst;
 
 use std::io::{self, Write};
 
+pub use bmap::{BadBmap, Bmap, Range};
 pub use hashing::Hashing;
 pub use mailkiln_spec::target::Format;
 pub use open::{BadImage, open};
@@ -36,6 +38,17 @@ pub fn write(format: Format, disk: &Sparse<'_>, mut out: impl Write) -> io::Resu
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {
     use mailkiln_squashfs::ReadAt as _;
+
+    /// Reads a block map; what it says is written as it was read.
+    pub fn bmap(bytes: &[u8]) {
+        if let Ok(bmap) = crate::Bmap::parse(&String::from_utf8_lossy(bytes)) {
+            assert_eq!(
+                crate::Bmap::parse(&bmap.to_xml()),
+                Ok(bmap),
+                "a map reads as it was written"
+            );
+        }
+    }
 
     /// Opens a qcow2 image, given as [`mailkiln_image::fuzz::records`], and reads its first and last
     /// megabyte.

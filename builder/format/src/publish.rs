@@ -1,8 +1,9 @@
 //! Puts a finished image under its name, with its checksum beside it.
 //!
-//! In: the assembled disk in a temporary file, the format, the name. Out: `NAME.EXTENSION` and
-//! `NAME.EXTENSION.sha256`. Each appears under its name only when it is whole; an interrupted
-//! run leaves nothing, a killed one a temporary file that the next run in that folder removes.
+//! In: the assembled disk in a temporary file, the format, the name. Out: `NAME.EXTENSION`,
+//! `NAME.EXTENSION.sha256` and, where it can be flashed, `NAME.EXTENSION.bmap`. Each appears under
+//! its name only when it is whole; an interrupted run leaves nothing, a killed one a temporary file
+//! that the next run in that folder removes.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write as _};
@@ -14,7 +15,7 @@ use mailkiln_pin::Sha256;
 use mailkiln_squashfs::FileSource;
 use tempfile::NamedTempFile;
 
-use crate::{Format, Hashing, Sparse, write};
+use crate::{Bmap, Format, Hashing, Sparse, write};
 
 /// An image that is under its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +76,7 @@ fn sweep(folder: &Path) {
 }
 
 /// Publishes `disk`, a file made by [`unnamed`] in the same folder, as `FOLDER/NAME.EXTENSION` in each of `formats`, with
-/// its digest beside it.
+/// its digest beside it, and its block map beside what can be flashed.
 ///
 /// `extents` are those of the assembled disk: what lies outside them is zero and is not read.
 ///
@@ -89,18 +90,21 @@ pub fn publish(
     name: &str,
 ) -> Result<Vec<Published>, PublishError> {
     let mut published = Vec::new();
+    let map = map(&disk, extents, formats)
+        .map_err(|error| PublishError { path: disk.path().to_owned(), error })?;
     for format in formats.iter().filter(|format| **format != Format::Img) {
         let (path, failed) = place(folder, name, *format);
         let mut out = unnamed(folder)?;
         let writer = BufWriter::with_capacity(1 << 20, out.as_file_mut());
         let (sha256, size) = convert(&disk, extents, *format, writer).map_err(failed)?;
-        published.push(settle(out, Published { path, sha256, size })?);
+        let map = if *format == Format::ImgZst { map.as_deref() } else { None };
+        published.push(settle(out, Published { path, sha256, size }, map)?);
     }
     if formats.contains(&Format::Img) {
         // The disk is the file already: only its digest is wanting.
         let (path, failed) = place(folder, name, Format::Img);
         let (sha256, size) = convert(&disk, extents, Format::Img, io::sink()).map_err(failed)?;
-        published.push(settle(disk, Published { path, sha256, size })?);
+        published.push(settle(disk, Published { path, sha256, size }, map.as_deref())?);
     }
     Ok(published)
 }
@@ -116,9 +120,25 @@ fn place(
     (path, move |error| PublishError { path: named, error })
 }
 
-/// Gives an artifact its name, then its digest a file.
-fn settle(file: NamedTempFile, published: Published) -> Result<Published, PublishError> {
+/// The text of the block map, where a format has one: a qcow2 is for virtual machines.
+fn map(disk: &NamedTempFile, extents: &[Extent], formats: &[Format]) -> io::Result<Option<String>> {
+    if formats.iter().all(|format| *format == Format::Qcow2) {
+        return Ok(None);
+    }
+    let source = FileSource::new(disk.reopen()?)?;
+    Ok(Some(Bmap::of(&Sparse::new(&source, extents))?.to_xml()))
+}
+
+/// Gives an artifact its name, then its block map and its digest a file each.
+fn settle(
+    file: NamedTempFile,
+    published: Published,
+    map: Option<&str>,
+) -> Result<Published, PublishError> {
     persist(file, &published.path)?;
+    if let Some(map) = map {
+        write_beside(&published.path, "bmap", map.as_bytes())?;
+    }
     let name = published.path.file_name().unwrap_or_default().to_string_lossy();
     let text = format!("{}  {name}\n", published.sha256);
     write_beside(&published.path, "sha256", text.as_bytes())?;

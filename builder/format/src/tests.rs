@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Runs a judge; where it is not installed the test passes, but not on CI.
-fn judge(tool: &str, arguments: &[&OsStr]) -> Option<Vec<u8>> {
+pub(crate) fn judge(tool: &str, arguments: &[&OsStr]) -> Option<Vec<u8>> {
     match Command::new(tool).args(arguments).env("LC_ALL", "C").output() {
         Ok(output) => {
             assert!(output.status.success(), "{tool} {arguments:?}: {output:?}");
@@ -27,7 +27,7 @@ fn judge(tool: &str, arguments: &[&OsStr]) -> Option<Vec<u8>> {
 }
 
 /// A disk of `size` bytes with noise in `extents`.
-fn disk(size: usize, extents: &[Extent]) -> Vec<u8> {
+pub(crate) fn disk(size: usize, extents: &[Extent]) -> Vec<u8> {
     let mut disk = vec![0; size];
     let mut state = 88_172_645_463_325_252_u64;
     for extent in extents {
@@ -41,12 +41,12 @@ fn disk(size: usize, extents: &[Extent]) -> Vec<u8> {
     disk
 }
 
-const fn extent(offset: u64, length: u64) -> Extent {
+pub(crate) const fn extent(offset: u64, length: u64) -> Extent {
     Extent { offset, length }
 }
 
 /// Across the border of two frames, of clusters, and at both ends.
-fn fixture() -> (Vec<u8>, Vec<Extent>) {
+pub(crate) fn fixture() -> (Vec<u8>, Vec<Extent>) {
     let extents = vec![
         extent(0, 17_408),
         extent(1 << 20, 100_000),
@@ -143,6 +143,7 @@ fn images_are_published_whole_with_their_checksum() {
     fs::write(raw.path(), &disk).unwrap();
     let all = publish(raw, &extents, &Format::ALL, folder.path(), "mail-x86_64").unwrap();
     assert_eq!(all.len(), Format::ALL.len());
+    let mut mapped = 0;
     for published in all {
         let bytes = fs::read(&published.path).unwrap();
         assert_eq!(published.sha256, Sha256::of(&bytes));
@@ -150,9 +151,16 @@ fn images_are_published_whole_with_their_checksum() {
         let name = published.path.file_name().unwrap().to_str().unwrap();
         let sum = fs::read_to_string(folder.path().join(format!("{name}.sha256"))).unwrap();
         assert_eq!(sum, format!("{}  {name}\n", published.sha256));
+        if let Ok(text) = fs::read_to_string(folder.path().join(format!("{name}.bmap"))) {
+            let expected = Bmap::of(&Sparse::new(&disk.as_slice(), &extents)).unwrap();
+            assert_eq!(Bmap::parse(&text).unwrap(), expected);
+            fs::remove_file(folder.path().join(format!("{name}.bmap"))).unwrap();
+            mapped += 1;
+        }
         assert!(opened(folder.path(), &bytes).unwrap() == disk, "{name}");
         fs::remove_file(folder.path().join("image")).unwrap();
     }
+    assert_eq!(mapped, 2, "img and img.zst have a block map");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 6, "nothing else is left");
     let raw = publish::unnamed(folder.path()).unwrap();
     let error = publish(raw, &[], &[Format::Qcow2], Path::new("/dev/null"), "x").unwrap_err();

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Write as _};
 
-use mailkiln_format::{Format, Sparse};
+use mailkiln_format::{Bmap, Format, Sparse};
 use mailkiln_image::disk::{Boot, DiskInput, Sizes, assemble};
 use mailkiln_image::fat::Fat;
 use mailkiln_image::fuzz::records;
@@ -112,7 +112,9 @@ fn disk(root: &Plan<'_>) -> Result<Seeds, Error> {
     let kernel = fat.read(&kernel.ok_or("no kernel on the ESP")?, MIB)?;
     let mut qcow2 = Vec::new();
     mailkiln_format::write(Format::Qcow2, &Sparse::whole(&image.as_slice()), &mut qcow2)?;
+    let bmap = Bmap::of(&Sparse::new(&image.as_slice(), &disk.extents))?.to_xml();
     Ok(vec![
+        ("bmap", bmap.into_bytes()),
         ("disk", records(&image)),
         ("fat", records(esp)),
         ("uki", stub()),
