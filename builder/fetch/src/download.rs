@@ -137,6 +137,30 @@ impl<'a> Fetcher<'a> {
         Err(trials.verdict(&format!("{archive}/{path}")))
     }
 
+    /// A file of which only address and digest are known, as a [`Wanted`]: its size is what the
+    /// server says. `address` is `http://`, `https://` or `file://`.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError::Unreachable`] or [`FetchError::Lost`] with what the server answered.
+    pub fn at(&self, address: &str, sha256: Sha256) -> Result<Wanted, FetchError> {
+        let name = shown(address);
+        let asked = self.patiently(address, || {
+            self.transport.open(address, 0)?.length.ok_or_else(|| {
+                Refusal::Permanent("the server does not say how long the file is".to_owned()).into()
+            })
+        });
+        match asked {
+            Ok(size) => Ok(Wanted { name, sha256, size, addresses: vec![address.to_owned()] }),
+            Err(Stop::Cache(error)) => Err(error.into()),
+            Err(Stop::Refused(refusal)) => {
+                let mut trials = Trials::default();
+                trials.add(address, refusal);
+                Err(trials.verdict(&name))
+            }
+        }
+    }
+
     /// Where the mirrors should have a package, as a [`Wanted`].
     pub fn package(&self, pin: &Pin) -> Wanted {
         Wanted {

@@ -32,6 +32,17 @@ pub(crate) struct Stream {
     pub(crate) body: Box<dyn Read>,
     /// Position of the first byte: what was asked for, or 0.
     pub(crate) start: u64,
+    /// How many bytes come, where that is known beforehand.
+    pub(crate) length: Option<u64>,
+}
+
+impl Stream {
+    fn of(response: Response, start: u64) -> Self {
+        // Not what `content_length` says: that is 0 where the length is unknown.
+        let length = response.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
+        Self { body: Box::new(response), start, length }
+    }
 }
 
 /// Why an address can't be read.
@@ -62,9 +73,9 @@ impl Transport {
         let response = request.send().map_err(|error| classify(&error))?;
         let status = response.status();
         match status {
-            StatusCode::OK => Ok(Stream { body: Box::new(response), start: 0 }),
+            StatusCode::OK => Ok(Stream::of(response, 0)),
             StatusCode::PARTIAL_CONTENT if begins_at(&response) == Some(from) => {
-                Ok(Stream { body: Box::new(response), start: from })
+                Ok(Stream::of(response, from))
             }
             // The file there ends before `from`: it can't be the one that is wanted.
             StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => self.open_http(address, 0),
@@ -110,10 +121,13 @@ fn open_file(path: &str, from: u64) -> Result<Stream, Refusal> {
     let open = || {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::Start(from))?;
-        Ok::<_, io::Error>(file)
+        let length = file.metadata()?.len().saturating_sub(from);
+        Ok::<_, io::Error>((file, length))
     };
     match open() {
-        Ok(file) => Ok(Stream { body: Box::new(file), start: from }),
+        Ok((file, length)) => {
+            Ok(Stream { body: Box::new(file), start: from, length: Some(length) })
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Refusal::Missing),
         Err(error) => Err(Refusal::Permanent(error.to_string())),
     }

@@ -147,6 +147,26 @@ fn fetch(
     Ok(std::fs::read(&paths[0]).unwrap())
 }
 
+/// An image has no pin: its address and its digest are all that is given.
+#[test]
+fn a_file_of_unknown_size_is_fetched_by_its_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::open(folder.path()).unwrap();
+    let mirrors = Mirrors::default();
+    let fetcher = Fetcher::new(&cache, &mirrors).with_pauses(&SOON);
+    let server = Server::start(BODY, &[Manner::Honest, Manner::BreaksAfter(9), Manner::Honest]);
+    let address = format!("{}/image.img.zst", server.address);
+    let wanted = fetcher.at(&address, Sha256::of(BODY)).unwrap();
+    assert_eq!(wanted.size, BODY.len() as u64);
+    let paths = fetcher.files(&[wanted], &Silent).unwrap();
+    assert_eq!(std::fs::read(&paths[0]).unwrap(), BODY);
+    let other = fetcher.at(&address, Sha256::of(b"other")).unwrap();
+    assert_eq!(fetcher.files(&[other], &Silent).unwrap_err().code(), "altered");
+    let gone = Server::start(BODY, &[Manner::Status("404 Not Found")]);
+    let error = fetcher.at(&format!("{}/x", gone.address), Sha256::of(BODY)).unwrap_err();
+    assert_eq!(error.code(), "mirror-lost-package");
+}
+
 #[derive(Default)]
 struct Count(AtomicU64, AtomicU64);
 
