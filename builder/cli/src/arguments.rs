@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use mailkiln_pin::Sha256;
 use mailkiln_spec::target::Format;
 
 use crate::machine::{Accelerator, Firmware};
@@ -66,6 +67,8 @@ pub enum Command {
     Build(BuildArguments),
     /// Boot an image in QEMU, its ports forwarded to loopback
     Run(RunArguments),
+    /// Write an image to a card, a stick or a disk, and read it back; without DEVICE, list those there are
+    Flash(FlashArguments),
     /// Say what an image holds, and whether it was altered
     Inspect(InspectArguments),
     /// List the DNS records to publish
@@ -189,7 +192,7 @@ pub struct BuildArguments {
     /// What to deliver: img, img.zst or qcow2; may be given several times [default: the target's]
     #[arg(short, long, value_name = "FORMAT")]
     pub format: Vec<Format>,
-    /// The folder that gets HOST-TARGET.FORMAT, its .sha256 and its .spdx.json
+    /// The folder that gets HOST-TARGET.FORMAT, its .sha256, .spdx.json and .bmap
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub output: PathBuf,
     /// The lock to build from [default: the one that came with this program]
@@ -242,6 +245,28 @@ pub struct RunArguments {
     /// How QEMU runs the guest; KVM where it proves to boot, else TCG
     #[arg(long, value_enum)]
     pub accelerator: Option<Accelerator>,
+}
+
+/// `mailkiln flash`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Only the blocks that IMAGE.bmap names are written, if that file is there; else all of them. The disk that this \
+machine runs from, and whatever is mounted or otherwise in use, is refused. The first MiB, which holds the \
+partition table, is emptied first and written last: a device whose flashing was interrupted, or whose content \
+is not what was written, does not boot.")]
+pub struct FlashArguments {
+    /// The image: img, img.zst, img.xz or img.gz, as a file or an https:// address
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// The whole device, as /dev/sdb, or a plain file that is large enough; what is on it is lost
+    #[arg(value_name = "DEVICE")]
+    pub device: Option<PathBuf>,
+    /// Digest of the image file, compressed as it is; needed for an address
+    #[arg(long, value_name = "HEX")]
+    pub sha256: Option<Sha256>,
+    /// Do not ask for the device's name
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// `mailkiln inspect`.

@@ -59,6 +59,20 @@ impl Printer {
         }
     }
 
+    /// Asks on standard error for a line of standard input; `None` when that has ended.
+    ///
+    /// # Errors
+    ///
+    /// When standard input can't be read.
+    pub fn ask(&self, question: impl Display) -> Result<Option<String>, Failure> {
+        let _ = write!(io::stderr().lock(), "{question} ");
+        let mut line = String::new();
+        let length = io::stdin()
+            .read_line(&mut line)
+            .map_err(Failure::file("read", "standard input".as_ref()))?;
+        Ok((length > 0).then(|| line.trim().to_owned()))
+    }
+
     /// Warns; `-q` silences it.
     pub fn warning(&self, text: impl Display) {
         if !self.quiet {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mailkiln_compile::Step;
+use mailkiln_flash::Phase;
 
 use crate::printer::Printer;
 
@@ -164,5 +165,49 @@ impl mailkiln_compile::Progress for Bars<'_> {
             bar.set_message(name.to_owned());
         });
         self.line(|| format!("  {} {done}/{total} {name}", step.verb()));
+    }
+}
+
+const UNKNOWN: &str = "{prefix:>12} {bytes}  {bytes_per_sec}";
+
+impl mailkiln_flash::Progress for Bars<'_> {
+    fn begin(&self, phase: Phase, bytes: u64) {
+        let what = match phase {
+            Phase::Checking => "checking",
+            Phase::Writing => "writing",
+            Phase::Settling => "settling",
+            Phase::Verifying => "verifying",
+        };
+        match bytes {
+            0 => self.step(what),
+            _ => self.step(&format!("{what} {} MB", bytes / 1_000_000)),
+        }
+        // The first line is due only after a while: most work has ended by then.
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Bars::begin(self, what, bytes, if bytes == 0 { UNKNOWN } else { BYTES });
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.with(|bar| bar.inc(bytes));
+        self.line(|| {
+            let mut text = String::new();
+            self.with(|bar| {
+                let (done, all) = (bar.position(), bar.length().unwrap_or(0));
+                let speed = done as f64 / bar.elapsed().as_secs_f64().max(0.001);
+                let left = all.saturating_sub(done) as f64 / speed.max(1.0);
+                text = format!(
+                    "  {}: {} of {} MB, {:.0} MB/s, {left:.0} s left",
+                    bar.prefix(),
+                    done / 1_000_000,
+                    all / 1_000_000,
+                    speed / 1e6
+                );
+            });
+            text
+        });
+    }
+
+    fn end(&self) {
+        Bars::end(self);
     }
 }

@@ -7,6 +7,7 @@ mod cache;
 mod check;
 mod completions;
 mod dns;
+mod flash;
 mod inspect;
 mod lock;
 mod man;
@@ -27,6 +28,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Lock(arguments) => lock::run(&arguments, printer),
         Command::Build(arguments) => build::run(&arguments, printer),
         Command::Run(arguments) => run::run(&arguments, printer),
+        Command::Flash(arguments) => flash::run(&arguments, printer),
         Command::Inspect(arguments) => inspect::run(&arguments, printer),
         Command::Dns(arguments) => dns::run(&arguments, printer),
         Command::Cache(command) => cache::run(&command, printer),
