@@ -104,6 +104,10 @@ fn altered_and_foreign_maps_are_refused() {
     // What would become gigabytes, were entities expanded.
     let bomb = "<!DOCTYPE bmap [<!ENTITY a 'aaaa'>]><bmap version='&a;'/>";
     assert!(matches!(Bmap::parse(bomb), Err(BadBmap::Xml(_))));
+    // What would need a stack as deep as the file is long.
+    assert!(Bmap::parse(&"<bmap>".repeat(1 << 20)).is_err());
+    let deep = "<bmap>".repeat(100_000) + &"</bmap>".repeat(100_000);
+    assert!(Bmap::parse(&deep).is_err());
 }
 
 proptest! {
