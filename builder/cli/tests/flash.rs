@@ -342,6 +342,49 @@ fn a_partition_is_refused_and_new_ones_are_seen() {
     }
 }
 
+/// A file system that ends before the card does, which is sparse.
+struct Small(PathBuf);
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        tool(&["umount", self.0.to_str().unwrap()]);
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_of() {
+    let desk = Desk::new();
+    desk.image("disk.img", 9 * MIB);
+    let place = desk.path("small");
+    fs::create_dir(&place).unwrap();
+    let words = ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", place.to_str().unwrap()];
+    if tool(&words).is_none() {
+        return skip("mount is not permitted");
+    }
+    let small = Small(place);
+    let card = small.0.join("card");
+    let sparse = File::options().read(true).write(true).create_new(true).open(&card).unwrap();
+    sparse.set_len(10 << 20).unwrap();
+    let head_is_empty = || {
+        let mut head = vec![1; MIB];
+        sparse.read_exact_at(&mut head, 0).unwrap();
+        assert!(head.iter().all(|&byte| byte == 0), "the head is empty");
+    };
+    let output = desk.run(&["flash", "-y", "disk.img", card.to_str().unwrap()]);
+    said(&output, 1, "no room is left for");
+    head_is_empty();
+    // The same behind a loop device is a device that breaks.
+    let Some(device) = Loop::of(&card, &[]) else {
+        return skip("losetup makes no loop device here (it takes root)");
+    };
+    let output = desk.run(&["flash", "-y", "disk.img", &device.0]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("no room is left for") || text.contains("can't write to"), "{text}");
+    drop(device);
+    head_is_empty();
+}
+
 /// A device that is whole up to its fifth MiB, and then answers with errors.
 #[test]
 fn a_broken_device_is_told_of() {
