@@ -9,6 +9,7 @@
 mod arguments;
 mod certificates;
 mod listeners;
+mod locks;
 mod shutdown;
 
 use std::io;
@@ -52,7 +53,7 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 ///
 /// # Errors
 ///
-/// A store that cannot be migrated, a listener that cannot be bound, or a signal that
+/// A store that cannot be migrated or written to, a listener that cannot be bound, or a signal that
 /// cannot be caught. A configuration file that cannot be read ends the process inside
 /// the library, with status 1 and a line on standard error.
 async fn serve(config: std::path::PathBuf) -> io::Result<()> {
@@ -66,6 +67,7 @@ async fn serve(config: std::path::PathBuf) -> io::Result<()> {
     boot.config.log_errors();
     boot.config.log_warnings();
     listeners::refuse_unbound(&boot.config)?;
+    locks::forget(&boot.inner.build_server()).await?;
 
     boot.start_services().await;
     boot.start_queue_manager();

@@ -2,6 +2,7 @@
 """Mail to other servers: it gets there, and only in the way that was asked for."""
 
 import re
+import socket
 import time
 import unittest
 
@@ -54,6 +55,26 @@ class Delivery(unittest.TestCase):
         exchange, server = self.sent(options=["REQUIRETLS"])
         self.assertGreaterEqual(exchange.greeted, 2, server.log.read_text())
         self.assertEqual(exchange.messages, [])
+
+    def test_a_delivery_that_a_power_cut_ended_is_taken_up_at_the_next_start(self):
+        silent = socket.create_server((MX, 25))  # connections are made, and nobody greets
+        with MailServer(impatient) as server:
+            server.dns.records.update(ZONE)
+            with server.submission(server.account("alice")) as session:
+                session.sendmail(f"alice@{DOMAIN}", [RECIPIENT], MESSAGE)
+            silent.settimeout(20)
+            under_way, _ = silent.accept()
+            server.process.kill()
+            server.process.wait()
+            under_way.close()
+            silent.close()
+            exchange = Exchange(MX, certificate)
+            self.addCleanup(exchange.close)
+            server.start()
+            end = time.monotonic() + 60  # a tenth of what the lock of the delivery lasts
+            while not exchange.messages and time.monotonic() < end:
+                time.sleep(0.1)
+            self.assertEqual(len(exchange.messages), 1, server.log.read_text())
 
     def test_dane_is_off_unless_it_is_asked_for(self):
         _, server = self.sent()
