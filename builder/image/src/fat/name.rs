@@ -26,9 +26,14 @@ pub(super) fn exact_short(name: &str) -> Option<Short> {
         .then(|| pad(base.as_bytes(), extension.as_bytes()))
 }
 
-/// A made-up short form for a name that needs a long one: `LONGNA~1.EXT`, numbered so that it
-/// is not one of `taken`.
+/// The short form of a name that needs a long one: the name itself where only its case is lost
+/// (boot ROMs know short names alone, and look for `BOOTCODE.BIN`), else one like `LONGNA~1.EXT`,
+/// numbered so that it is not one of `taken`.
 pub(super) fn alias(name: &str, taken: &[Short]) -> Option<Short> {
+    let same = exact_short(&name.to_ascii_uppercase()).filter(|short| !taken.contains(short));
+    if same.is_some() {
+        return same;
+    }
     let (base, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let clean = |part: &str, most: usize| -> Vec<u8> {
         part.bytes()
@@ -169,7 +174,7 @@ mod tests {
             taken.push(short);
         }
         let shown: Vec<_> = taken.iter().map(display).collect();
-        assert_eq!(shown, ["GRUB~1.CFG", "GRUB~2.CFG", "AVERYL~1.TEX", "AVERYL~2.TEX", "~1"]);
+        assert_eq!(shown, ["GRUB.CFG", "GRUB~1.CFG", "AVERYL~1.TEX", "AVERYL~2.TEX", "~1"]);
     }
 
     #[test]
