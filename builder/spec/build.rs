@@ -1,12 +1,19 @@
-//! Lists the target files of `images/`, so that adding a target changes no Rust code.
+//! Lists the files of `images/` and of `images/modules/`, so that adding a target or a class of
+//! kernel modules changes no Rust code.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     let images = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../../images");
-    println!("cargo::rerun-if-changed={}", images.display());
-    let mut files: Vec<PathBuf> = fs::read_dir(&images)?
+    list(&images, "targets.rs")?;
+    list(&images.join("modules"), "classes.rs")
+}
+
+/// Writes the names and texts of a folder's TOML files as a Rust expression.
+fn list(folder: &Path, out: &str) -> io::Result<()> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)?
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<_>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
@@ -16,7 +23,7 @@ fn main() -> io::Result<()> {
         format!("    ({name:?}, include_str!({path:?})),\n")
     });
     let list = format!("&[\n{}]\n", entries.collect::<String>());
-    fs::write(Path::new(&variable("OUT_DIR")?).join("targets.rs"), list)
+    fs::write(Path::new(&variable("OUT_DIR")?).join(out), list)
 }
 
 /// A variable that Cargo sets for build scripts.

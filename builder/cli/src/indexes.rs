@@ -97,16 +97,18 @@ fn read_release(
     Ok(InRelease::parse(&bytes)?.verify(keyring, &expected, Timestamp::now())?)
 }
 
-/// The indexes that are read of a suite: one for each architecture that images are made for.
+/// The indexes that are read of a suite: of each component one for each architecture that images
+/// are made for.
 fn list_indexes(suite: &WantedSuite, release: &Release) -> Result<Vec<Index>, OfferError> {
-    let entry = |arch: Arch| {
-        let path = format!("{}/binary-{}/Packages.xz", suite.component, arch.debian());
+    let entry = |component: &str, arch: Arch| {
+        let path = format!("{component}/binary-{}/Packages.xz", arch.debian());
         match release.files.get(&path) {
             Some((size, sha256)) => Ok(Index { path, size: *size, sha256: *sha256 }),
             None => Err(OfferError::NoIndex { suite: suite.name.clone(), path }),
         }
     };
-    Arch::ALL.into_iter().map(entry).collect()
+    let of = |component| Arch::ALL.into_iter().map(move |arch| entry(component, arch));
+    suite.components.iter().flat_map(|component| of(component)).collect()
 }
 
 /// An index by its digest, which outlives the next update of the mirror, and else by its name.

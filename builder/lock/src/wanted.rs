@@ -37,8 +37,8 @@ pub struct WantedSuite {
     pub name: String,
     /// The archive that carries it.
     pub archive: Archive,
-    /// The part of the suite that is read: `main`.
-    pub component: String,
+    /// The parts of the suite that are read: `main`.
+    pub components: Vec<String>,
 }
 
 /// A set of packages.

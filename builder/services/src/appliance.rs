@@ -1,11 +1,13 @@
 //! The appliance: everything that runs, as one value.
 
-use mailkiln_spec::{Network, Spec};
+use std::time::Duration;
+
+use mailkiln_spec::{DEFAULT_INTERFACE, Network, Spec};
 use mailkiln_tree::{Entry, TreePath};
 
 use crate::{
-    ConfigFile, Disk, Firewall, Journal, KernelSetting, RenderError, Service, SlotSizes, User,
-    agent, firewall, kernel, mail_server, render, ssh, user,
+    ConfigFile, Disk, Firewall, Journal, KernelSetting, Machine, RenderError, Service, SlotSizes,
+    User, agent, firewall, kernel, mail_server, render, ssh, user,
 };
 
 /// What the services must know about the board or cloud the image is for.
@@ -15,6 +17,12 @@ pub struct TargetFacts {
     pub consoles: Vec<String>,
     /// Sizes of the root slots on the disk.
     pub slots: SlotSizes,
+    /// How long the hardware watchdog waits, where there is one.
+    pub watchdog: Option<Duration>,
+    /// Whether the disk is a card that every write wears.
+    pub worn_by_writes: bool,
+    /// Whether it may reach the network by radio alone.
+    pub wireless: bool,
 }
 
 /// Everything that runs on the appliance and everything it is set up with.
@@ -43,6 +51,8 @@ pub struct Appliance {
     pub kernel: Vec<KernelSetting>,
     /// What the first boot makes of the disk.
     pub disk: Disk,
+    /// What systemd itself is told about the machine.
+    pub machine: Machine,
 }
 
 /// A directory that is made at boot and kept.
@@ -81,11 +91,21 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
         services,
         base,
         directories: vec![CERTIFICATES],
-        network: spec.network.clone(),
-        journal: Journal::DEFAULT,
+        network: network(spec, target),
+        journal: if target.worn_by_writes { Journal::ON_A_CARD } else { Journal::DEFAULT },
         kernel: kernel::settings(spec.network.ipv6),
-        disk: Disk::new(target.slots),
+        disk: Disk::new(target.slots, target.worn_by_writes),
+        machine: Machine { watchdog: target.watchdog, compress_memory: target.worn_by_writes },
     }
+}
+
+/// The network of `mail.toml`; where nobody chose an interface, a radio is one too.
+fn network(spec: &Spec, target: &TargetFacts) -> Network {
+    let mut network = spec.network.clone();
+    if target.wireless && network.interface == DEFAULT_INTERFACE {
+        network.interface.push_str(" wl*");
+    }
+    network
 }
 
 impl Appliance {

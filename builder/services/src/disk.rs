@@ -17,10 +17,14 @@ pub struct Disk {
     pub slots: SlotSizes,
     /// Least size of `/var` in bytes; it takes all that is left.
     pub var_minimum: u64,
+    /// Seconds after which ext4 writes what nobody asked it to write: 5 by itself, more on a card.
+    /// What programs sync, as the mail server does with every message, is written at once.
+    pub commit: Option<u32>,
 }
 
 impl Disk {
-    pub(crate) const fn new(slots: SlotSizes) -> Self {
-        Self { slots, var_minimum: 256 << 20 }
+    pub(crate) const fn new(slots: SlotSizes, worn_by_writes: bool) -> Self {
+        let commit = if worn_by_writes { Some(60) } else { None };
+        Self { slots, var_minimum: 256 << 20, commit }
     }
 }

@@ -13,6 +13,7 @@ mod disk;
 mod firewall;
 mod journal;
 mod kernel;
+mod machine;
 mod mail_server;
 mod render;
 mod sandbox;
@@ -26,6 +27,7 @@ pub use disk::{Disk, SlotSizes};
 pub use firewall::{Firewall, FloodLimit, OpenPort};
 pub use journal::Journal;
 pub use kernel::KernelSetting;
+pub use machine::Machine;
 pub use render::RenderError;
 pub use sandbox::{Capability, Confinement, Device, NetworkAccess, Sandbox};
 pub use service::{

@@ -13,7 +13,7 @@ use std::time::Instant;
 use mailkiln_fetch::Cache;
 use mailkiln_pin::{Archive, PackageArch, Pin, PoolPath, Sha256};
 use mailkiln_sources::sbom::{Part, Sbom};
-use mailkiln_sources::{KernelModules, Library, Policy, Silent, Unpacked, assemble};
+use mailkiln_sources::{KernelChoice, Library, Policy, Silent, Unpacked, assemble};
 use mailkiln_spec::target::builtin_target;
 use mailkiln_squashfs::Params;
 use mailkiln_tree::{
@@ -28,7 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target = builtin_target(rest.first().map_or("x86_64", String::as_str))?;
     let cache = Cache::open(Path::new(cache))?;
     let pins = pins(Path::new(debs), &cache)?;
-    let policy = Policy::appliance().with_modules(KernelModules {
+    let policy = Policy::appliance().with_modules(KernelChoice {
+        device_trees: Vec::new(),
         file: target.file(),
         named: target.kernel.modules,
         needed: Vec::new(),
@@ -103,7 +104,7 @@ fn input(unpacked: &Unpacked) -> FixupInput<'_> {
             enablement.enable.push("nftables.service".into());
             enablement
         }),
-        identity: IDENTITY.get_or_init(|| Identity { version: "0".into() }),
+        identity: IDENTITY.get_or_init(|| Identity { version: "0".into(), variant: "x".into() }),
         contents: unpacked,
     }
 }

@@ -11,7 +11,7 @@ use mailkiln_tree::TreePath;
 use mailkiln_tree::depmod::{self, DepmodError, KernelLists, Module, ModuleInfo};
 
 use crate::layer::{LayerEntry, LayerKind};
-use crate::prune::{KernelModules, Verdict};
+use crate::prune::{KernelChoice, Verdict};
 use crate::unpack::UnpackError;
 
 const FOLDER: &str = "usr/lib/modules/";
@@ -72,7 +72,7 @@ impl Kernel {
     }
 
     /// The modules that stay and the indexes. Every release must have what was `chosen`.
-    pub(crate) fn settle(self, chosen: Option<&KernelModules>) -> Result<Settled, UnpackError> {
+    pub(crate) fn settle(self, chosen: Option<&KernelChoice>) -> Result<Settled, UnpackError> {
         let mut releases: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
         for (path, candidate) in self.modules {
             if let Some((release, _)) = split(&path) {

@@ -18,7 +18,7 @@ mod unpack;
 pub use assemble::{AssembleError, assemble};
 pub use layer::{BadLayer, Layer, LayerEntry, LayerKind, Package};
 pub use library::{Library, LibraryError, Progress, Silent, Unpacked};
-pub use prune::{KernelModules, NoSuchModule, Policy, Rule, Verdict};
+pub use prune::{KernelChoice, NoSuchModule, Policy, Rule, Verdict};
 pub use unpack::{UnpackError, unpack_deb};
 
 /// Entry points for fuzzing: each takes foreign bytes and must neither panic nor allocate

@@ -10,7 +10,7 @@ use mailkiln_tree::TreePath;
 mod appliance;
 mod modules;
 
-pub use modules::{KernelModules, NoSuchModule};
+pub use modules::{KernelChoice, NoSuchModule};
 
 /// What happens to a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Policy {
     rules: Vec<Rule>,
-    modules: Option<KernelModules>,
+    modules: Option<KernelChoice>,
 }
 
 impl Policy {
@@ -52,7 +52,7 @@ impl Policy {
 
     /// The same rules, and of a kernel's modules only these and what they need.
     #[must_use]
-    pub fn with_modules(self, modules: KernelModules) -> Self {
+    pub fn with_modules(self, modules: KernelChoice) -> Self {
         Self { modules: Some(modules), ..self }
     }
 
@@ -62,7 +62,7 @@ impl Policy {
     }
 
     /// The choice of modules, if there is one.
-    pub fn modules(&self) -> Option<&KernelModules> {
+    pub fn modules(&self) -> Option<&KernelChoice> {
         self.modules.as_ref()
     }
 
@@ -80,7 +80,7 @@ impl Policy {
     /// What tells this policy from another: part of the key under which layers are cached.
     pub fn digest(&self) -> Sha256 {
         let rules = self.rules.iter().map(|rule| format!("{:?} {}\n", rule.verdict, rule.pattern));
-        let modules = self.modules.iter().flat_map(KernelModules::lines);
+        let modules = self.modules.iter().flat_map(KernelChoice::lines);
         Sha256::of(rules.chain(modules).collect::<String>().as_bytes())
     }
 }

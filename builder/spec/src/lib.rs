@@ -28,7 +28,7 @@ pub use domain_name::DomainName;
 pub use model::*;
 pub use problem::{Flaw, Problem, SpecErrors};
 pub use roles::ROLES;
-pub use rules::parse;
+pub use rules::{DEFAULT_INTERFACE, parse};
 pub use schema::json_schema;
 pub use size::display as display_size;
 pub use template::{DEFAULT, template};
@@ -53,7 +53,7 @@ pub mod fuzz {
     /// Reads `bytes` as a target file.
     pub fn target(bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
-        if let Err(errors) = target::parse("x86_64", &text) {
+        if let Err(errors) = target::parse("x86_64", &text, &target::Classes::default()) {
             expect_places(&errors, &text);
         }
     }

@@ -109,7 +109,7 @@ fn finished() -> mailkiln_tree::Finished {
         time_zone: "Etc/UTC",
         users: &users,
         enablement: &enablement,
-        identity: &Identity { version: "1".into() },
+        identity: &Identity { version: "1".into(), variant: "x".into() },
         contents: &NothingPacked,
     };
     finish(fixture(), &input).unwrap()

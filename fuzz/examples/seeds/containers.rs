@@ -89,7 +89,7 @@ pub(crate) fn seeds() -> Result<Seeds, Error> {
 fn disk(root: &Plan<'_>) -> Result<Seeds, Error> {
     let input = DiskInput {
         arch: Arch::X86_64,
-        sizes: Sizes { esp: 34 * MIB, root: 2 * MIB, verity: MIB },
+        sizes: Sizes { start: MIB, esp: 34 * MIB, root: 2 * MIB, verity: MIB },
         root,
         boot: Boot {
             stub: &stub(),
@@ -100,7 +100,7 @@ fn disk(root: &Plan<'_>) -> Result<Seeds, Error> {
             command_line: "console=ttyS0",
         },
         bios: None,
-        files: Vec::new(),
+        firmware: mailkiln_image::disk::Firmware::default(),
     };
     let mut image = Cursor::new(Vec::new());
     let disk = assemble(&input, &mut image)?;

@@ -15,7 +15,7 @@ use mailkiln_compile::{
 use mailkiln_fetch::{Fetcher, Wanted};
 use mailkiln_lock::{ComponentSource, Lock};
 use mailkiln_pin::{Pin, Sha256};
-use mailkiln_sources::{KernelModules, Layer, LayerKind, Library, LibraryError, Policy};
+use mailkiln_sources::{KernelChoice, Layer, LayerKind, Library, LibraryError, Policy};
 use mailkiln_spec::target::Target;
 use mailkiln_squashfs::{Pack, PackWriter, Params};
 use mailkiln_tree::{Contents, TreePath};
@@ -69,7 +69,8 @@ impl Materials {
         let Order { lock, target, .. } = *order;
         let pins = installed(order)?;
         let kernel_pins = locked(lock, target, "kernel", slice::from_ref(&target.kernel.package))?;
-        let boot_pins = locked(lock, target, "boot", &target.boot.packages)?;
+        let mut boot_pins = locked(lock, target, "boot", &target.boot.packages)?;
+        boot_pins.retain(|pin| target.boot.packages.iter().any(|name| name == pin.name.as_str()));
         let toolchain_pins = missing_toolchain(order)?;
         let wanted: Vec<Pin> =
             [pins.as_slice(), &kernel_pins, &boot_pins, &toolchain_pins].concat();
@@ -80,9 +81,10 @@ impl Materials {
         let library = Library::new(order.cache, &policy, params);
         let installed = library.layers(&pins, order.watch.unpacking())?;
         // Apart, since the choice of modules is part of the name under which a layer is kept.
-        let of_kernel = policy.clone().with_modules(KernelModules {
+        let of_kernel = policy.clone().with_modules(KernelChoice {
             named: order.target.kernel.modules.clone(),
             needed: modules.iter().map(|name| (*name).to_owned()).collect(),
+            device_trees: target.boot.device_trees.iter().map(|it| it.source.clone()).collect(),
             file: order.target.file(),
         });
         let kernel = Library::new(order.cache, &of_kernel, params)
@@ -110,16 +112,17 @@ impl Materials {
         })
     }
 
-    /// The one boot file whose path is `wanted`.
+    /// The first boot file whose path is `wanted`, if there is one.
     pub(super) fn boot_file(
         &self,
         wanted: impl Fn(&TreePath) -> bool,
-    ) -> Result<Vec<u8>, AssemblyError> {
-        let (path, sha256) = self
-            .boot_files()
-            .find(|(path, _)| wanted(path))
-            .ok_or_else(|| AssemblyError::Lacking("systemd's EFI stub".to_owned()))?;
-        self.read(&sha256)
+    ) -> Result<Option<Vec<u8>>, AssemblyError> {
+        let Some((path, sha256)) = self.boot_files().find(|(path, _)| wanted(path)) else {
+            return Ok(None);
+        };
+        let bytes = self.read(&sha256);
+        bytes
+            .map(Some)
             .map_err(|source| AssemblyError::File { what: format!("can't read {path}"), source })
     }
 
@@ -132,9 +135,13 @@ impl Materials {
     }
 }
 
-/// The packages that are installed beside the kernel: base, and the shell if it is asked for.
+/// The packages that are installed beside the kernel: base, what the target adds, and the shell if
+/// it is asked for.
 fn installed(order: &Order<'_>) -> Result<Vec<Pin>, AssemblyError> {
-    let mut pins = locked(order.lock, order.target, "image", &order.target.packages)?;
+    let mut pins = locked(order.lock, order.target, "image", &order.target.packages.extra)?;
+    for set in &order.target.packages.sets {
+        pins.extend(locked(order.lock, order.target, set, &[])?);
+    }
     if order.spec.ssh.is_some() {
         pins.extend(locked(order.lock, order.target, "ssh", &[])?);
     }
@@ -326,7 +333,10 @@ mod tests {
             let kernel = slice::from_ref(&target.kernel.package);
             locked(&lock, &target, "kernel", kernel).unwrap();
             locked(&lock, &target, "boot", &target.boot.packages).unwrap();
-            locked(&lock, &target, "image", &target.packages).unwrap();
+            locked(&lock, &target, "image", &target.packages.extra).unwrap();
+            for set in &target.packages.sets {
+                locked(&lock, &target, set, &[]).unwrap();
+            }
             let error = locked(&lock, &target, "boot", kernel).unwrap_err().to_string();
             let expected =
                 format!("{} names the package {}, which is not in", target.file(), kernel[0]);

@@ -1,9 +1,11 @@
 //! From a checked `mail.toml` to a disk: the layers of the builder, called in the order in which data flows.
 //!
 //! In: an [`Order`]. Out: the disk's bytes in a file that the caller names, and the bill of materials. Each step is a file:
-//! `materials` brings packages and compiled units, `root` makes the tree, `initrd` what opens it, `bill` the SBOM.
+//! `materials` brings packages and compiled units, `root` makes the tree, `initrd` what opens it, `firmware` what a board needs before
+//! that, `bill` the SBOM.
 
 mod bill;
+mod firmware;
 mod initrd;
 mod materials;
 mod root;
@@ -124,6 +126,20 @@ pub(crate) enum AssemblyError {
         /// The set.
         set: String,
     },
+    /// The target names a file that no package has.
+    #[error(
+        "{file}:{line} names {path}, which is in none of the packages it is taken from ({packages}): correct it"
+    )]
+    NoSuchFile {
+        /// The target's file.
+        file: String,
+        /// The line.
+        line: usize,
+        /// The path in a package.
+        path: String,
+        /// The packages that were looked into.
+        packages: String,
+    },
     /// The initrd shall have modules that there are not.
     #[error(
         "{file} gives the initrd {patterns}, and the root has no such module: correct \
@@ -162,7 +178,8 @@ pub(crate) fn assemble(
     let root = Root::build(order, &services, &materials)?;
     let initrd = initrd::build(order, &root, &materials)?;
     let stub = materials
-        .boot_file(|path| path.name().starts_with("linux") && path.name().ends_with(".efi.stub"))?;
+        .boot_file(|path| path.name().starts_with("linux") && path.name().ends_with(".efi.stub"))?
+        .ok_or_else(|| AssemblyError::Lacking("systemd's EFI stub".to_owned()))?;
     let grub_files = grub_files(order.target, &materials)?;
     let grub = grub_files.as_ref().map(Grub::new).transpose()?;
     let mtime = u32::try_from(order.lock.snapshot.as_second()).unwrap_or(u32::MAX);
@@ -183,7 +200,7 @@ pub(crate) fn assemble(
                 command_line: &command_line,
             },
             bios: grub.as_ref(),
-            files: Vec::new(),
+            firmware: firmware::gather(order, &root, &materials)?,
         },
         out,
     )?;
@@ -194,7 +211,12 @@ pub(crate) fn assemble(
 /// Sizes of the partitions in bytes.
 fn sizes(target: &Target) -> Sizes {
     let disk = target.disk;
-    Sizes { esp: disk.esp.bytes(), root: disk.root.bytes(), verity: disk.verity.bytes() }
+    Sizes {
+        start: disk.start.bytes(),
+        esp: disk.esp.bytes(),
+        root: disk.root.bytes(),
+        verity: disk.verity.bytes(),
+    }
 }
 
 /// Words of every kernel's command line. Without `ro`, systemd-gpt-auto-generator asks for a writable root

@@ -2,11 +2,14 @@
 //!
 //! In: packages, programs, the services of the spec. Out: the tree, and what the boot chain takes out of it.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use mailkiln_services::{Appliance, SlotSizes, TargetFacts, appliance};
 use mailkiln_sources::assemble;
 use mailkiln_tree::{
-    Content, Contents as _, Enablement, Entry, FixupInput, Identity, Kind, Owner, Tree, TreePath,
-    User, finish,
+    Boot as BootFiles, Content, Contents as _, Enablement, Entry, FixupInput, Identity, Kind,
+    Owner, Tree, TreePath, User, finish,
 };
 
 use super::materials::Materials;
@@ -18,6 +21,8 @@ const SPAM_RULES: &str = concat!(
     include_str!("../../../../units/mail-server/spam/20-rules.toml"),
     include_str!("../../../../units/mail-server/spam/30-lists.toml"),
 );
+/// The lock's set for machines that have a radio.
+const WIFI: &str = "wifi";
 /// What made an entry, for conflicts.
 const ORIGIN: &str = "mailkiln";
 
@@ -30,16 +35,21 @@ pub(super) struct Root {
     pub(super) kernel: Vec<u8>,
     /// The kernel's release.
     pub(super) release: String,
+    /// Its device trees, by their place in its package.
+    pub(super) device_trees: BTreeMap<String, Content>,
     /// `/usr/lib/os-release`.
     pub(super) os_release: String,
 }
 
 /// What runs on the appliance.
 pub(super) fn services(order: &Order<'_>) -> Appliance {
-    let disk = order.target.disk;
+    let (disk, hardware) = (order.target.disk, order.target.hardware);
     let facts = TargetFacts {
         consoles: order.target.consoles.iter().map(|console| console.path()).collect(),
         slots: SlotSizes { root: disk.root.bytes(), verity: disk.verity.bytes() },
+        watchdog: hardware.watchdog.map(|seconds| Duration::from_secs(seconds.into())),
+        worn_by_writes: hardware.worn_by_writes,
+        wireless: order.target.packages.sets.iter().any(|set| set == WIFI),
     };
     appliance(order.spec, &facts, SPAM_RULES)
 }
@@ -85,6 +95,7 @@ impl Root {
             .collect();
         let mut enablement = Enablement::base();
         enablement.enable.extend(appliance.package_units().iter().map(|unit| (*unit).to_owned()));
+        enablement.enable.extend(order.target.packages.enable.iter().cloned());
         let finished = finish(
             tree,
             &FixupInput {
@@ -92,13 +103,14 @@ impl Root {
                 time_zone: &appliance.timezone,
                 users: &users,
                 enablement: &enablement,
-                identity: &Identity { version: version(order) },
+                identity: &Identity { version: version(order), variant: order.target.name.clone() },
                 contents: materials,
             },
         )?;
         let kernel = content(&finished.boot.kernel, materials, "the kernel")?;
         let os_release = text(&finished.tree, materials, "usr/lib/os-release")?;
-        Ok(Self { tree: finished.tree, kernel, release: finished.boot.release, os_release })
+        let BootFiles { release, device_trees, .. } = finished.boot;
+        Ok(Self { tree: finished.tree, kernel, release, device_trees, os_release })
     }
 }
 

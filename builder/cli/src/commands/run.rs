@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::arguments::RunArguments;
 use crate::failure::Failure;
-use crate::machine::{Accelerator, Machine, PORTS, architecture};
+use crate::machine::{Accelerator, Guest, Machine, PORTS};
 use crate::printer::Printer;
 
 /// Starts QEMU, says how to reach the appliance, and waits until QEMU ends.
@@ -20,16 +20,21 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
             hint: Some("`mailkiln build --target x86_64` makes an image".to_owned()),
         });
     }
-    let arch = architecture(&arguments.image).map_err(|error| Failure::input(&error))?;
-    let accelerator = match arguments.accelerator {
-        Some(accelerator) => accelerator,
-        None => Accelerator::detect(arch),
+    let Guest { arch, board } =
+        Guest::read(&arguments.image).map_err(|error| Failure::input(&error))?;
+    let accelerator = match (arguments.accelerator, &board) {
+        (Some(accelerator), _) => accelerator,
+        // KVM has no boards.
+        (None, Some(_)) => Accelerator::Tcg,
+        (None, None) => Accelerator::detect(arch),
     };
     // Without --disk what the appliance writes is thrown away when it ends.
     let scratch =
         tempfile::tempdir().map_err(Failure::file("make a folder in", Path::new("TMPDIR")))?;
+    let board = board.map(|board| board.unpack(scratch.path())).transpose();
     let machine = Machine {
         arch,
+        board: board.map_err(|error| Failure::work(&error))?,
         image: arguments.image.clone(),
         disk: arguments.disk.clone().unwrap_or_else(|| scratch.path().join("disk.qcow2")),
         disk_size: arguments.disk_size.clone(),

@@ -1,11 +1,6 @@
 //! Which QEMU runs which architecture, and the machine that it is asked for.
 
-use std::path::Path;
-
-use mailkiln_image::gpt;
 use mailkiln_pin::Arch;
-
-use super::MachineError;
 
 /// QEMU for an architecture.
 #[derive(Debug)]
@@ -64,41 +59,5 @@ impl Emulator {
             Arch::X86_64 => &X86_64,
             Arch::Aarch64 => &AARCH64,
         }
-    }
-}
-
-/// The architecture of an image, by the type of its root partition.
-///
-/// # Errors
-/// [`MachineError::Format`] for what can't be booted without unpacking, [`MachineError::NoRoot`]
-/// for what is no image of ours.
-pub fn architecture(image: &Path) -> Result<Arch, MachineError> {
-    if image.extension().is_some_and(|extension| extension == "zst") {
-        return Err(MachineError::Format(image.to_owned()));
-    }
-    let no_root = |why: String| MachineError::NoRoot { image: image.to_owned(), why };
-    let disk = mailkiln_format::open(image).map_err(|error| no_root(error.to_string()))?;
-    let table = gpt::read(&*disk).map_err(|error| no_root(error.to_string()))?;
-    let has_root = |arch: &Arch| {
-        let kind = gpt::kind::root(*arch);
-        table.partitions.iter().any(|partition| partition.kind == kind)
-    };
-    let found = Arch::ALL.into_iter().find(has_root);
-    found.ok_or_else(|| no_root("no partition holds a root file system".to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_has_no_root_partition_is_not_started() {
-        let folder = tempfile::tempdir().unwrap();
-        let image = folder.path().join("x.img");
-        std::fs::write(&image, [0; 4096]).unwrap();
-        let said = architecture(&image).unwrap_err().to_string();
-        assert!(said.contains("x.img") && said.contains("mailkiln build"), "{said}");
-        let said = architecture(Path::new("x.img.zst")).unwrap_err().to_string();
-        assert!(said.contains("zstd -d"), "{said}");
     }
 }

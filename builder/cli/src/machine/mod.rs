@@ -5,6 +5,7 @@
 mod accelerator;
 mod emulator;
 mod firmware;
+mod guest;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,8 @@ use mailkiln_pin::Arch;
 use emulator::Emulator;
 
 pub use accelerator::Accelerator;
-pub use emulator::architecture;
 pub use firmware::Firmware;
+pub use guest::{BoardFiles, Guest};
 
 /// Guest TCP ports that are reachable from the host.
 pub const PORTS: [u16; 8] = [22, 25, 143, 465, 587, 993, 995, 4190];
@@ -26,6 +27,9 @@ pub const PORTS: [u16; 8] = [22, 25, 143, 465, 587, 993, 995, 4190];
 pub struct Machine {
     /// Which processor it has.
     pub arch: Arch,
+    /// The board that stands for the usual machine of that processor. It has its own memory,
+    /// processors and firmware.
+    pub board: Option<BoardFiles>,
     /// The image: raw or qcow2; never written to.
     pub image: PathBuf,
     /// The overlay that takes all writes; made when it does not exist.
@@ -149,25 +153,52 @@ impl Machine {
             arguments.push(option.into());
             arguments.push(value.into());
         };
+        add("-accel", accelerator.option().to_owned());
+        add("-display", "none".to_owned());
+        add("-chardev", console);
+        add("-netdev", format!("user,id=net{forwards}"));
+        match &self.board {
+            Some(board) => self.board_arguments(board, &mut add),
+            None => self.usual_arguments(accelerator, &mut add)?,
+        }
+        arguments.push("-nodefaults".into());
+        Ok(arguments)
+    }
+
+    /// The usual machine of a processor, all of virtio.
+    fn usual_arguments(
+        &self,
+        accelerator: Accelerator,
+        add: &mut impl FnMut(&str, String),
+    ) -> Result<(), MachineError> {
         let emulator = Emulator::of(self.arch);
         add("-machine", emulator.machine.to_owned());
-        add("-accel", accelerator.option().to_owned());
         add("-cpu", accelerator.processor(emulator).to_owned());
         add("-smp", self.processors.to_string());
         add("-m", format!("{}M", self.memory));
-        add("-display", "none".to_owned());
-        add("-chardev", console);
         add("-serial", "chardev:console".to_owned());
         add("-device", "virtio-rng-pci".to_owned());
         add("-drive", format!("if=none,id=disk,format=qcow2,file={}", escaped(&self.disk)));
         add("-device", "virtio-blk-pci,drive=disk".to_owned());
-        add("-netdev", format!("user,id=net{forwards}"));
         add("-device", "virtio-net-pci,netdev=net,romfile=".to_owned());
         for drive in self.firmware.drives(self.arch)? {
             add("-drive", drive);
         }
-        arguments.push("-nodefaults".into());
-        Ok(arguments)
+        Ok(())
+    }
+
+    /// A board with the image in its card slot. QEMU starts what the board's firmware would have
+    /// started, and hands over the device tree.
+    fn board_arguments(&self, board: &BoardFiles, add: &mut impl FnMut(&str, String)) {
+        let BoardFiles { qemu, kernel, device_tree } = board;
+        add("-machine", qemu.machine.clone());
+        add("-m", format!("{}M", qemu.memory));
+        (0..qemu.serial).for_each(|_| add("-serial", "null".to_owned()));
+        add("-serial", "chardev:console".to_owned());
+        add("-kernel", kernel.to_string_lossy().into_owned());
+        add("-dtb", device_tree.to_string_lossy().into_owned());
+        add("-drive", format!("if=sd,format=qcow2,file={}", escaped(&self.disk)));
+        add("-device", format!("{},netdev=net", qemu.network));
     }
 
     fn make_disk(&self) -> Result<(), MachineError> {

@@ -7,7 +7,7 @@ use mailkiln_pin::{Arch, Sha256};
 
 use super::command_line::{complete, grub_config};
 use super::place::Placer;
-use super::{ALIGNMENT, Disk, DiskError, DiskInput, Sizes};
+use super::{ALIGNMENT, Disk, DiskError, DiskInput, Sizes, blobs};
 use crate::fat::{FatFile, FatVolume};
 use crate::gpt::{self, Gpt, Lba, Partition, RESERVED, SECTOR};
 use crate::guid::Guid;
@@ -66,19 +66,25 @@ struct Places {
 impl Places {
     fn new(input: &DiskInput<'_>) -> Result<Self, DiskError> {
         let sizes = input.sizes;
-        let named = [("boot", sizes.esp), ("root", sizes.root), ("verity", sizes.verity)];
+        let named = [
+            ("first", sizes.start),
+            ("boot", sizes.esp),
+            ("root", sizes.root),
+            ("verity", sizes.verity),
+        ];
         for (partition, size) in named {
             // 2^40 keeps every sum far from the end of 64 bits.
             if size == 0 || !size.is_multiple_of(ALIGNMENT) || size > 1 << 40 {
                 return Err(DiskError::Size { partition, size });
             }
         }
-        let bios = input.bios.map(|_| ALIGNMENT);
-        let esp = if bios.is_some() { 2 * ALIGNMENT } else { ALIGNMENT };
+        let bios = input.bios.map(|_| sizes.start);
+        let esp = if bios.is_some() { sizes.start + ALIGNMENT } else { sizes.start };
         let root = esp + sizes.esp;
         let verity = root + sizes.root;
         let places = Self { bios, esp, root, verity, end: verity + sizes.verity, sizes };
         let data = input.root.size();
+        blobs::check(&input.firmware.blobs, sizes.start)?;
         fits("root", data, sizes.root)?;
         fits("verity", crate::verity::image_size(data / BLOCK as u64), sizes.verity)?;
         Ok(places)
@@ -100,7 +106,7 @@ impl Places {
             let kind = gpt::kind::BIOS_BOOT;
             partitions.push(partition("bios", kind, derived("bios"), start, ALIGNMENT, 0));
         }
-        let Sizes { esp, root, verity } = self.sizes;
+        let Sizes { esp, root, verity, .. } = self.sizes;
         let read_only = gpt::READ_ONLY;
         let (root_kind, verity_kind) = (gpt::kind::root(arch), gpt::kind::root_verity(arch));
         partitions.extend([
@@ -180,7 +186,7 @@ fn boot_files<'a>(
             file(format!("{FOLDER}/vmlinuz"), input.boot.kernel.into()),
         ]);
     }
-    files.extend(input.files.iter().cloned());
+    files.extend(input.firmware.files.iter().cloned());
     Ok(files)
 }
 
@@ -219,7 +225,13 @@ fn write_table(
         grub.boot_sector(Lba(start / SECTOR), &mut front)?;
         out.put(start, &core)?;
     }
+    if input.firmware.hybrid_mbr
+        && let Some(esp) = table.partitions.iter().find(|partition| partition.name == "esp")
+    {
+        gpt::write_hybrid_mbr(&mut front, esp, table.sectors);
+    }
     out.put(0, &front)?;
+    blobs::write(&input.firmware.blobs, out)?;
     let backup = table.backup_at().bytes().unwrap_or(table.sectors * SECTOR);
     out.put(backup, &back)?;
     Ok(())

@@ -5,6 +5,7 @@
 //! hash. What is not written is zero, so the image is sparse.
 
 mod assemble;
+mod blobs;
 mod command_line;
 mod place;
 
@@ -12,22 +13,25 @@ pub use assemble::assemble;
 pub use command_line::BadCommandLine;
 pub use place::Extent;
 
+use std::borrow::Cow;
 use std::io;
 
 use mailkiln_pin::{Arch, Sha256};
 use mailkiln_squashfs::{Plan, WriteError};
 
 use crate::fat::{FatError, FatFile};
-use crate::gpt::{Gpt, TooSmall};
+use crate::gpt::{Gpt, Lba, TooSmall};
 use crate::grub::{Grub, GrubError};
 use crate::uki::BadStub;
 
 /// Partitions start and end on this many bytes, which suits every medium's erase blocks.
 pub const ALIGNMENT: u64 = 1 << 20;
 
-/// Sizes of the partitions in bytes, each a multiple of [`ALIGNMENT`].
+/// Where the partitions start and how large they are, in bytes, each a multiple of [`ALIGNMENT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
+    /// Where the first partition starts; the table and a board's blobs lie before it.
+    pub start: u64,
     /// The EFI system partition.
     pub esp: u64,
     /// One root slot.
@@ -66,8 +70,30 @@ pub struct DiskInput<'a> {
     pub boot: Boot<'a>,
     /// GRUB, when machines with a BIOS shall boot it too.
     pub bios: Option<&'a Grub<'a>>,
-    /// Further files for the boot partition, such as a board's firmware.
+    /// What the machine's own firmware wants to find.
+    pub firmware: Firmware<'a>,
+}
+
+/// What a board's firmware wants to find on the disk beside the UKI.
+#[derive(Debug, Clone, Default)]
+pub struct Firmware<'a> {
+    /// Further files for the boot partition.
     pub files: Vec<FatFile<'a>>,
+    /// Programs at fixed places before the first partition.
+    pub blobs: Vec<Blob<'a>>,
+    /// Whether the MBR names the boot partition too.
+    pub hybrid_mbr: bool,
+}
+
+/// A program at a fixed place.
+#[derive(Debug, Clone)]
+pub struct Blob<'a> {
+    /// What it is, for whoever has to correct it.
+    pub name: String,
+    /// Its first sector.
+    pub start: Lba,
+    /// Its bytes.
+    pub content: Cow<'a, [u8]>,
 }
 
 /// A disk that has been written.
@@ -112,6 +138,21 @@ pub enum DiskError {
         needed: u64,
         /// Bytes that there are.
         room: u64,
+    },
+    /// A blob is where something else is.
+    #[error(
+        "{name} takes the sectors {first} to {last} of the disk, where {other} is; correct its \
+         `lba`, or `disk.start`, in the target's file"
+    )]
+    Blob {
+        /// The blob.
+        name: String,
+        /// Its first sector.
+        first: u64,
+        /// Its last one.
+        last: u64,
+        /// What else is there.
+        other: String,
     },
     /// The kernel command line can't be written down.
     #[error(transparent)]

@@ -15,7 +15,7 @@ use crate::verity;
 
 const MIB: u64 = 1 << 20;
 
-const SIZES: Sizes = Sizes { esp: 34 * MIB, root: 2 * MIB, verity: MIB };
+const SIZES: Sizes = Sizes { start: MIB, esp: 34 * MIB, root: 2 * MIB, verity: MIB };
 
 const BOOT: Boot<'_> = Boot {
     stub: &[],
@@ -49,7 +49,10 @@ pub(crate) fn assembled(arch: Arch, grub: Option<&Grub<'_>>) -> (Disk, Vec<u8>) 
         root: &plan,
         boot: Boot { stub: &stub, ..BOOT },
         bios: grub,
-        files: vec![FatFile { path: "config.txt".to_owned(), content: b"x".as_slice().into() }],
+        firmware: Firmware {
+            files: vec![FatFile { path: "config.txt".to_owned(), content: b"x".as_slice().into() }],
+            ..Firmware::default()
+        },
     };
     let mut out = Cursor::new(Vec::new());
     let disk = assemble(&input, &mut out).unwrap();
@@ -137,8 +140,8 @@ fn bytes_are_pinned() {
     assert_eq!(
         digests,
         [
-            "b1687a26f14f75c3b9cc9f5f77f1e5dfbe3b7504f51d5dfb84941b85b439b82e",
-            "07500e2c83dc2fe48d9f19c314abfd62ec90fddc9644d5e4a8b19ef971bd2648",
+            "cc46095558bc58b6e8c56ea46c56c00d67e8b5b6246449780571ca1d27b42d01",
+            "073102e0340c93ef48853768a3f6d177865ff7a42e8f5cec9276d7f7929f9307",
         ]
     );
 }
@@ -157,7 +160,7 @@ fn another_root_changes_every_identity() {
         root: &plan,
         boot,
         bios: None,
-        files: vec![],
+        firmware: Firmware::default(),
     };
     let other = assemble(&input, Cursor::new(Vec::new())).unwrap();
     assert_ne!(one.table.disk, other.table.disk);
@@ -191,8 +194,8 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     let stub = crate::uki::fixture_stub(5);
     let refused = |sizes, command_line| {
         let boot = Boot { stub: &stub, command_line, ..BOOT };
-        let (arch, bios, files) = (Arch::X86_64, None, Vec::new());
-        let input = DiskInput { arch, sizes, root: &plan, boot, bios, files };
+        let (arch, bios, firmware) = (Arch::X86_64, None, Firmware::default());
+        let input = DiskInput { arch, sizes, root: &plan, boot, bios, firmware };
         assemble(&input, Cursor::new(Vec::new())).unwrap_err().to_string()
     };
     assert!(refused(SIZES, "").contains("the root partition needs"));
@@ -200,4 +203,53 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     let roomy = Sizes { root: 4 * MIB, ..SIZES };
     assert!(refused(roomy, "a\nb").contains("control character"));
     assert!(refused(Sizes { esp: MIB, ..roomy }, "").contains("FAT32 partition"));
+}
+
+/// A disk of a board: two blobs, an MBR that names the ESP.
+fn board(blobs: Vec<Blob<'_>>) -> Result<(Disk, Vec<u8>), DiskError> {
+    let plan = Plan::new(&tree(), &[], 0).unwrap();
+    let stub = crate::uki::fixture_stub(5);
+    let input = DiskInput {
+        arch: Arch::Aarch64,
+        sizes: Sizes { start: 2 * MIB, ..SIZES },
+        root: &plan,
+        boot: Boot { stub: &stub, ..BOOT },
+        bios: None,
+        firmware: Firmware { files: vec![], blobs, hybrid_mbr: true },
+    };
+    let mut out = Cursor::new(Vec::new());
+    Ok((assemble(&input, &mut out)?, out.into_inner()))
+}
+
+fn blob(name: &str, start: u64, content: &'static [u8]) -> Blob<'static> {
+    Blob { name: name.to_owned(), start: gpt::Lba(start), content: content.into() }
+}
+
+#[test]
+fn blobs_are_at_their_sectors_and_are_flashed_to_the_end_of_the_last() {
+    let (disk, image) =
+        board(vec![blob("one", 64, &[1; 700]), blob("two", 256, &[2; 512])]).unwrap();
+    assert_eq!(gpt::read(&image.as_slice()).unwrap(), disk.table);
+    assert_eq!(disk.table.partitions[0].start, gpt::Lba(4096));
+    assert_eq!(image[64 * 512..64 * 512 + 701], [[1; 700].as_slice(), &[0]].concat());
+    assert_eq!(image[256 * 512..257 * 512], [2; 512]);
+    for (offset, length) in [(64 * 512, 1024), (256 * 512, 512)] {
+        assert!(disk.extents.contains(&Extent { offset, length }), "{:?}", disk.extents);
+    }
+    assert_eq!((image[446 + 4], image[446 + 16 + 4]), (0xee, 0x0c));
+}
+
+#[test]
+fn blobs_that_are_in_the_way_are_refused_by_name() {
+    for (blobs, other) in [
+        (vec![blob("one", 33, b"x")], "the partition table"),
+        (vec![blob("one", 4096, b"x")], "the first partition"),
+        (vec![blob("one", 4095, &[0; 513])], "the first partition"),
+        (vec![blob("zero", 64, &[0; 513]), blob("one", 65, b"x")], "zero"),
+        (vec![blob("one", u64::MAX, b"x")], "the first partition"),
+    ] {
+        let said = board(blobs).unwrap_err().to_string();
+        assert!(said.starts_with("one takes the sectors "), "{said}");
+        assert!(said.contains(&format!("where {other} is")), "{said}");
+    }
 }

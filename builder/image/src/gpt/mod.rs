@@ -3,9 +3,11 @@
 //! In: partitions with their places. Out: protective MBR, primary and backup table (UEFI 2.10
 //! §5). Sectors have 512 bytes. Every GUID comes from the caller; nothing is random.
 
+mod hybrid;
 mod reader;
 mod writer;
 
+pub use hybrid::write_hybrid_mbr;
 pub use reader::{BadGpt, read};
 pub use writer::TooSmall;
 

@@ -50,6 +50,28 @@ fn tables_come_back_and_sgdisk_agrees() {
 }
 
 #[test]
+fn a_hybrid_mbr_names_the_esp_and_leaves_the_table_as_it_is() {
+    let table = table();
+    let mut disk = disk(&table);
+    write_hybrid_mbr(&mut disk, &table.partitions[1], table.sectors);
+    assert_eq!(read(&disk.as_slice()).unwrap(), table);
+    assert_eq!(disk[510..512], [0x55, 0xaa]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &disk).unwrap();
+    if let Some(said) = judge("sgdisk", &["-v".as_ref(), file.path().as_ref()]) {
+        assert!(said.contains("No problems found"), "{said}");
+    }
+    let mbr = ["--label-nested=dos".as_ref(), "--dump".as_ref(), file.path().as_ref()];
+    if let Some(said) = judge("sfdisk", &mbr) {
+        let parts: Vec<&str> = said.lines().filter(|line| line.contains("start=")).collect();
+        let [before, esp, behind] = parts[..] else { panic!("{said}") };
+        assert!(before.contains("1, size=        4095, type=ee"), "{said}");
+        assert!(esp.contains("4096, size=        2048, type=c"), "{said}");
+        assert!(behind.contains("6144, size=       10240, type=ee"), "{said}");
+    }
+}
+
+#[test]
 fn bytes_are_pinned() {
     assert_eq!(
         Sha256::of(&disk(&table())).to_string(),

@@ -21,7 +21,7 @@ use crate::verity::{self, BadVerity};
 pub use packages::Package;
 
 /// Longest boot file that is read: kernel and initrd have some ten megabytes.
-const MOST_BOOT_BYTES: u64 = 512 << 20;
+pub const MOST_BOOT_BYTES: u64 = 512 << 20;
 
 /// Longest `dpkg` status that is read.
 const MOST_STATUS_BYTES: u64 = 64 << 20;

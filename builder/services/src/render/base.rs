@@ -2,7 +2,7 @@
 
 use super::unit::{UnitText, seconds};
 use super::{Files, RenderError};
-use crate::{Appliance, Directory, Journal, KernelSetting};
+use crate::{Appliance, Directory, Journal, KernelSetting, Machine};
 
 /// Units that must never start. There is no password to log in with at a console, and the status
 /// is shown there; `mailkiln-console` would fight with a login prompt over the screen.
@@ -12,8 +12,29 @@ pub(super) fn files(files: &mut Files, appliance: &Appliance) -> Result<(), Rend
     files.text("/etc/tmpfiles.d/mailkiln.conf", directories(appliance))?;
     files.text("/etc/sysctl.d/90-mailkiln.conf", kernel(&appliance.kernel))?;
     files.text("/etc/systemd/journald.conf.d/10-mailkiln.conf", journal(&appliance.journal)?)?;
+    machine(files, &appliance.machine)?;
     for unit in MASKED {
         files.link(&format!("/etc/systemd/system/{unit}"), "/dev/null")?;
+    }
+    Ok(())
+}
+
+/// systemd-system.conf(5) and zram-generator.conf(5).
+fn machine(files: &mut Files, machine: &Machine) -> Result<(), RenderError> {
+    if let Some(watchdog) = machine.watchdog {
+        let mut text = UnitText::new("system.conf");
+        text.section("Manager");
+        text.comment("The hardware restarts the machine when systemd no longer feeds it.");
+        text.set("RuntimeWatchdogSec", seconds(watchdog))?;
+        files.text("/etc/systemd/system.conf.d/10-mailkiln.conf", text.finish())?;
+    }
+    if machine.compress_memory {
+        let mut text = UnitText::new("zram-generator.conf");
+        text.section("zram0");
+        text.comment("Half of the memory, which holds about thrice as much when compressed.");
+        text.set("zram-size", "ram / 2")?;
+        text.set("compression-algorithm", "zstd")?;
+        files.text("/etc/systemd/zram-generator.conf", text.finish())?;
     }
     Ok(())
 }
@@ -50,6 +71,7 @@ fn journal(journal: &Journal) -> Result<String, RenderError> {
     text.set("SystemMaxUse", journal.disk)?;
     text.set("SystemKeepFree", journal.keep_free)?;
     text.set("RuntimeMaxUse", journal.memory)?;
+    text.set("SyncIntervalSec", seconds(journal.sync))?;
     text.set("MaxRetentionSec", seconds(journal.keep))?;
     text.flag("ForwardToSyslog", false)?;
     Ok(text.finish())

@@ -22,7 +22,7 @@ pub(super) fn files(files: &mut Files, disk: &Disk) -> Result<(), RenderError> {
     for (name, text) in partitions {
         files.text(&format!("/etc/repart.d/{name}.conf"), text)?;
     }
-    files.text("/etc/systemd/system/var.mount", var_mount()?)?;
+    files.text("/etc/systemd/system/var.mount", var_mount(disk.commit)?)?;
     files.link("/etc/systemd/system/local-fs.target.requires/var.mount", "../var.mount")?;
     files.link(
         "/etc/systemd/system/var.mount.wants/systemd-growfs@var.service",
@@ -64,7 +64,7 @@ fn var(minimum: u64) -> Result<String, RenderError> {
 
 /// State, not programs: nothing on `/var` is executed, changes identity or is a device. Times of
 /// reading are not written, which spares SD cards.
-fn var_mount() -> Result<String, RenderError> {
+fn var_mount(commit: Option<u32>) -> Result<String, RenderError> {
     let check = format!("systemd-fsck@{}.service", escaped_path(VAR));
     let mut text = UnitText::new("var.mount");
     text.section("Unit");
@@ -78,7 +78,8 @@ fn var_mount() -> Result<String, RenderError> {
     text.set("What", VAR)?;
     text.set("Where", "/var")?;
     text.set("Type", "ext4")?;
-    text.set("Options", "nosuid,nodev,noexec,noatime")?;
+    let commit = commit.map_or(String::new(), |seconds| format!(",commit={seconds}"));
+    text.set("Options", format_args!("nosuid,nodev,noexec,noatime{commit}"))?;
     text.section("Install");
     text.set("RequiredBy", "local-fs.target")?;
     Ok(text.finish())

@@ -81,6 +81,9 @@ pub(crate) fn target() -> TargetFacts {
     TargetFacts {
         consoles: vec!["/dev/tty1".to_owned(), "/dev/ttyS0".to_owned()],
         slots: SlotSizes { root: 192 << 20, verity: 2 << 20 },
+        watchdog: None,
+        worn_by_writes: false,
+        wireless: false,
     }
 }
 

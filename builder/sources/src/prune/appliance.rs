@@ -1,6 +1,6 @@
 //! The appliance's pruning rules, each with its reason.
 //!
-//! Which modules of a kernel stay is not among them: that is the target's data.
+//! Which modules and device trees of a kernel stay is not among them: that is the target's data.
 
 use super::{Rule, Verdict};
 
@@ -77,7 +77,6 @@ pub(super) const RULES: &[Rule] = &[
     drop("usr/lib/systemd/boot/efi/addon*", VERIFIED_BOOT),
     drop("usr/lib/systemd/boot/efi/systemd-boot*", VERIFIED_BOOT),
     keep("boot/vmlinuz-*", "goes into the ESP"),
-    drop("usr/lib/linux-image-*", "device trees: the board's firmware or its target bring them"),
     drop("usr/lib/modules/*/build", "for compiling modules"),
     drop("usr/lib/modules/*/source", "for compiling modules"),
     drop("boot", "symbols and configuration of the kernel are for its developers"),

@@ -3,7 +3,7 @@ use mailkiln_squashfs::{Pack, Params};
 use super::*;
 use crate::assemble;
 use crate::deb::samples::{Sample, deb, directory, file, member, module};
-use crate::prune::{KernelModules, Rule};
+use crate::prune::{KernelChoice, Rule};
 
 fn unpack(members: &[Sample], policy: &Policy) -> Result<(Layer, Pack), UnpackError> {
     let mut writer = PackWriter::new(Vec::new(), Params::default())?;
@@ -139,9 +139,10 @@ fn kernel() -> Vec<Sample> {
 }
 
 fn modules(named: &[&str], needed: &[&str]) -> Policy {
-    Policy::appliance().with_modules(KernelModules {
+    Policy::appliance().with_modules(KernelChoice {
         named: named.iter().flat_map(|pattern| pattern.parse()).collect(),
         needed: needed.iter().map(|name| (*name).to_owned()).collect(),
+        device_trees: Vec::new(),
         file: "images/sample.toml".into(),
     })
 }

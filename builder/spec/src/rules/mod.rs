@@ -12,6 +12,8 @@ mod ssh;
 #[cfg(test)]
 mod tests;
 
+pub use network::DEFAULT_INTERFACE;
+
 use std::ops::Range;
 use std::str::FromStr;
 

@@ -10,6 +10,8 @@ use crate::file::{NetworkTable, Text};
 use crate::model::Network;
 use crate::problem::{Flaw, Problems, Reported, shown};
 
+/// Interfaces that are used when nobody chose one.
+pub const DEFAULT_INTERFACE: &str = "en* eth*";
 /// Longest interface name the kernel takes, in bytes (`IFNAMSIZ` less its NUL).
 const LONGEST_INTERFACE: usize = 15;
 
@@ -22,7 +24,7 @@ pub(super) fn judge(
     let ipv6 = table.ipv6.as_ref().is_none_or(|ipv6| ipv6.value);
     let interface = match &table.interface {
         Some(text) => problems.check(&text.span, interface(&text.value)),
-        None => Ok("en* eth*".to_owned()),
+        None => Ok(DEFAULT_INTERFACE.to_owned()),
     };
     let mut seen = Vec::new();
     let addresses = each(table.addresses, |text| {

@@ -1,10 +1,13 @@
 //! The targets that come with the program: the files of `images/`, by name.
 
-use super::{Target, parse};
+use super::classes::BadClass;
+use super::{Classes, Target, parse};
 use crate::problem::{SpecErrors, nearest, shown};
 
 /// Names and texts, sorted by name; `build.rs` lists them.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/targets.rs"));
+/// The same of `images/modules/`.
+const CLASSES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/classes.rs"));
 
 /// Why there is no such target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +28,18 @@ pub enum TargetError {
         /// What is wrong with it.
         errors: SpecErrors,
     },
+    /// A class of modules can't be read.
+    #[error(transparent)]
+    Class(#[from] BadClass),
+}
+
+/// The classes of kernel modules.
+///
+/// # Errors
+///
+/// The first file that can't be read.
+pub(super) fn builtin_classes() -> Result<Classes, BadClass> {
+    Classes::parse(CLASSES.iter().copied())
 }
 
 /// The target of this name.
@@ -34,7 +49,7 @@ pub enum TargetError {
 /// [`TargetError`] when there is none.
 pub fn builtin_target(name: &str) -> Result<Target, TargetError> {
     match FILES.iter().find(|(known, _)| *known == name) {
-        Some((name, text)) => read(name, text),
+        Some((name, text)) => read(name, text, &builtin_classes()?),
         None => {
             let names = || FILES.iter().map(|(name, _)| *name);
             let cure = match nearest(name, names()) {
@@ -52,11 +67,13 @@ pub fn builtin_target(name: &str) -> Result<Target, TargetError> {
 ///
 /// [`TargetError::Wrong`] for the first file that breaks the rules.
 pub fn builtin_targets() -> Result<Vec<Target>, TargetError> {
-    FILES.iter().map(|(name, text)| read(name, text)).collect()
+    let classes = builtin_classes()?;
+    FILES.iter().map(|(name, text)| read(name, text, &classes)).collect()
 }
 
-fn read(name: &str, text: &str) -> Result<Target, TargetError> {
-    parse(name, text).map_err(|errors| TargetError::Wrong { name: name.to_owned(), errors })
+fn read(name: &str, text: &str, classes: &Classes) -> Result<Target, TargetError> {
+    parse(name, text, classes)
+        .map_err(|errors| TargetError::Wrong { name: name.to_owned(), errors })
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub(super) struct TargetToml {
     pub(super) boot: Option<Located<BootTable>>,
     #[schemars(required)]
     pub(super) disk: Option<Located<DiskTable>>,
+    pub(super) hardware: Option<Located<HardwareTable>>,
+    pub(super) qemu: Option<Located<QemuTable>>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
@@ -66,10 +68,12 @@ pub(super) struct KernelTable {
     pub(super) package: Option<Text>,
     #[schemars(extend("examples" = [["quiet"]]))]
     pub(super) arguments: Option<Vec<Text>>,
-    #[schemars(required, extend("examples" = [["drivers/virtio", "fs/squashfs"]]))]
-    pub(super) modules: Option<Located<Vec<Text>>>,
-    #[schemars(required, extend("examples" = [["drivers/md/dm-verity", "fs/squashfs"]]))]
-    pub(super) initrd: Option<Located<Vec<Text>>>,
+    #[schemars(extend("examples" = [["base", "hypervisor"]]))]
+    pub(super) classes: Option<Vec<Text>>,
+    #[schemars(extend("examples" = [["drivers/virtio", "fs/squashfs"]]))]
+    pub(super) modules: Option<Vec<Text>>,
+    #[schemars(extend("examples" = [["drivers/md/dm-verity", "fs/squashfs"]]))]
+    pub(super) initrd: Option<Vec<Text>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -77,6 +81,10 @@ pub(super) struct KernelTable {
 pub(super) struct PackagesTable {
     #[schemars(extend("examples" = [["firmware-atheros"]]))]
     pub(super) extra: Option<Vec<Text>>,
+    #[schemars(extend("examples" = [["wifi"]]))]
+    pub(super) sets: Option<Vec<Text>>,
+    #[schemars(extend("examples" = [["iwd.service"]]))]
+    pub(super) enable: Option<Vec<Text>>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -86,6 +94,41 @@ pub(super) struct BootTable {
     pub(super) chain: Option<Located<Vec<Located<ChainValue>>>>,
     #[schemars(extend("examples" = [["systemd-boot-efi"]]))]
     pub(super) packages: Option<Vec<Text>>,
+    pub(super) device_trees: Option<Located<DeviceTreesTable>>,
+    pub(super) files: Option<Vec<Located<FileTable>>>,
+    pub(super) blobs: Option<Vec<Located<BlobTable>>>,
+}
+
+/// Device trees of the kernel's package, put on the ESP.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeviceTreesTable {
+    #[schemars(example = "dtb/rockchip")]
+    pub(super) folder: Option<Text>,
+    #[schemars(required, extend("examples" = [["rockchip/rk3399-rockpro64.dtb"]]))]
+    pub(super) files: Option<Located<Vec<Text>>>,
+}
+
+/// A file on the ESP: out of one of `packages`, or as written here.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileTable {
+    #[schemars(required, example = "config.txt")]
+    pub(super) path: Option<Text>,
+    #[schemars(example = "usr/lib/raspi-firmware/start.elf")]
+    pub(super) source: Option<Text>,
+    #[schemars(extend("examples" = [["arm_64bit=1"]]))]
+    pub(super) lines: Option<Vec<Text>>,
+}
+
+/// A file out of one of `packages` at a fixed place before the first partition.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BlobTable {
+    #[schemars(required, example = "usr/lib/u-boot/rockpro64-rk3399/idbloader.img")]
+    pub(super) source: Option<Text>,
+    #[schemars(required, example = 64)]
+    pub(super) lba: Option<Located<i64>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -99,6 +142,9 @@ pub(super) enum ChainValue {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiskTable {
+    #[schemars(example = 16)]
+    pub(super) start: Option<Located<i64>>,
+    pub(super) hybrid_mbr: Option<bool>,
     #[schemars(example = 1)]
     pub(super) bios: Option<Located<i64>>,
     #[schemars(required, example = 128)]
@@ -107,4 +153,33 @@ pub(super) struct DiskTable {
     pub(super) root: Option<Located<i64>>,
     #[schemars(required, example = 4)]
     pub(super) verity: Option<Located<i64>>,
+}
+
+/// What the machine is like.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HardwareTable {
+    #[schemars(example = 15)]
+    pub(super) watchdog: Option<Located<i64>>,
+    pub(super) worn_by_writes: Option<bool>,
+}
+
+/// The machine of QEMU that stands for this one.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct QemuTable {
+    #[schemars(required, example = &"raspi3b")]
+    pub(super) machine: Option<Text>,
+    #[schemars(required, example = 1024)]
+    pub(super) memory: Option<Located<i64>>,
+    #[schemars(required, example = "u-boot.bin")]
+    pub(super) kernel: Option<Text>,
+    #[schemars(required, example = "bcm2837-rpi-3-b.dtb")]
+    pub(super) device_tree: Option<Text>,
+    #[schemars(extend("examples" = [["brcm,bcm2835-pm"]]))]
+    pub(super) without: Option<Vec<Text>>,
+    #[schemars(required, example = "usb-net")]
+    pub(super) network: Option<Text>,
+    #[schemars(required, example = 1)]
+    pub(super) serial: Option<Located<i64>>,
 }

@@ -3,9 +3,12 @@
 //! In: the files of `images/`. Out: [`Target`], checked as `mail.toml` is. What the parts of the
 //! builder need to know about a machine is a field here, never a condition on a target's name.
 
+mod boot;
 mod builtin;
+mod classes;
 mod file;
 mod modules;
+mod qemu;
 mod rules;
 
 use std::fmt;
@@ -13,8 +16,11 @@ use std::fmt;
 use mailkiln_pin::Arch;
 use serde::Serialize;
 
+pub use boot::{Blob, Boot, BootChain, BootContent, BootFile, DeviceTree};
 pub use builtin::{TargetError, builtin_target, builtin_targets};
+pub use classes::{Class, Classes};
 pub use modules::{ModulePattern, Modules};
+pub use qemu::Qemu;
 pub use rules::parse;
 
 /// A board or a cloud.
@@ -32,12 +38,16 @@ pub struct Target {
     pub consoles: Vec<Console>,
     /// The kernel and what of it is kept.
     pub kernel: Kernel,
-    /// Packages beside those that every target has, sorted.
-    pub packages: Vec<String>,
+    /// Packages beside those that every target has.
+    pub packages: Packages,
     /// How it gets from firmware to kernel.
     pub boot: Boot,
     /// Sizes on the disk.
     pub disk: DiskSizes,
+    /// What the machine is like.
+    pub hardware: Hardware,
+    /// The machine of QEMU that stands for it, where it is not the one of its architecture.
+    pub qemu: Option<Qemu>,
     /// What `build` makes when nobody says.
     pub default_format: Format,
     /// What `build` can make.
@@ -86,24 +96,6 @@ pub struct Kernel {
     pub initrd: Modules,
 }
 
-/// How a machine gets from firmware to kernel.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Boot {
-    /// The ways there are on the disk, each once. `Uefi` is always among them.
-    pub chain: Vec<BootChain>,
-    /// Packages that the chain's programs are taken from; locked, not installed. Sorted.
-    pub packages: Vec<String>,
-}
-
-/// A way from firmware to kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BootChain {
-    /// A BIOS loads GRUB's boot sector and core image; these load kernel and initrd from the ESP.
-    GrubBios,
-    /// UEFI loads the unified kernel image from the ESP.
-    Uefi,
-}
-
 /// A console of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Console {
@@ -139,9 +131,33 @@ impl Mib {
     }
 }
 
-/// Sizes of the partitions.
+/// What is installed for a target beside what every image has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Packages {
+    /// Packages of the lock's set `image`, sorted.
+    pub extra: Vec<String>,
+    /// Further sets of the lock: `wifi`.
+    pub sets: Vec<String>,
+    /// Units of packages that are started: `iwd.service`.
+    pub enable: Vec<String>,
+}
+
+/// What a machine is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hardware {
+    /// Seconds after which its watchdog restarts it when systemd has stopped answering.
+    pub watchdog: Option<u32>,
+    /// Whether its disk is a card that every write wears.
+    pub worn_by_writes: bool,
+}
+
+/// Where partitions are and how large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskSizes {
+    /// Where the first partition starts. Blobs lie before it.
+    pub start: Mib,
+    /// Whether the MBR names the ESP too, for firmware that reads no GPT.
+    pub hybrid_mbr: bool,
     /// GRUB's core image; present exactly when the chain has [`BootChain::GrubBios`].
     pub bios: Option<Mib>,
     /// The EFI system partition.

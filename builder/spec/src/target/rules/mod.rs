@@ -1,41 +1,60 @@
 //! The rules of a target file.
 
-use std::ops::{Range, RangeInclusive};
+mod boot;
+mod disk;
+mod hardware;
+mod kernel;
+
+use std::ops::Range;
 
 use mailkiln_pin::Arch;
 
-use super::file::{
-    ArchValue, BootTable, ChainValue, DiskTable, FormatValue, KernelTable, StatusValue, TargetToml,
-};
-use super::{
-    Boot, BootChain, Console, DiskSizes, Format, Kernel, Mib, ModulePattern, Modules, Status,
-    Target,
-};
+use super::file::{ArchValue, FormatValue, PackagesTable, StatusValue, TargetToml};
+use super::{Classes, Console, Format, Packages, Status, Target};
 use crate::document::{Located, read};
 use crate::file::Text;
 use crate::problem::{Flaw, Problems, Reported, SpecErrors, shown};
-use crate::rules::{each, parsed};
+use crate::rules::each;
 
-/// Sizes of one partition that make sense, in MiB.
-const SIZES: RangeInclusive<i64> = 1..=1 << 20;
-/// Least size of an ESP in MiB: below, its clusters are too few for FAT32 (65525, Microsoft's FAT
-/// specification, 3.5).
-const LEAST_ESP: u32 = 34;
-/// Words of the kernel's command line that others write.
-const RESERVED: [&str; 4] = ["console", "init", "root", "roothash"];
-
-/// Reads and checks a target file. `name` is the file's, without its ending.
+/// Reads and checks a target file. `name` is the file's, without its ending; `classes` are those of
+/// kernel modules that it may name.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it, in file order, each with its place, its reason and its cure.
-pub fn parse(name: &str, text: &str) -> Result<Target, SpecErrors> {
+pub fn parse(name: &str, text: &str, classes: &Classes) -> Result<Target, SpecErrors> {
     let mut problems = Problems::default();
-    let target = read(text, &mut problems).and_then(|file| judge(name, file, &mut problems));
+    let source = Source { name, text, classes };
+    let target = read(text, &mut problems).and_then(|file| judge(&source, file, &mut problems));
     problems.finish(target)
 }
 
-fn judge(name: &str, file: TargetToml, problems: &mut Problems) -> Result<Target, Reported> {
+/// What is judged, and what it may refer to.
+struct Source<'a> {
+    name: &'a str,
+    text: &'a str,
+    classes: &'a Classes,
+}
+
+impl Source<'_> {
+    /// The bytes of a line.
+    fn span(&self, line: usize) -> Range<usize> {
+        let before: usize = self.text.split_inclusive('\n').take(line - 1).map(str::len).sum();
+        let length = self.text[before..].lines().next().unwrap_or_default().len();
+        before..before + length
+    }
+
+    /// The line of a span, from 1, for what only the build can find wrong.
+    fn line(&self, span: &Range<usize>) -> usize {
+        self.text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
+    }
+}
+
+fn judge(
+    source: &Source<'_>,
+    file: TargetToml,
+    problems: &mut Problems,
+) -> Result<Target, Reported> {
     let arch = value(file.arch, "arch", problems).map(|arch| match arch {
         ArchValue::X86_64 => Arch::X86_64,
         ArchValue::Aarch64 => Arch::Aarch64,
@@ -49,17 +68,19 @@ fn judge(name: &str, file: TargetToml, problems: &mut Problems) -> Result<Target
     let consoles = consoles(file.consoles, problems);
     let formats = formats(file.formats, problems);
     let default_format = default_format(file.default_format, formats.as_deref().ok(), problems);
-    let kernel = value(file.kernel, "kernel", problems).and_then(|it| kernel(it, problems));
-    let extra = file.packages.map(|table| table.value).unwrap_or_default().extra;
-    let packages = packages(extra, problems);
+    let kernel = value(file.kernel, "kernel", problems)
+        .and_then(|table| kernel::judge(table, source.classes, problems));
+    let packages = installed(file.packages.map(|it| it.value).unwrap_or_default(), problems);
     let boot = value(file.boot, "boot", problems)
-        .and_then(|table| boot(table, arch.as_ref().ok().copied(), problems));
+        .and_then(|table| boot::judge(table, arch.as_ref().ok().copied(), source, problems));
     let disk = match file.disk {
-        Some(table) => disk(table, boot.as_ref().ok(), problems),
+        Some(table) => disk::judge(table, boot.as_ref().ok(), problems),
         None => Err(problems.absent(&(0..0), "disk")),
     };
+    let hardware = hardware::judge(file.hardware, problems);
+    let qemu = hardware::qemu(file.qemu, boot.as_ref().ok(), problems);
     Ok(Target {
-        name: name.to_owned(),
+        name: source.name.to_owned(),
         title: title?,
         status: status?,
         arch: arch?,
@@ -68,6 +89,8 @@ fn judge(name: &str, file: TargetToml, problems: &mut Problems) -> Result<Target
         packages: packages?,
         boot: boot?,
         disk: disk?,
+        hardware: hardware?,
+        qemu: qemu?,
         default_format: default_format?,
         formats: formats?,
     })
@@ -165,60 +188,25 @@ fn default_format(
     Ok(format)
 }
 
-fn kernel(table: KernelTable, problems: &mut Problems) -> Result<Kernel, Reported> {
-    let package = match &table.package {
-        Some(text) => problems.check(&text.span, package(&text.value)),
-        None => Err(problems.absent(&(0..0), "kernel.package")),
-    };
-    let arguments = each(table.arguments, |text| problems.check(&text.span, argument(&text.value)));
-    let modules = modules(table.modules, "kernel.modules", None, problems);
-    let initrd = match &modules {
-        Ok(kept) => self::modules(table.initrd, "kernel.initrd", Some(kept), problems),
-        Err(reported) => Err(*reported),
-    };
-    Ok(Kernel { package: package?, arguments: arguments?, modules: modules?, initrd: initrd? })
+fn installed(table: PackagesTable, problems: &mut Problems) -> Result<Packages, Reported> {
+    let extra = packages(table.extra, problems);
+    let sets = each(table.sets, |text| problems.check(&text.span, package(&text.value)));
+    let enable = each(table.enable, |text| problems.check(&text.span, unit(&text.value)));
+    Ok(Packages { extra: extra?, sets: sets?, enable: enable? })
 }
 
-/// Patterns of modules, each once and, where `kept` is given, none that asks for more than is kept.
-fn modules(
-    list: Option<Located<Vec<Text>>>,
-    key: &str,
-    kept: Option<&Modules>,
-    problems: &mut Problems,
-) -> Result<Modules, Reported> {
-    let list = some(list, key, problems)?;
-    let mut seen: Vec<ModulePattern> = Vec::new();
-    let patterns = each(Some(list), |text| {
-        let pattern = parsed::<ModulePattern>(&text, problems)?;
-        let flaw = if seen.contains(&pattern) {
-            let message = format!("`{}` is there twice", pattern.as_str());
-            Some(Flaw::new(message, "for the second time", "take it out"))
-        } else if kept.is_some_and(|kept| !kept.covers(&pattern)) {
-            let message = format!("the root does not keep `{}`", pattern.as_str());
-            let cure = "add it to `kernel.modules`, or take it out";
-            Some(Flaw::new(message, "the initrd takes its modules from the root", cure))
-        } else {
-            None
-        };
-        seen.push(pattern.clone());
-        flaw.map_or(Ok(pattern), |flaw| Err(problems.add(flaw.at(&text.span))))
-    })?;
-    Ok(patterns.into_iter().collect())
-}
-
-fn argument(text: &str) -> Result<String, Flaw> {
-    let flaw = |label| {
-        let message = format!("`{}` can't be on the kernel's command line", shown(text));
-        Flaw::new(message, label, "write one word of the kernel's parameters, like `quiet`")
-    };
-    if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic() && c != '"') {
-        return Err(flaw("it is not one plain word"));
+/// A unit that a package brings.
+fn unit(text: &str) -> Result<String, Flaw> {
+    let name = text.strip_suffix(".service").or_else(|| text.strip_suffix(".timer"));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-@.".contains(c);
+    match name {
+        Some(name) if !name.is_empty() && name.chars().all(plain) => Ok(text.to_owned()),
+        _ => Err(Flaw::new(
+            format!("`{}` is not a unit", shown(text)),
+            "not a name that ends with `.service` or `.timer`",
+            "write it as systemctl does, like `iwd.service`",
+        )),
     }
-    let key = text.split('=').next().unwrap_or_default();
-    if RESERVED.contains(&key) || key.starts_with("mailkiln.") {
-        return Err(flaw("the builder writes this one"));
-    }
-    Ok(text.to_owned())
 }
 
 /// Names of packages, sorted, each once.
@@ -243,106 +231,19 @@ fn package(text: &str) -> Result<String, Flaw> {
     ))
 }
 
-fn boot(table: BootTable, arch: Option<Arch>, problems: &mut Problems) -> Result<Boot, Reported> {
-    let packages = packages(table.packages, problems);
-    let span = table.chain.as_ref().map_or(0..0, |chain| chain.span.clone());
-    let list = some(table.chain, "boot.chain", problems)?;
-    let mut seen = Vec::new();
-    let chain = each(Some(list), |it| {
-        let chain = match it.value {
-            ChainValue::GrubBios => BootChain::GrubBios,
-            ChainValue::Uefi => BootChain::Uefi,
-        };
-        if chain == BootChain::GrubBios && arch.is_some_and(|arch| arch != Arch::X86_64) {
-            let label = "only x86_64 machines have a BIOS";
-            let flaw = Flaw::new("`grub-bios` can't boot this target", label, "take it out");
-            return Err(problems.add(flaw.at(&it.span)));
-        }
-        once(&mut seen, chain, &it.span, problems)
-    })?;
-    if !chain.contains(&BootChain::Uefi) {
-        let label = "the UKI on the ESP is what updates replace";
-        let flaw = Flaw::new("`boot.chain` has no `uefi`", label, "add `\"uefi\"`");
-        return Err(problems.add(flaw.at(&span)));
-    }
-    Ok(Boot { chain, packages: packages? })
-}
-
-fn disk(
-    table: Located<DiskTable>,
-    boot: Option<&Boot>,
-    problems: &mut Problems,
-) -> Result<DiskSizes, Reported> {
-    let Located { value: table, span } = table;
-    let mut size = |size: Option<&Located<i64>>, key: &str| match size {
-        Some(size) => problems.check(&size.span, mib(size.value)),
-        None => Err(problems.absent(&span, key)),
-    };
-    let bios = table.bios.as_ref().map(|bios| size(Some(bios), "disk.bios")).transpose();
-    let esp = size(table.esp.as_ref(), "disk.esp");
-    let root = size(table.root.as_ref(), "disk.root");
-    let verity = size(table.verity.as_ref(), "disk.verity");
-    let sizes = DiskSizes { bios: bios?, esp: esp?, root: root?, verity: verity? };
-    let needs_bios = boot.map(|boot| boot.chain.contains(&BootChain::GrubBios));
-    match contradiction(&sizes, needs_bios) {
-        Some(flaw) => Err(problems.add(flaw.at(&span))),
-        None => Ok(sizes),
-    }
-}
-
-fn mib(size: i64) -> Result<Mib, Flaw> {
-    let fits = SIZES.contains(&size).then(|| u32::try_from(size).ok()).flatten();
-    fits.map(Mib).ok_or_else(|| {
-        let message = format!("{size} MiB can't be the size of a partition");
-        Flaw::new(message, "out of range", format!("write MiB between 1 and {}", SIZES.end()))
-    })
-}
-
-/// What is wrong with sizes that are each in range.
-fn contradiction(sizes: &DiskSizes, needs_bios: Option<bool>) -> Option<Flaw> {
-    if needs_bios.is_some_and(|needs| needs != sizes.bios.is_some()) {
-        return Some(Flaw::new(
-            "`disk.bios` and `boot.chain` disagree",
-            "a BIOS boot partition belongs to `grub-bios`",
-            "write `bios = 1` and `\"grub-bios\"`, or neither",
-        ));
-    }
-    if sizes.esp.0 < LEAST_ESP {
-        return Some(Flaw::new(
-            format!("an ESP of {} MiB is too small", sizes.esp.0),
-            "too few clusters for FAT32",
-            format!("write {LEAST_ESP} or more"),
-        ));
-    }
-    let tree = hash_tree_bytes(sizes.root.bytes());
-    if tree > sizes.verity.bytes() {
-        let needed = tree.div_ceil(1 << 20);
-        return Some(Flaw::new(
-            format!("{} MiB can't hold the hash tree of {} MiB", sizes.verity.0, sizes.root.0),
-            "`disk.verity` is too small for `disk.root`",
-            format!("write `verity = {needed}` or more"),
-        ));
-    }
-    None
-}
-
-/// Bytes of dm-verity's tree over a root of so many bytes, with its superblock: SHA-256, blocks of
-/// 4096 bytes (kernel documentation, device-mapper/verity).
-fn hash_tree_bytes(root: u64) -> u64 {
-    let mut level = root.div_ceil(4096);
-    let mut blocks = 1;
-    while level > 1 {
-        level = level.div_ceil(4096 / 32);
-        blocks += level;
-    }
-    blocks * 4096
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::builtin::builtin_classes;
+    use super::super::{BootChain, BootContent, Mib};
     use super::*;
 
-    const X86_64: &str = include_str!("../../../../images/x86_64.toml");
+    const X86_64: &str = include_str!("../../../../../images/x86_64.toml");
+    const BOARD: &str = include_str!("../../../../../images/rockpro64.toml");
+    const PI: &str = include_str!("../../../../../images/rpi3.toml");
+
+    fn parse(name: &str, text: &str) -> Result<Target, SpecErrors> {
+        super::parse(name, text, &builtin_classes().unwrap())
+    }
 
     #[test]
     fn the_target_of_the_first_image_is_read() {
@@ -377,8 +278,10 @@ mod tests {
             ("formats = [\"img\", ", "formats = [", "none of `formats`"),
             ("arguments = []", "arguments = [\"root=/dev/sda\"]", "the builder writes"),
             ("arguments = []", "arguments = [\"a b\"]", "one plain word"),
-            ("\"fs/fat\"", "\"fs/fat.ko\"", "not a path"),
-            ("\"fs/fat\"", "\"fs/fat\", \"fs/fat\"", "`fs/fat` is there twice"),
+            ("\"drivers/rtc\"", "\"drivers/rtc.ko\"", "not a path"),
+            ("\"drivers/rtc\"", "\"drivers/rtc\", \"drivers/rtc\"", "`drivers/rtc` is there twice"),
+            ("\"drivers/rtc\"", "\"fs/fat\"", "`fs/fat` is there twice"),
+            ("\"base\", ", "\"bass\", ", "did you mean `base`?"),
             ("initrd = [", "initrd = [\n\"fs/btrfs\",", "the root does not keep `fs/btrfs`"),
             ("initrd = [", "initrd = [\n\"fs/*s\",", "the root does not keep `fs/*s`"),
             ("extra = []", "extra = [\"Nano\"]", "lower-case"),
@@ -391,22 +294,67 @@ mod tests {
             ("verity = 4", "verity = 2", "write `verity = 3`"),
             ("verity = 4", "verity = 4\nvirtual = 8192", "`virtual`"),
             ("[kernel]", "[kernels]", "did you mean `kernel`?"),
+            ("verity = 4", "verity = 4\nhybrid_mbr = true", "want the same sector"),
         ] {
-            assert!(X86_64.contains(from), "{from}");
-            let result = parse("x86_64", &X86_64.replacen(from, to, 1));
-            let said = result.err().map(|errors| errors.to_string()).unwrap_or_default();
-            assert!(said.contains(reason), "{to}: {reason:?} is not in {said:?}");
-            assert_eq!(said.is_empty(), reason.is_empty(), "{said}");
+            expect(X86_64, from, to, reason);
         }
     }
 
     #[test]
-    fn hash_trees_have_the_size_that_veritysetup_gives_them() {
-        // `veritysetup format` on files of these sizes, in blocks, the superblock included.
-        for (root, blocks) in
-            [(4096, 1), (8192, 2), (128 * 4096, 2), (129 * 4096, 4), (256 << 20, 518)]
-        {
-            assert_eq!(hash_tree_bytes(root), blocks * 4096, "{root}");
+    fn each_rule_of_boards_gives_its_reason() {
+        for (from, to, reason) in [
+            ("lba = 64", "lba = 2", "the partition table is there"),
+            ("lba = 64", "lba = -1", "the partition table is there"),
+            ("lba = 16384", "lba = 32768", "write `start = 17` or more"),
+            ("lba = 64\n", "", "has no `lba`"),
+            ("source = \"usr/", "source = \"/usr/", "not a path in a package"),
+            ("source = \"usr/", "source = \"../usr/", "not a path in a package"),
+            ("folder = \"dtb/rockchip\"", "folder = \"EFI\"", "the builder writes this folder"),
+            ("rk3399-rockpro64.dtb\"", "rk3399-rockpro64\"", "ends with `.dtb`"),
+            ("watchdog = 15", "watchdog = 3", "out of range"),
+        ] {
+            expect(BOARD, from, to, reason);
         }
+        for (from, to, reason) in [
+            ("path = \"config.txt\"", "path = \"start.ELF\"", "on the ESP twice"),
+            ("path = \"config.txt\"", "path = \"/config.txt\"", "can't be on the ESP"),
+            (
+                "lines = [",
+                "source = \"usr/x\"
+lines = [",
+                "both `source` and `lines`",
+            ),
+            ("kernel = \"u-boot.bin\"", "kernel = \"vmlinuz\"", "is not on the ESP"),
+            ("network = \"usb-net\"", "network = \"usb-net,x=1\"", "not a name that QEMU has"),
+            ("memory = 1024", "memory = 1", "out of range"),
+            ("enable = [\"iwd.service\"]", "enable = [\"iwd\"]", "is not a unit"),
+        ] {
+            expect(PI, from, to, reason);
+        }
+    }
+
+    /// That `text` with `to` for `from` is refused with `reason`; with none, that it is not.
+    fn expect(text: &str, from: &str, to: &str, reason: &str) {
+        assert!(text.contains(from), "{from}");
+        let result = parse("x", &text.replacen(from, to, 1));
+        let said = result.err().map(|errors| errors.to_string()).unwrap_or_default();
+        assert!(said.contains(reason), "{to}: {reason:?} is not in {said:?}");
+        assert_eq!(said.is_empty(), reason.is_empty(), "{said}");
+    }
+
+    #[test]
+    fn boards_are_read() {
+        let board = parse("rockpro64", BOARD).unwrap();
+        let sectors: Vec<u64> = board.boot.blobs.iter().map(|blob| blob.lba).collect();
+        assert_eq!((sectors, board.disk.start), (vec![64, 16384], Mib(16)));
+        let tree = &board.boot.device_trees[0];
+        assert_eq!(tree.source, "rockchip/rk3399-rockpro64.dtb");
+        assert_eq!(tree.path, "dtb/rockchip/rk3399-rockpro64.dtb");
+        assert!(BOARD.lines().nth(tree.line - 1).unwrap().contains(&tree.source));
+        let pi = parse("rpi3", PI).unwrap();
+        let config = pi.boot.files.iter().find(|file| file.path == "config.txt").unwrap();
+        assert!(matches!(&config.content, BootContent::Text(text) if text.contains("u-boot.bin")));
+        assert!(pi.disk.hybrid_mbr && pi.hardware.worn_by_writes);
+        assert_eq!(pi.qemu.unwrap().machine, "raspi3b");
     }
 }

@@ -1,0 +1,58 @@
+//! What a board's own firmware wants to find on the disk.
+//!
+//! In: the target's lists, the boot packages, the kernel's device trees. Out: files for the ESP and
+//! blobs with their sectors. What is named and not there is refused with its line.
+
+use mailkiln_image::disk::{Blob, Firmware};
+use mailkiln_image::fat::FatFile;
+use mailkiln_image::gpt::Lba;
+use mailkiln_spec::target::{BootContent, Target};
+
+use super::materials::Materials;
+use super::root::{Root, content};
+use super::{AssemblyError, Order};
+
+/// Gathers it.
+pub(super) fn gather(
+    order: &Order<'_>,
+    root: &Root,
+    materials: &Materials,
+) -> Result<Firmware<'static>, AssemblyError> {
+    let Target { boot, disk, .. } = order.target;
+    let named = |path: &str, line: usize| {
+        let lacking = || AssemblyError::NoSuchFile {
+            file: order.target.file(),
+            line,
+            path: path.to_owned(),
+            packages: boot.packages.join(", "),
+        };
+        materials.boot_file(|at| at.as_str() == path)?.ok_or_else(lacking)
+    };
+    let mut firmware = Firmware { hybrid_mbr: disk.hybrid_mbr, ..Firmware::default() };
+    for tree in &boot.device_trees {
+        let found =
+            root.device_trees.get(&tree.source).ok_or_else(|| AssemblyError::NoSuchFile {
+                file: order.target.file(),
+                line: tree.line,
+                path: tree.source.clone(),
+                packages: order.target.kernel.package.clone(),
+            })?;
+        let bytes = content(found, materials, &tree.source)?;
+        firmware.files.push(FatFile { path: tree.path.clone(), content: bytes.into() });
+    }
+    for file in &boot.files {
+        let bytes = match &file.content {
+            BootContent::Package(path) => named(path, file.line)?,
+            BootContent::Text(text) => text.clone().into_bytes(),
+        };
+        firmware.files.push(FatFile { path: file.path.clone(), content: bytes.into() });
+    }
+    for blob in &boot.blobs {
+        firmware.blobs.push(Blob {
+            name: format!("{}:{}: {}", order.target.file(), blob.line, blob.source),
+            start: Lba(blob.lba),
+            content: named(&blob.source, blob.line)?.into(),
+        });
+    }
+    Ok(firmware)
+}
