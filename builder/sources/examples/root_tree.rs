@@ -29,7 +29,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cache = Cache::open(Path::new(cache))?;
     let pins = pins(Path::new(debs), &cache)?;
     let policy = Policy::appliance().with_modules(KernelChoice {
-        device_trees: Vec::new(),
         file: target.file(),
         named: target.kernel.modules,
         needed: Vec::new(),

@@ -45,6 +45,12 @@ impl Policy {
         Self::of(appliance::RULES.iter().copied())
     }
 
+    /// What takes the device trees out of a kernel's package: the same for every board, so that all
+    /// share what is unpacked.
+    pub fn device_trees() -> Self {
+        Self::of(appliance::DEVICE_TREES.iter().copied())
+    }
+
     /// Rules of the caller's.
     pub fn of(rules: impl IntoIterator<Item = Rule>) -> Self {
         Self { rules: rules.into_iter().collect(), modules: None }
@@ -155,7 +161,8 @@ mod tests {
 
     #[test]
     fn every_rule_has_a_reason() {
-        for rule in Policy::appliance().rules() {
+        let policies = [Policy::appliance(), Policy::device_trees()];
+        for rule in policies.iter().flat_map(Policy::rules) {
             assert!(!rule.reason.is_empty(), "{}", rule.pattern);
             assert!(!rule.pattern.starts_with('/') && !rule.pattern.ends_with('/'));
         }

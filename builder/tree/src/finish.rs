@@ -4,8 +4,6 @@
 //! runs. Out: the finished tree and the files of the boot chain, which leave the root.
 //! Every step does the work of a maintainer script, as files; `docs` has the list.
 
-use std::collections::BTreeMap;
-
 use crate::draft::{Contents, Draft, FixupError};
 use crate::{
     Content, Enablement, Entry, Identity, Kind, Tree, TreePath, User, accounts, certificates,
@@ -43,16 +41,13 @@ pub struct Finished {
     pub boot: Boot,
 }
 
-/// What packages brought for booting. It leaves the root: it is on the ESP.
+/// The kernel and the stub that packages brought. They leave the root: they are in the UKI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boot {
     /// The kernel's release, which names its folder in `/usr/lib/modules`.
     pub release: String,
     /// The kernel image.
     pub kernel: Content,
-    /// The kernel's device trees that were kept, by their place in its package:
-    /// `broadcom/bcm2837-rpi-3-b.dtb`.
-    pub device_trees: BTreeMap<String, Content>,
     /// systemd's UEFI stub; `None` when systemd-boot-efi is not among the packages.
     pub stub: Option<Content>,
 }
@@ -78,7 +73,7 @@ pub fn finish(tree: Tree, input: &FixupInput<'_>) -> Result<Finished, FixupError
     Ok(Finished { tree: draft.tree, boot })
 }
 
-/// Takes the kernel, its device trees and the stub out of the tree.
+/// Takes the kernel and the stub out of the tree.
 fn take_boot(draft: &mut Draft<'_>) -> Result<Boot, FixupError> {
     const NEEDED_FOR: &str = "booting";
     let folder = TreePath::parse("boot")?;
@@ -95,7 +90,6 @@ fn take_boot(draft: &mut Draft<'_>) -> Result<Boot, FixupError> {
     for name in &kernels {
         draft.tree.remove(&folder.join(name)?);
     }
-    let device_trees = take_files(draft, &format!("usr/lib/linux-image-{release}"))?;
     let stubs = TreePath::parse("usr/lib/systemd/boot/efi")?;
     let stub = draft.tree.names_in(&stubs).find(|name| is_stub(name)).map(str::to_owned);
     let stub = match stub {
@@ -103,7 +97,7 @@ fn take_boot(draft: &mut Draft<'_>) -> Result<Boot, FixupError> {
         None => None,
     };
     draft.tree.remove(&stubs);
-    Ok(Boot { release: release.to_owned(), kernel, device_trees, stub })
+    Ok(Boot { release: release.to_owned(), kernel, stub })
 }
 
 /// `linuxx64.efi.stub`, `linuxaa64.efi.stub`; not `addonx64.efi.stub`.
@@ -118,22 +112,6 @@ fn take_file(draft: &mut Draft<'_>, path: &str) -> Result<Option<Content>, Fixup
     };
     draft.tree.remove(&path);
     Ok(Some(content))
-}
-
-/// Takes a folder out of the tree; returns its files by their path below it.
-fn take_files(
-    draft: &mut Draft<'_>,
-    folder: &str,
-) -> Result<BTreeMap<String, Content>, FixupError> {
-    let path = TreePath::parse(folder)?;
-    let below = |file: &TreePath| Some(file.as_str().strip_prefix(folder)?.get(1..)?.to_owned());
-    let files = draft.tree.within(&path).filter_map(|(file, entry)| match &entry.kind {
-        Kind::File(content) => Some((below(file)?, content.clone())),
-        _ => None,
-    });
-    let files = files.collect();
-    draft.tree.remove(&path);
-    Ok(files)
 }
 
 /// Adds the directories that lead to entries and that nobody listed (packages may leave them

@@ -1,21 +1,23 @@
 //! What a board's own firmware wants to find on the disk.
 //!
-//! In: the target's lists, the boot packages, the kernel's device trees. Out: files for the ESP and
+//! In: the target's lists, the boot packages. Out: files for the ESP and
 //! blobs with their sectors. What is named and not there is refused with its line.
 
 use mailkiln_image::disk::{Blob, Firmware};
 use mailkiln_image::fat::FatFile;
 use mailkiln_image::gpt::Lba;
 use mailkiln_spec::target::{BootContent, Target};
+use mailkiln_tree::TreePath;
 
 use super::materials::Materials;
-use super::root::{Root, content};
 use super::{AssemblyError, Order};
+
+/// Where the kernel's package has its device trees, before the release.
+const DEVICE_TREES: &str = "usr/lib/linux-image-";
 
 /// Gathers it.
 pub(super) fn gather(
     order: &Order<'_>,
-    root: &Root,
     materials: &Materials,
 ) -> Result<Firmware<'static>, AssemblyError> {
     let Target { boot, disk, .. } = order.target;
@@ -30,14 +32,18 @@ pub(super) fn gather(
     };
     let mut firmware = Firmware { hybrid_mbr: disk.hybrid_mbr, ..Firmware::default() };
     for tree in &boot.device_trees {
-        let found =
-            root.device_trees.get(&tree.source).ok_or_else(|| AssemblyError::NoSuchFile {
-                file: order.target.file(),
-                line: tree.line,
-                path: tree.source.clone(),
-                packages: order.target.kernel.package.clone(),
-            })?;
-        let bytes = content(found, materials, &tree.source)?;
+        // Below a folder that the kernel's release names.
+        let is_it = |at: &TreePath| {
+            let below = at.as_str().strip_prefix(DEVICE_TREES).and_then(|at| at.split_once('/'));
+            below.is_some_and(|(_, below)| below == tree.source)
+        };
+        let lacking = || AssemblyError::NoSuchFile {
+            file: order.target.file(),
+            line: tree.line,
+            path: tree.source.clone(),
+            packages: order.target.kernel.package.clone(),
+        };
+        let bytes = materials.boot_file(is_it)?.ok_or_else(lacking)?;
         firmware.files.push(FatFile { path: tree.path.clone(), content: bytes.into() });
     }
     for file in &boot.files {

@@ -32,7 +32,7 @@ const PROGRAM_PACK: &str = "program-pack";
 pub(super) struct Materials {
     /// Packages that are installed.
     pub(super) layers: Vec<Layer>,
-    /// Packages that boot files are taken from; not installed.
+    /// Packages that boot files are taken from, the kernel's for its device trees; not installed.
     pub(super) boot: Vec<Layer>,
     /// Compiled or prebuilt components, in the order of [`COMPONENTS`].
     pub(super) units: Vec<Unit>,
@@ -84,7 +84,6 @@ impl Materials {
         let of_kernel = policy.clone().with_modules(KernelChoice {
             named: order.target.kernel.modules.clone(),
             needed: modules.iter().map(|name| (*name).to_owned()).collect(),
-            device_trees: target.boot.device_trees.iter().map(|it| it.source.clone()).collect(),
             file: order.target.file(),
         });
         let kernel = Library::new(order.cache, &of_kernel, params)
@@ -93,15 +92,20 @@ impl Materials {
         let whole = Policy::default();
         let boot = Library::new(order.cache, &whole, params)
             .layers(&boot_pins, order.watch.unpacking())?;
+        let trees = if target.boot.device_trees.is_empty() { &[] } else { kernel_pins.as_slice() };
+        let only_trees = Policy::device_trees();
+        let trees = Library::new(order.cache, &only_trees, params)
+            .layers(trees, order.watch.unpacking())?;
         let units = compile(order)?;
         let layers = [installed.layers, kernel.layers].concat();
         let mut packs = installed.packs;
         packs.extend(kernel.packs);
         packs.extend(boot.packs);
+        packs.extend(trees.packs);
         for unit in &units {
             packs.push(pack_programs(order, unit, params)?);
         }
-        Ok(Self { layers, boot: boot.layers, units, packs })
+        Ok(Self { layers, boot: [boot.layers, trees.layers].concat(), units, packs })
     }
 
     /// Files of the boot packages.

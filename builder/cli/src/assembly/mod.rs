@@ -200,7 +200,7 @@ pub(crate) fn assemble(
                 command_line: &command_line,
             },
             bios: grub.as_ref(),
-            firmware: firmware::gather(order, &root, &materials)?,
+            firmware: firmware::gather(order, &materials)?,
         },
         out,
     )?;

@@ -2,14 +2,13 @@
 //!
 //! In: packages, programs, the services of the spec. Out: the tree, and what the boot chain takes out of it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mailkiln_services::{Appliance, SlotSizes, TargetFacts, appliance};
 use mailkiln_sources::assemble;
 use mailkiln_tree::{
-    Boot as BootFiles, Content, Contents as _, Enablement, Entry, FixupInput, Identity, Kind,
-    Owner, Tree, TreePath, User, finish,
+    Content, Contents as _, Enablement, Entry, FixupInput, Identity, Kind, Owner, Tree, TreePath,
+    User, finish,
 };
 
 use super::materials::Materials;
@@ -35,8 +34,6 @@ pub(super) struct Root {
     pub(super) kernel: Vec<u8>,
     /// The kernel's release.
     pub(super) release: String,
-    /// Its device trees, by their place in its package.
-    pub(super) device_trees: BTreeMap<String, Content>,
     /// `/usr/lib/os-release`.
     pub(super) os_release: String,
 }
@@ -109,8 +106,7 @@ impl Root {
         )?;
         let kernel = content(&finished.boot.kernel, materials, "the kernel")?;
         let os_release = text(&finished.tree, materials, "usr/lib/os-release")?;
-        let BootFiles { release, device_trees, .. } = finished.boot;
-        Ok(Self { tree: finished.tree, kernel, release, device_trees, os_release })
+        Ok(Self { tree: finished.tree, kernel, release: finished.boot.release, os_release })
     }
 }
 

@@ -73,7 +73,7 @@ fn write(
             .map_err(|error| Failure::work(&error))?;
         files.push(Artifact { path: artifact.path, size: artifact.size, sha256: artifact.sha256 });
     }
-    Ok(Built { root_hash: assembled.root_hash, files })
+    Ok(Built { root_hash: assembled.root_hash, runs: order.target.is_emulated(), files })
 }
 /// The formats that were asked for, each once; the target's own when none was.
 fn formats(arguments: &BuildArguments, target: &Target) -> Result<Vec<Format>, Failure> {
@@ -142,6 +142,9 @@ fn assembly_failure(error: &assembly::AssemblyError) -> Failure {
 #[derive(Serialize)]
 struct Built {
     root_hash: Sha256,
+    /// Whether QEMU has a machine for it: its own, or the usual one of a processor with UEFI.
+    #[serde(skip)]
+    runs: bool,
     files: Vec<Artifact>,
 }
 
@@ -160,9 +163,16 @@ impl fmt::Display for Built {
             writeln!(f, "{whole:>6}.{tenth} MB  {}", path.display())?;
         }
         write!(f, "root hash {}", self.root_hash)?;
-        match self.files.iter().find(|artifact| is_bootable(&artifact.path)) {
-            Some(artifact) => write!(f, "\n\nTry it: mailkiln run {}", artifact.path.display()),
-            None => Ok(()),
+        let run = self.files.iter().find(|artifact| self.runs && is_bootable(&artifact.path));
+        match (run, self.files.first()) {
+            (Some(artifact), _) => {
+                write!(f, "\n\nTry it: mailkiln run {}", artifact.path.display())
+            }
+            (None, Some(artifact)) if !self.runs => {
+                let path = artifact.path.display();
+                write!(f, "\n\nPut it on a card: mailkiln flash {path}")
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The appliance's pruning rules, each with its reason.
 //!
-//! Which modules and device trees of a kernel stay is not among them: that is the target's data.
+//! Which modules of a kernel stay is not among them: that is the target's data.
 
 use super::{Rule, Verdict};
 
@@ -77,6 +77,7 @@ pub(super) const RULES: &[Rule] = &[
     drop("usr/lib/systemd/boot/efi/addon*", VERIFIED_BOOT),
     drop("usr/lib/systemd/boot/efi/systemd-boot*", VERIFIED_BOOT),
     keep("boot/vmlinuz-*", "goes into the ESP"),
+    drop("usr/lib/linux-image-*", "device trees: those that a board needs are on its ESP"),
     drop("usr/lib/modules/*/build", "for compiling modules"),
     drop("usr/lib/modules/*/source", "for compiling modules"),
     drop("boot", "symbols and configuration of the kernel are for its developers"),
@@ -92,4 +93,10 @@ pub(super) const RULES: &[Rule] = &[
     drop("usr/lib/*/tc", NOT_A_SHELL_HOST),
     drop("usr/sbin/dcb", NO_HARDWARE),
     drop("usr/sbin/vdpa", NO_HARDWARE),
+];
+
+/// Of a kernel's package only its device trees.
+pub(super) const DEVICE_TREES: &[Rule] = &[
+    keep("usr/lib/linux-image-*", "boards that do not bring one need it to start"),
+    drop("**", "the rest of the kernel is in another layer"),
 ];

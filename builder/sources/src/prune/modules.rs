@@ -1,4 +1,4 @@
-//! Which modules and device trees of a kernel an image keeps.
+//! Which modules of a kernel an image keeps.
 //!
 //! In: the target's patterns and the names that services ask for. Out: yes or no for a path, and
 //! what of them a kernel does not have.
@@ -9,29 +9,20 @@ use mailkiln_tree::depmod::module_name;
 
 use crate::kernel::split;
 
-/// Where the kernel's package has its device trees, before the release.
-const DEVICE_TREES: &str = "usr/lib/linux-image-";
-
-/// A choice of modules and device trees. What the modules depend on stays too.
+/// A choice of modules. What these depend on stays too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KernelChoice {
     /// Those that the target names.
     pub named: Modules,
     /// Those that services need, by name: `nf_tables`.
     pub needed: Vec<String>,
-    /// Device trees, below the folder of the release: `broadcom/bcm2837-rpi-3-b.dtb`.
-    pub device_trees: Vec<String>,
     /// The target's file, for whoever has to correct it: `images/x86_64.toml`.
     pub file: String,
 }
 
 impl KernelChoice {
-    /// Whether `path` is neither a module nor a device tree, or one of these.
+    /// Whether `path` is no module, or one of these.
     pub(super) fn keep(&self, path: &TreePath) -> bool {
-        if let Some(tree) = path.as_str().strip_prefix(DEVICE_TREES) {
-            let tree = tree.split_once('/').map(|(_, tree)| tree);
-            return tree.is_some_and(|tree| self.device_trees.iter().any(|one| one == tree));
-        }
         let Some((_, below)) = split(path) else { return true };
         let Some(name) = module_name(below) else { return true };
         self.needed.contains(&name)
@@ -41,9 +32,7 @@ impl KernelChoice {
     /// What makes this choice another one.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let named = self.named.patterns().iter().map(|it| format!("module {}\n", it.as_str()));
-        let needed = self.needed.iter().map(|name| format!("needed module {name}\n"));
-        let trees = self.device_trees.iter().map(|path| format!("device tree {path}\n"));
-        named.chain(needed).chain(trees)
+        named.chain(self.needed.iter().map(|name| format!("needed module {name}\n")))
     }
 
     /// What of the choice a kernel does not have. `paths` are its modules, loadable and built in,

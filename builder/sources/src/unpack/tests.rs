@@ -142,7 +142,6 @@ fn modules(named: &[&str], needed: &[&str]) -> Policy {
     Policy::appliance().with_modules(KernelChoice {
         named: named.iter().flat_map(|pattern| pattern.parse()).collect(),
         needed: needed.iter().map(|name| (*name).to_owned()).collect(),
-        device_trees: Vec::new(),
         file: "images/sample.toml".into(),
     })
 }

@@ -59,6 +59,13 @@ impl Target {
     pub fn file(&self) -> String {
         format!("images/{}.toml", self.name)
     }
+
+    /// Whether QEMU can start its images: on a machine that the target names, or on the usual one of
+    /// its processor, whose firmware needs nothing of the disk but the UKI.
+    pub fn is_emulated(&self) -> bool {
+        let Boot { device_trees, files, blobs, .. } = &self.boot;
+        self.qemu.is_some() || (device_trees.is_empty() && files.is_empty() && blobs.is_empty())
+    }
 }
 
 /// How far a target may be trusted.
