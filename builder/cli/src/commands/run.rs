@@ -45,7 +45,8 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
         console: arguments.console.clone(),
     };
     let mut qemu = machine.start(accelerator).map_err(|error| Failure::work(&error))?;
-    printer.result(&Started::of(qemu.id(), accelerator, arguments))?;
+    let has_network = machine.board.as_ref().is_none_or(|board| board.qemu.network.is_some());
+    printer.result(&Started::of(qemu.id(), accelerator, arguments, has_network))?;
     let status = qemu.wait().map_err(Failure::file("wait for", Path::new("QEMU")))?;
     if status.success() {
         return Ok(());
@@ -62,15 +63,16 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
 struct Started {
     pid: u32,
     accelerator: &'static str,
-    /// Guest port → port on 127.0.0.1.
+    /// Guest port → port on 127.0.0.1; none where the machine has no network.
     ports: BTreeMap<u16, u16>,
     /// Whether what the appliance writes is kept.
     kept: bool,
 }
 
 impl Started {
-    fn of(pid: u32, accelerator: Accelerator, arguments: &RunArguments) -> Self {
-        let ports = PORTS.into_iter().map(|port| (port, port + arguments.port_offset)).collect();
+    fn of(pid: u32, accelerator: Accelerator, arguments: &RunArguments, has_network: bool) -> Self {
+        let ports = PORTS.into_iter().filter(|_| has_network);
+        let ports = ports.map(|port| (port, port + arguments.port_offset)).collect();
         Self { pid, accelerator: accelerator.name(), ports, kept: arguments.disk.is_some() }
     }
 }
@@ -80,6 +82,9 @@ impl fmt::Display for Started {
         writeln!(f, "QEMU runs (process {}) with {}.", self.pid, self.accelerator)?;
         for (guest, host) in &self.ports {
             writeln!(f, "  port {guest:<5} 127.0.0.1:{host}")?;
+        }
+        if self.ports.is_empty() {
+            writeln!(f, "  QEMU's machine for this board has no network: watch its console.")?;
         }
         let fate = if self.kept { "kept" } else { "thrown away (--disk FILE keeps it)" };
         writeln!(f, "What the appliance writes is {fate}. Ctrl-C ends it.")

@@ -156,10 +156,10 @@ impl Machine {
         add("-accel", accelerator.option().to_owned());
         add("-display", "none".to_owned());
         add("-chardev", console);
-        add("-netdev", format!("user,id=net{forwards}"));
+        let network = format!("user,id=net{forwards}");
         match &self.board {
-            Some(board) => self.board_arguments(board, &mut add),
-            None => self.usual_arguments(accelerator, &mut add)?,
+            Some(board) => self.board_arguments(board, network, &mut add),
+            None => self.usual_arguments(accelerator, network, &mut add)?,
         }
         arguments.push("-nodefaults".into());
         Ok(arguments)
@@ -169,6 +169,7 @@ impl Machine {
     fn usual_arguments(
         &self,
         accelerator: Accelerator,
+        network: String,
         add: &mut impl FnMut(&str, String),
     ) -> Result<(), MachineError> {
         let emulator = Emulator::of(self.arch);
@@ -180,6 +181,7 @@ impl Machine {
         add("-device", "virtio-rng-pci".to_owned());
         add("-drive", format!("if=none,id=disk,format=qcow2,file={}", escaped(&self.disk)));
         add("-device", "virtio-blk-pci,drive=disk".to_owned());
+        add("-netdev", network);
         add("-device", "virtio-net-pci,netdev=net,romfile=".to_owned());
         for drive in self.firmware.drives(self.arch)? {
             add("-drive", drive);
@@ -189,7 +191,12 @@ impl Machine {
 
     /// A board with the image in its card slot. QEMU starts what the board's firmware would have
     /// started, and hands over the device tree.
-    fn board_arguments(&self, board: &BoardFiles, add: &mut impl FnMut(&str, String)) {
+    fn board_arguments(
+        &self,
+        board: &BoardFiles,
+        network: String,
+        add: &mut impl FnMut(&str, String),
+    ) {
         let BoardFiles { qemu, kernel, device_tree } = board;
         add("-machine", qemu.machine.clone());
         add("-m", format!("{}M", qemu.memory));
@@ -198,7 +205,10 @@ impl Machine {
         add("-kernel", kernel.to_string_lossy().into_owned());
         add("-dtb", device_tree.to_string_lossy().into_owned());
         add("-drive", format!("if=sd,format=qcow2,file={}", escaped(&self.disk)));
-        add("-device", format!("{},netdev=net", qemu.network));
+        if let Some(adapter) = &qemu.network {
+            add("-netdev", network);
+            add("-device", format!("{adapter},netdev=net"));
+        }
     }
 
     fn make_disk(&self) -> Result<(), MachineError> {

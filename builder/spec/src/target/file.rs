@@ -178,7 +178,7 @@ pub(super) struct QemuTable {
     pub(super) device_tree: Option<Text>,
     #[schemars(extend("examples" = [["brcm,bcm2835-pm"]]))]
     pub(super) without: Option<Vec<Text>>,
-    #[schemars(required, example = "usb-net")]
+    #[schemars(example = "usb-net")]
     pub(super) network: Option<Text>,
     #[schemars(required, example = 1)]
     pub(super) serial: Option<Located<i64>>,

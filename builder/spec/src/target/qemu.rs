@@ -15,8 +15,8 @@ pub struct Qemu {
     /// Devices, by a string of their `compatible`, that the machine has and has wrong: they are taken
     /// out of the device tree that is handed on.
     pub without: Vec<String>,
-    /// `-device` of its network: `usb-net`.
-    pub network: String,
+    /// `-device` of its network: `usb-net`. `None` where the machine has no network that works.
+    pub network: Option<String>,
     /// Which serial port, from 0, is the console.
     pub serial: u32,
 }

@@ -39,7 +39,7 @@ pub(super) fn qemu(
         None => Err(problems.absent(&span, key)),
     };
     let machine = plain(table.machine, "machine");
-    let network = plain(table.network, "network");
+    let network = table.network.map(|text| plain(Some(text), "network")).transpose();
     let kernel = on_esp(table.kernel, "kernel", boot, problems);
     let device_tree = on_esp(table.device_tree, "device_tree", boot, problems);
     let without = each(table.without, |text| problems.check(&text.span, compatible(&text.value)));
