@@ -38,6 +38,9 @@ pub fn fat(bytes: &[u8]) {
     if let Ok(fat) = Fat::open(Sparse::read(bytes)) {
         for item in fat.items().unwrap_or_default() {
             let _ = fat.read(&item, 1 << 20);
+            if item.size <= 1 << 20 {
+                let _ = fat.runs(&item);
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use mailkiln_pin::{Arch, Sha256};
 
 use super::command_line::{complete, grub_config};
 use super::place::Placer;
+use super::seed_place::{SEED_FILE, SEED_ROOM};
 use super::{ALIGNMENT, Disk, DiskError, DiskInput, Sizes, blobs};
 use crate::fat::{FatFile, FatVolume};
 use crate::gpt::{self, Gpt, Lba, Partition, RESERVED, SECTOR};
@@ -187,6 +188,7 @@ fn boot_files<'a>(
         ]);
     }
     files.extend(input.firmware.files.iter().cloned());
+    files.push(file(SEED_FILE.to_owned(), vec![0; SEED_ROOM as usize].into()));
     Ok(files)
 }
 

@@ -8,10 +8,12 @@ mod assemble;
 mod blobs;
 mod command_line;
 mod place;
+mod seed_place;
 
 pub use assemble::assemble;
 pub use command_line::BadCommandLine;
 pub use place::Extent;
+pub use seed_place::{NoSeedPlace, SEED_ROOM, seed_place};
 
 use std::borrow::Cow;
 use std::io;

@@ -92,6 +92,48 @@ fn every_part_is_where_the_table_says() {
 }
 
 #[test]
+fn there_is_a_place_for_a_seed_and_it_is_flashed() {
+    let (disk, mut image) = assembled(Arch::Aarch64, None);
+    let place = seed_place(&image.as_slice()).unwrap();
+    assert_eq!(place.iter().map(|extent| extent.length).sum::<u64>(), SEED_ROOM);
+    for extent in &place {
+        let (start, end) = (extent.offset, extent.offset + extent.length);
+        assert!(image[start as usize..end as usize].iter().all(|&byte| byte == 0));
+        // What a used card holds there would be taken for a seed.
+        let covers = |of: &Extent| of.offset <= start && end <= of.offset + of.length;
+        assert!(disk.extents.iter().any(covers), "{extent:?} is in no extent");
+        image[start as usize..end as usize].fill(0x5a);
+    }
+    // What was written there is the file's content, and nothing else has changed.
+    let table = gpt::read(&image.as_slice()).unwrap();
+    let esp = &table.partitions[0];
+    let esp = Window::new(image.as_slice(), esp.start.bytes().unwrap(), esp.sectors * 512).unwrap();
+    let fat = Fat::open(esp).unwrap();
+    let items = fat.items().unwrap();
+    let read =
+        |path: &str| fat.read(items.iter().find(|it| it.path == path).unwrap(), MIB).unwrap();
+    assert_eq!(read("SEED.BIN"), [0x5a; SEED_ROOM as usize]);
+    assert_eq!(read("config.txt"), b"x");
+    Uki::parse(&read("EFI/BOOT/BOOTAA64.EFI")).unwrap();
+}
+
+#[test]
+fn a_disk_without_a_place_is_told_from_one_that_is_none() {
+    let (_, image) = assembled(Arch::Aarch64, None);
+    let said = |image: &[u8]| seed_place(&image).unwrap_err().to_string();
+    assert!(said(&image[..MIB as usize]).contains("outside the disk"));
+    assert!(said(&[0; 4096]).contains("no GPT"));
+    // An image from before seeds: the name in the directory is another one.
+    let mut older = image.clone();
+    let at = older.windows(11).position(|bytes| bytes == b"SEED    BIN").unwrap();
+    older[at] = b'X';
+    assert!(said(&older).contains("build the image again"));
+    let mut no_esp = image;
+    no_esp[1024..1040].fill(1);
+    assert!(said(&no_esp).contains("checksum"));
+}
+
+#[test]
 fn extents_cover_all_that_is_not_zero() {
     let (disk, image) = assembled(Arch::Aarch64, None);
     let mut at = 0;
@@ -101,7 +143,7 @@ fn extents_cover_all_that_is_not_zero() {
         at = extent.offset + extent.length;
     }
     assert_eq!(at, disk.size);
-    assert!(disk.extents.iter().map(|extent| extent.length).sum::<u64>() < MIB);
+    assert!(disk.extents.iter().map(|extent| extent.length).sum::<u64>() < MIB + SEED_ROOM);
 }
 
 #[test]
@@ -140,8 +182,8 @@ fn bytes_are_pinned() {
     assert_eq!(
         digests,
         [
-            "cc46095558bc58b6e8c56ea46c56c00d67e8b5b6246449780571ca1d27b42d01",
-            "073102e0340c93ef48853768a3f6d177865ff7a42e8f5cec9276d7f7929f9307",
+            "dccd9081b40519b48e10dde4ca8ab7b9fbb35c504e889ddd18b0084b1280320b",
+            "e8c351863c7c290e20c3ea25e7342ee13c7951cca211b025c22dd93afca6fd5c",
         ]
     );
 }

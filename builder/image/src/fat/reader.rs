@@ -158,6 +158,43 @@ impl<S: ReadAt> Fat<S> {
         Ok(content)
     }
 
+    /// Where the content of a file lies, in bytes of the volume: offset and length of each run of
+    /// clusters that follow each other, the file's order. Together they are as long as the file.
+    ///
+    /// # Errors
+    /// [`BadFat`] when its clusters are damaged.
+    pub fn runs(&self, item: &FatItem) -> Result<Vec<(u64, u64)>, BadFat> {
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        let (mut cluster, mut left) = (item.cluster, u64::from(item.size));
+        // With fewer clusters than that, the chain would run in a circle.
+        if left > self.clusters * self.cluster_bytes {
+            return Err(BadFat::Chain);
+        }
+        while left > 0 {
+            let (at, next) = self.cluster(cluster)?;
+            let length = left.min(self.cluster_bytes);
+            match runs.last_mut() {
+                Some((start, known)) if *start + *known == at => *known += length,
+                _ => runs.push((at, length)),
+            }
+            left -= length;
+            cluster = next;
+        }
+        Ok(runs)
+    }
+
+    /// Where a cluster lies, and the one that follows it in its chain.
+    fn cluster(&self, cluster: u32) -> Result<(u64, u32), BadFat> {
+        let number = u64::from(cluster.checked_sub(FIRST_CLUSTER).ok_or(BadFat::Chain)?);
+        if number >= self.clusters {
+            return Err(BadFat::Chain);
+        }
+        let mut next = [0; 4];
+        self.source.read_exact_at(&mut next, self.table_at + u64::from(cluster) * 4)?;
+        let at = self.data_at + number * self.cluster_bytes;
+        Ok((at, u32::from_le_bytes(next) & CLUSTER_MASK))
+    }
+
     fn directory(&self, above: &str, cluster: u32) -> Result<Vec<FatItem>, BadFat> {
         let listing = self.chain(cluster, MOST_DIRECTORY_BYTES)?;
         let mut items = Vec::new();
@@ -187,17 +224,14 @@ impl<S: ReadAt> Fat<S> {
         let mut cluster = first;
         let mut left = self.clusters;
         while (bytes.len() as u64) < enough && cluster < END_FROM {
-            let number = u64::from(cluster.checked_sub(FIRST_CLUSTER).ok_or(BadFat::Chain)?);
             // A chain of more clusters than there are runs in a circle.
-            if number >= self.clusters || left == 0 {
+            if left == 0 {
                 return Err(BadFat::Chain);
             }
             left -= 1;
-            let at = self.data_at + number * self.cluster_bytes;
+            let (at, next) = self.cluster(cluster)?;
             bytes.extend(self.source.read_vec_at(at, self.cluster_bytes as usize)?);
-            let mut next = [0; 4];
-            self.source.read_exact_at(&mut next, self.table_at + u64::from(cluster) * 4)?;
-            cluster = u32::from_le_bytes(next) & CLUSTER_MASK;
+            cluster = next;
         }
         Ok(bytes)
     }

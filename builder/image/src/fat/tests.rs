@@ -47,6 +47,9 @@ fn assert_same(image: impl ReadAt, files: &[FatFile<'_>]) {
     for file in files {
         let item = items.iter().find(|item| item.path == file.path).unwrap();
         assert_eq!(fat.read(item, MIB).unwrap(), file.content.to_vec(), "{}", file.path);
+        let runs = fat.runs(item).unwrap();
+        assert!(runs.len() <= 1, "{} is in one piece", file.path);
+        assert_eq!(runs.iter().map(|(_, length)| *length).sum::<u64>(), u64::from(item.size));
     }
     assert_eq!(items.iter().filter(|item| !item.directory).count(), files.len());
 }

@@ -20,7 +20,7 @@ fn what_was_assembled_is_found() {
     let found = inspect(&image).unwrap();
     assert_eq!((found.size, &found.table), (disk.size, &disk.table));
     let names: Vec<_> = found.boot_files.iter().map(|item| item.path.as_str()).collect();
-    assert_eq!(names, ["EFI", "EFI/BOOT", "EFI/BOOT/BOOTAA64.EFI", "config.txt"]);
+    assert_eq!(names, ["EFI", "EFI/BOOT", "EFI/BOOT/BOOTAA64.EFI", "SEED.BIN", "config.txt"]);
     let [kernel] = found.kernels.as_slice() else { panic!("{:?}", found.kernels) };
     assert_eq!(kernel.command_line, disk.command_line);
     assert_eq!(kernel.root_hash, Some(disk.root_hash));
