@@ -28,9 +28,10 @@ pub use domain_name::DomainName;
 pub use model::*;
 pub use problem::{Flaw, Problem, SpecErrors};
 pub use roles::ROLES;
-pub use rules::{DEFAULT_INTERFACE, parse};
+pub use rules::{DEFAULT_INTERFACE, parse, static_network};
 pub use schema::json_schema;
 pub use size::display as display_size;
+pub use ssh_key::parse as parse_ssh_key;
 pub use template::{DEFAULT, template};
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.

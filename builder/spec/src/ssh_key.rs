@@ -38,8 +38,13 @@ const TYPES: [(&str, Parts); 7] = [
     ("ssh-rsa", Parts::Rsa),
 ];
 
-/// The line with single spaces between its parts, if the key in it is whole and strong.
-pub(crate) fn parse(line: &str) -> Result<String, Flaw> {
+/// The line of a `.pub` file with single spaces between its parts, if the key in it is whole and
+/// strong.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn parse(line: &str) -> Result<String, Flaw> {
     const CURE: &str = "paste the one line of a `.pub` file: `ssh-ed25519 AAAA… comment`; \
                         `ssh-keygen -t ed25519` makes a pair";
     let flaw = |label: &str| {

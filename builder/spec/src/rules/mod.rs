@@ -12,7 +12,7 @@ mod ssh;
 #[cfg(test)]
 mod tests;
 
-pub use network::DEFAULT_INTERFACE;
+pub use network::{DEFAULT_INTERFACE, static_network};
 
 use std::ops::Range;
 use std::str::FromStr;

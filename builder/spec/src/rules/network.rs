@@ -61,6 +61,39 @@ pub(super) fn judge(
     })
 }
 
+/// A network that does not stand in a `mail.toml`, by the same rules: static addresses, IPv4 or IPv6.
+///
+/// # Errors
+///
+/// The first value that can't be used.
+pub fn static_network(
+    interface_text: &str,
+    address_texts: &[String],
+    gateway_texts: &[String],
+    resolver_texts: &[String],
+) -> Result<Network, Flaw> {
+    let addresses =
+        address_texts.iter().map(|text| address(text)).collect::<Result<Vec<_>, _>>()?;
+    if addresses.is_empty() {
+        return Err(Flaw::new(
+            "`network.addresses` is empty",
+            "without one the machine asks DHCP",
+            "write `addresses = [\"192.0.2.10/24\"]`, or take the table [network] out",
+        ));
+    }
+    let mut gateways: Vec<IpAddr> = Vec::new();
+    for text in gateway_texts {
+        let found = reachable(gateway(text)?, &addresses)?;
+        if gateways.iter().any(|other| other.is_ipv4() == found.is_ipv4()) {
+            return Err(second_gateway(found));
+        }
+        gateways.push(found);
+    }
+    let resolvers = resolver_texts.iter().map(|text| resolver(text)).collect::<Result<_, _>>()?;
+    let ipv6 = addresses.iter().any(|address| address.addr().is_ipv6());
+    Ok(Network { interface: interface(interface_text)?, addresses, gateways, resolvers, ipv6 })
+}
+
 /// Names and patterns for systemd.network's `Name=`, separated by spaces.
 fn interface(text: &str) -> Result<String, Flaw> {
     let names: Vec<&str> = text.split_whitespace().collect();
@@ -208,4 +241,33 @@ fn once(
     }
     seen.push(ip);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_of_its_own_obeys_the_same_rules() {
+        let judge = |addresses: &[&str], gateways: &[&str], resolvers: &[&str]| {
+            let texts =
+                |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+            static_network("en*", &texts(addresses), &texts(gateways), &texts(resolvers))
+        };
+        let network =
+            judge(&["192.0.2.10/24", "2001:db8::10/64"], &["192.0.2.1", "fe80::1"], &["9.9.9.9"])
+                .unwrap();
+        assert!(network.ipv6 && network.gateways.len() == 2);
+        assert!(!judge(&["192.0.2.10/24"], &[], &[]).unwrap().ipv6);
+        for (addresses, gateways, resolvers, reason) in [
+            (&[][..], &[][..], &[][..], "is empty"),
+            (&["192.0.2.10"], &[], &[], "prefix length"),
+            (&["192.0.2.10/24"], &["198.51.100.1"], &[], "can't be reached"),
+            (&["192.0.2.10/24"], &["192.0.2.1", "192.0.2.2"], &[], "second gateway"),
+            (&["192.0.2.10/24"], &[], &["x"], "resolver"),
+        ] {
+            let flaw = judge(addresses, gateways, resolvers).unwrap_err();
+            assert!(flaw.to_string().contains(reason), "{flaw}");
+        }
+    }
 }
