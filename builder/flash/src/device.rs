@@ -126,6 +126,23 @@ impl System {
         image: &Image,
         needed: u64,
     ) -> Result<(Box<dyn Target>, Option<Device>), FlashError> {
+        self.opened(path, Some(image), needed)
+    }
+
+    /// Opens what `path` names to change some bytes of it, once it is certain that nobody else uses it.
+    ///
+    /// # Errors
+    /// [`FlashError`] with the reason for not doing so.
+    pub fn open_in_place(&self, path: &Path) -> Result<Box<dyn Target>, FlashError> {
+        self.opened(path, None, 0).map(|(target, _)| target)
+    }
+
+    fn opened(
+        &self,
+        path: &Path,
+        image: Option<&Image>,
+        needed: u64,
+    ) -> Result<(Box<dyn Target>, Option<Device>), FlashError> {
         let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => FlashError::NoDevice { device: path.to_owned() },
             _ => FlashError::Open { device: path.to_owned(), error },
@@ -136,7 +153,7 @@ impl System {
             false => Ok(()),
         };
         if metadata.is_file() {
-            if image.is(&metadata) {
+            if image.is_some_and(|image| image.is(&metadata)) {
                 return Err(FlashError::Itself { device: path.to_owned() });
             }
             check_uses(path, &self.uses_of_file(path)?)?;
@@ -151,7 +168,8 @@ impl System {
         let device = self.by_number(&format!("{major}:{minor}"), path)?;
         device.check()?;
         fits(device.size)?;
-        let aligned = image.map().is_none_or(|map| map.block_size >= device.block as u64);
+        let map = image.and_then(Image::map);
+        let aligned = map.is_none_or(|map| map.block_size >= device.block as u64);
         let target = BlockDevice::open(path, device.block, aligned)?;
         fits(target.size())?;
         Ok((Box::new(target), Some(device)))

@@ -11,6 +11,7 @@ mod error;
 mod image;
 mod interrupt;
 mod mounts;
+mod patch;
 mod plan;
 mod rescan;
 mod target;
@@ -22,6 +23,7 @@ pub use error::FlashError;
 pub use image::{Compression, Image};
 pub use interrupt::Interrupt;
 pub use mounts::Use;
+pub use patch::{Contents, PatchError, patch};
 pub use target::{BlockDevice, PlainFile, Target};
 pub use write::{Flashed, flash};
 

@@ -132,6 +132,38 @@ pub fn inspect(disk: &(dyn ReadAt + Sync)) -> Result<Inspection<'_>, BadDisk> {
     Ok(Inspection { size: disk.size(), table, boot_files, kernels, roots })
 }
 
+/// A file of the first root file system on `disk`, of at most `limit` bytes; `None` when there is no
+/// such file, or no root. Nothing is verified.
+///
+/// # Errors
+/// [`BadDisk`] when the partition table or the root can't be read.
+pub fn root_file(
+    disk: &dyn ReadAt,
+    path: &TreePath,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, BadDisk> {
+    let table = gpt::read(disk)?;
+    for partition in &table.partitions {
+        let (start, size) = bytes(partition)?;
+        let part = Window::new(disk, start, size).ok_or(BadGpt::Invalid("place of a partition"))?;
+        let is_root = Arch::ALL.iter().any(|&arch| gpt::kind::root(arch) == partition.kind);
+        if !is_root || part.read_vec_at(0, 4).is_ok_and(|magic| magic != b"hsqs") {
+            continue;
+        }
+        let failed = |error| BadDisk::Root { name: escaped(&partition.name), error };
+        let files = Squashfs::open(part).map_err(failed)?;
+        let item = files.item(path);
+        return item.map(|item| files.read(item, limit)).transpose().map_err(failed);
+    }
+    Ok(None)
+}
+
+/// Where a partition begins, and its size.
+fn bytes(partition: &Partition) -> Result<(u64, u64), BadGpt> {
+    let size = partition.sectors.checked_mul(gpt::SECTOR);
+    partition.start.bytes().zip(size).ok_or(BadGpt::Invalid("place of a partition"))
+}
+
 impl Inspection<'_> {
     /// The bytes of a partition.
     ///
@@ -174,12 +206,8 @@ impl Root<'_> {
 }
 
 fn window<'a>(disk: &'a (dyn ReadAt + Sync), partition: &Partition) -> Result<Part<'a>, BadGpt> {
-    let start = partition.start.bytes();
-    let size = partition.sectors.checked_mul(gpt::SECTOR);
-    start
-        .zip(size)
-        .and_then(|(start, size)| Window::new(disk, start, size))
-        .ok_or(BadGpt::Invalid("place of a partition"))
+    let (start, size) = bytes(partition)?;
+    Window::new(disk, start, size).ok_or(BadGpt::Invalid("place of a partition"))
 }
 
 /// Boot programs that are UKIs; other EFI programs are left alone.
