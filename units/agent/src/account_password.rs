@@ -55,5 +55,6 @@ pub fn set(
         _ => return Err(AccountPasswordError::NoAccount(address.clone())),
     }
     api.set_password_hash(address.as_str(), &password::hash(password)?)?;
+    secrets.remove(&SecretName::account_hash(address))?;
     Ok(secrets.remove(&SecretName::account(address))?)
 }

@@ -11,6 +11,10 @@ use std::path::PathBuf;
 pub enum Command {
     /// Make secrets, keys and a first certificate.
     Prepare,
+    /// Take over the seed on the card.
+    SeedTake,
+    /// Erase the seed on the card.
+    SeedErase,
     /// Make domains and accounts.
     Provision,
     /// Show the status on the consoles until stopped.
@@ -70,7 +74,9 @@ Commands for people (as root or as the user mailkiln):
   forget-passwords            delete the passwords of the first boot once they are written down
 
 Commands of the appliance's own services:
-  prepare                     make secrets, keys and a first certificate
+  seed take                   take over the seed on the boot partition, as far as root is needed for it
+  prepare                     make secrets, keys and a first certificate, but for those of the seed
+  seed erase                  overwrite the seed on the boot partition with zeros
   provision                   make the domains and accounts of mail.toml
   console                     show the status on the consoles
 
@@ -110,6 +116,8 @@ impl Arguments {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         let command = match (words.as_slice(), json, from_stdin) {
             (["prepare"], false, false) => Command::Prepare,
+            (["seed", "take"], false, false) => Command::SeedTake,
+            (["seed", "erase"], false, false) => Command::SeedErase,
             (["provision"], false, false) => Command::Provision,
             (["console"], false, false) => Command::Console,
             (["health"], json, false) => Command::Health { json },
@@ -144,6 +152,8 @@ mod tests {
     fn commands() {
         for (line, expected) in [
             ("prepare", Command::Prepare),
+            ("seed take", Command::SeedTake),
+            ("seed erase", Command::SeedErase),
             ("health --json", Command::Health { json: true }),
             ("--root /x health", Command::Health { json: false }),
             (
@@ -166,6 +176,7 @@ mod tests {
             ("", "no command"),
             ("dance", "`dance`"),
             ("prepare --json", "`prepare`"),
+            ("seed", "`seed`"),
             ("password", "`password`"),
             ("password a@b.org secret", "`password a@b.org secret`"),
             ("health --yaml", "--yaml"),

@@ -22,6 +22,21 @@ impl Layout {
         self.root.join(path)
     }
 
+    /// The root directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the kernel tells about its devices.
+    pub fn sys(&self) -> PathBuf {
+        self.at("sys")
+    }
+
+    /// Where devices are.
+    pub fn devices(&self) -> PathBuf {
+        self.at("dev")
+    }
+
     /// What `mail.toml` says.
     pub fn appliance(&self) -> PathBuf {
         self.at("etc/mailkiln/appliance.json")
@@ -57,6 +72,42 @@ impl Layout {
         }
     }
 
+    /// Where a seed is between the card and those who take it over; gone after the boot.
+    pub fn seed(&self) -> SeedFiles {
+        let directory = self.at("run/mailkiln-seed");
+        SeedFiles {
+            seed: directory.join("seed"),
+            refused: directory.join("refused"),
+            erase: directory.join("erase"),
+        }
+    }
+
+    /// A secret that systemd hands to this service alone: `CREDENTIALS_DIRECTORY`, systemd.exec(5).
+    pub fn credential(name: &str) -> Option<PathBuf> {
+        std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(name))
+    }
+
+    /// Who may log in, beside those of `mail.toml`.
+    pub fn authorized_keys(&self) -> PathBuf {
+        self.at("var/lib/ssh/authorized_keys/root")
+    }
+
+    /// The device's own SSH key.
+    pub fn host_key(&self) -> PathBuf {
+        self.at("var/lib/ssh/etc/ssh/ssh_host_ed25519_key")
+    }
+
+    /// Wireless networks, one file each.
+    pub fn wifi(&self) -> PathBuf {
+        self.at("var/lib/iwd")
+    }
+
+    /// The static network of a seed, where it is kept and where networkd looks for it.
+    pub fn network(&self) -> (PathBuf, PathBuf) {
+        let at = |folder: &str| self.at(folder).join(crate::seed::network::FILE_NAME);
+        (at("var/lib/mailkiln-seed"), at("run/systemd/network"))
+    }
+
     /// What the system resolver is.
     pub fn resolver_configuration(&self) -> PathBuf {
         self.at("etc/resolv.conf")
@@ -66,6 +117,17 @@ impl Layout {
     pub fn systemd(&self) -> PathBuf {
         self.at("run/systemd/system")
     }
+}
+
+/// What is known of a seed during one boot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeedFiles {
+    /// The seed itself, for `prepare`.
+    pub seed: PathBuf,
+    /// Why it is not used, for the consoles.
+    pub refused: PathBuf,
+    /// Exists when the card has to be erased.
+    pub erase: PathBuf,
 }
 
 /// The files of a certificate, in the layout of NixOS.

@@ -8,6 +8,7 @@ pub mod account_password;
 pub mod api;
 pub mod appliance;
 pub mod arguments;
+pub mod boot_partition;
 pub mod certificate;
 pub mod command;
 pub mod deadline;
@@ -25,12 +26,14 @@ pub mod provisioning;
 pub mod records;
 pub mod screen;
 pub mod secrets;
+pub mod seed;
+pub mod seed_place;
 pub mod smtp;
 pub mod tls;
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {
-    use crate::{api, appliance, certificate, dns, imap, network};
+    use crate::{api, appliance, certificate, dns, imap, network, seed, seed_place};
 
     /// Reads `bytes` as `appliance.json`.
     pub fn appliance(bytes: &[u8]) {
@@ -60,6 +63,16 @@ pub mod fuzz {
     /// Reads `bytes` as an account of the mail server's.
     pub fn principal(bytes: &[u8]) {
         let _ = serde_json::from_slice::<api::Principal>(bytes);
+    }
+
+    /// Reads `bytes` as a seed.
+    pub fn seed(bytes: &[u8]) {
+        seed::fuzz(bytes);
+    }
+
+    /// Looks for the place of a seed in the volume `bytes`.
+    pub fn seed_place(bytes: &[u8]) {
+        seed_place::fuzz(bytes);
     }
 
     /// Reads `bytes` as what the kernel says about its ports.

@@ -17,6 +17,7 @@ pub fn status(
     host: &DomainName,
     addresses: &[IpAddr],
     ports: &BTreeSet<u16>,
+    refused_seed: Option<&str>,
     health: &Health,
 ) -> Vec<String> {
     let mut lines = vec![format!("host {host}")];
@@ -29,6 +30,7 @@ pub fn status(
         "open ports {}",
         if ports.is_empty() { "none".into() } else { ports.join(" ") }
     ));
+    lines.extend(refused_seed.map(|reason| format!("seed not used: {reason}")));
     lines.extend(health.reasons().map(|reason| format!("not ready: {reason}")));
     if health.healthy {
         lines.push("ready".to_owned());
@@ -107,7 +109,7 @@ mod tests {
         };
         let ports = BTreeSet::from([25, 993]);
         let mut lines = passwords.lines();
-        lines.extend(status(&host, &["10.0.2.15".parse().unwrap()], &ports, &health(None)));
+        lines.extend(status(&host, &["10.0.2.15".parse().unwrap()], &ports, None, &health(None)));
         lines.extend(dns(&Findings::Missing(vec!["example.org. IN MX 10 x.".to_owned()])));
         assert_eq!(
             render(&lines, "\n"),
@@ -125,7 +127,9 @@ mod tests {
     #[test]
     fn a_broken_appliance_is_never_ready() {
         let host = DomainName::try_from("a.b".to_owned()).unwrap();
-        let lines = status(&host, &[], &BTreeSet::new(), &health(Some("it burns")));
+        let lines =
+            status(&host, &[], &BTreeSet::new(), Some("it is damaged"), &health(Some("it burns")));
+        assert!(lines.contains(&"seed not used: it is damaged".to_owned()), "{lines:?}");
         assert_eq!(lines[1], "address none: check the network cable and mail.toml");
         assert_eq!(lines.last().unwrap(), "not ready: it burns");
         assert!(!lines.iter().any(|line| line == "ready"));

@@ -35,6 +35,21 @@ impl SecretName {
         Self("probe-password".to_owned())
     }
 
+    /// Hash of the administrator's own password, where a seed brought one.
+    pub fn administrator_hash() -> Self {
+        Self("hash-admin".to_owned())
+    }
+
+    /// Hash of an account's first password, where a seed brought one.
+    pub fn account_hash(address: &Address) -> Self {
+        Self(format!("hash-{}", escaped(address)))
+    }
+
+    /// Key of the account with the authority that gives certificates.
+    pub fn acme_account_key() -> Self {
+        Self("acme-account-key.pem".to_owned())
+    }
+
     /// Exists once the passwords of the first boot have been written down.
     pub fn acknowledged() -> Self {
         Self("passwords-acknowledged".to_owned())
@@ -47,12 +62,7 @@ impl SecretName {
 
     /// Initial password of an account. Bytes that mean something in a path are escaped as `%XX`.
     pub fn account(address: &Address) -> Self {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"@._-+".contains(&b);
-        let escaped = address.as_str().bytes().map(|byte| match byte {
-            byte if plain(byte) => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
-        });
-        Self(format!("{ACCOUNT}{}", escaped.collect::<String>()))
+        Self(format!("{ACCOUNT}{}", escaped(address)))
     }
 
     /// A secret an administrator brings along, such as `relay-password`.
@@ -90,6 +100,16 @@ impl SecretName {
 }
 
 const ACCOUNT: &str = "account-";
+
+/// An address as part of a file name.
+fn escaped(address: &Address) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"@._-+".contains(&b);
+    let escaped = address.as_str().bytes().map(|byte| match byte {
+        byte if plain(byte) => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    escaped.collect()
+}
 
 /// Larger than any key or password; a file beyond it is no secret of ours.
 const LARGEST: u64 = 64 * 1024;

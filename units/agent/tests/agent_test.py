@@ -207,6 +207,32 @@ class ChangeTest(unittest.TestCase):
             server.agent("forget-passwords")
             self.assertEqual([p.name for p in server.secrets.glob("account-*")], [])
 
+    def test_passwords_that_a_seed_brought(self):
+        # `openssl passwd -6`: "correct horse" of the administrator, "battery staple" of alice.
+        hashes = {who: subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=f"{password}\n", check=True,
+                                      capture_output=True, text=True).stdout.strip()
+                  for who, password in (("admin", "correct horse"), (ALICE, "battery staple"))}
+        with Appliance() as server:
+            for who, hash in hashes.items():
+                (server.secrets / f"hash-{who}").write_text(hash)
+            for _ in range(2):
+                server.agent("provision")
+            self.assertTrue(server.can_log_in(ALICE, "battery staple"))
+            self.assertFalse((server.secrets / f"account-{ALICE}").exists())
+            self.assertTrue(server.can_log_in(BOB, server.password(BOB)))
+            status = lambda password: server.http("GET", "/api/principal?types=domain", password=password)[0]  # noqa: E731
+            self.assertEqual(status("correct horse"), 200)
+            # The agent goes on with its own, and a new password of the administrator voids the seed's.
+            self.assertEqual(status(server.secret("admin-password")), 200)
+            own = server.secret("admin-password")
+            server.agent("password", "admin", "--stdin", stdin="another")
+            self.assertEqual(server.secret("admin-password"), own)
+            self.assertEqual((status("another"), status("correct horse")), (200, 401))
+            server.agent("password", ALICE, "--stdin", stdin="a third")
+            self.assertFalse((server.secrets / f"hash-{ALICE}").exists())
+            server.agent("provision")
+            self.assertEqual(status("another"), 200)
+
     def test_a_lost_hash_is_no_trap(self):
         with Appliance() as server:
             (server.secrets / "admin-password").write_text("not the server's")

@@ -78,7 +78,12 @@ fn initial_passwords(secrets: &Secrets) -> Result<InitialPasswords, CommandError
             accounts.push((address, password));
         }
     }
-    Ok(InitialPasswords { administrator: secrets.read(&SecretName::admin_password())?, accounts })
+    // Who brought a password of his own needs not see the one that the agent works with.
+    let administrator = match secrets.read(&SecretName::administrator_hash())? {
+        Some(_) => None,
+        None => secrets.read(&SecretName::admin_password())?,
+    };
+    Ok(InitialPasswords { administrator, accounts })
 }
 
 /// Writes a block to all devices; one that is missing or stuck does not keep the others.
@@ -136,6 +141,11 @@ mod tests {
         assert_eq!(
             initial_passwords(&secrets).unwrap().lines()[..2],
             ["admin password aaaa", "account a/b@example.org password bbbb"]
+        );
+        secrets.write(&SecretName::administrator_hash(), "$6$").unwrap();
+        assert_eq!(
+            initial_passwords(&secrets).unwrap().lines()[0],
+            "account a/b@example.org password bbbb"
         );
         secrets.write(&SecretName::acknowledged(), "yes").unwrap();
         assert_eq!(initial_passwords(&secrets).unwrap().lines(), Vec::<String>::new());

@@ -3,6 +3,7 @@
 //! In: what the command line says. Out: an exit status and, for people, lines on standard output.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::account_password::AccountPasswordError;
@@ -15,6 +16,7 @@ use crate::durable::DurableError;
 use crate::layout::Layout;
 use crate::password::PasswordError;
 use crate::secrets::SecretError;
+use crate::seed::SeedError;
 
 mod console;
 mod forget_passwords;
@@ -22,8 +24,11 @@ mod health;
 pub mod prepare;
 pub mod provision;
 mod secret;
+mod seed;
 mod set_password;
 mod status;
+
+pub use seed::CardError;
 
 /// Why a command failed. Every message names the thing and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +60,15 @@ pub enum CommandError {
     /// A new password for an account.
     #[error(transparent)]
     AccountPassword(#[from] AccountPasswordError),
+    /// A seed that was handed to `prepare`.
+    #[error("the seed cannot be used: {0}")]
+    Seed(#[from] SeedError),
+    /// The boot partition.
+    #[error(transparent)]
+    Card(#[from] CardError),
+    /// What a seed left on `/var`.
+    #[error("cannot read {0}: {1}")]
+    Kept(PathBuf, #[source] std::io::Error),
     /// Standard input or output.
     #[error("cannot {0}: {1}")]
     Stream(&'static str, #[source] std::io::Error),
@@ -73,6 +87,8 @@ pub enum CommandError {
 pub fn run(command: Command, layout: &Layout) -> Result<ExitCode, CommandError> {
     match command {
         Command::Prepare => prepare::run(layout)?,
+        Command::SeedTake => seed::take(layout)?,
+        Command::SeedErase => seed::erase(layout)?,
         Command::Provision => provision::run(layout)?,
         Command::Console => console::run(layout)?,
         Command::Health { json } => return health::run(layout, json),

@@ -19,23 +19,53 @@ use crate::journal;
 use crate::layout::Layout;
 use crate::password;
 use crate::secrets::{SecretError, SecretName, Secrets};
+use crate::seed::{self, Seed};
 
-/// Runs the command.
+/// Runs the command, with the seed that systemd hands over as a credential.
 ///
 /// # Errors
 /// [`CommandError`] with the first thing that could not be made.
 pub fn run(layout: &Layout) -> Result<(), CommandError> {
+    let bytes = match Layout::credential("seed").map(|path| (fs::read(&path), path)) {
+        None => Vec::new(),
+        Some((Err(error), _)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Some((Err(error), path)) => return Err(CommandError::Kept(path, error)),
+        Some((Ok(bytes), _)) => bytes,
+    };
+    prepare(layout, seed::parse(&bytes)?.as_ref())
+}
+
+fn prepare(layout: &Layout, seed: Option<&Seed>) -> Result<(), CommandError> {
     let appliance = Appliance::read(&layout.appliance())?;
     let secrets = Secrets::new(layout.secrets());
     secrets.create_directory()?;
+    if let Some(seed) = seed {
+        take_over(&secrets, seed)?;
+    }
     ensure(&secrets, &SecretName::oauth_key(), |_| true, || Ok(password::generate_key()?))?;
     ensure(&secrets, &SecretName::probe_password(), |_| true, || Ok(password::generate()?))?;
     administrator(&secrets)?;
     durable::make_directory(&layout.dkim_records(), 0o755, None)?;
     for domain in &appliance.domains {
-        dkim_keys(layout, &secrets, domain)?;
+        dkim_keys(layout, &secrets, domain, seed)?;
     }
     self_signed_certificate(layout, &appliance)
+}
+
+/// What of a seed is a secret of this device, but for DKIM keys. Only the hashes of passwords are
+/// replaced by a later seed: they count until the account is made, and never after.
+fn take_over(secrets: &Secrets, seed: &Seed) -> Result<(), SecretError> {
+    if let Some(hash) = &seed.admin {
+        secrets.write(&SecretName::administrator_hash(), hash)?;
+    }
+    for (address, hash) in &seed.accounts {
+        secrets.write(&SecretName::account_hash(address), hash)?;
+    }
+    let name = SecretName::acme_account_key();
+    match &seed.acme_account_key {
+        Some(key) if secrets.read(&name)?.is_none() => secrets.write(&name, key),
+        _ => Ok(()),
+    }
 }
 
 /// Keeps a secret that `fits`, makes one that is missing, and replaces one that is damaged: a
@@ -76,10 +106,16 @@ fn administrator(secrets: &Secrets) -> Result<(), CommandError> {
     Ok(())
 }
 
-fn dkim_keys(layout: &Layout, secrets: &Secrets, domain: &Domain) -> Result<(), CommandError> {
+fn dkim_keys(
+    layout: &Layout,
+    secrets: &Secrets,
+    domain: &Domain,
+    seed: Option<&Seed>,
+) -> Result<(), CommandError> {
     let mut zone = String::new();
     for algorithm in ALGORITHMS {
-        let record = dkim_record(secrets, algorithm, domain)?;
+        let seeded = seed.and_then(|seed| seed.dkim_key(algorithm, &domain.name));
+        let record = dkim_record(secrets, algorithm, domain, seeded)?;
         zone.push_str(&dkim::zone_line(algorithm, &domain.name, &record));
     }
     let path = layout.dkim_record(&domain.name);
@@ -94,10 +130,12 @@ fn dkim_record(
     secrets: &Secrets,
     algorithm: Algorithm,
     domain: &Domain,
+    seeded: Option<&str>,
 ) -> Result<String, CommandError> {
     let name = SecretName::dkim(algorithm.selector(), &domain.name);
     let fits = |pem: &str| algorithm.record(pem).is_ok();
-    let pem = ensure(secrets, &name, fits, || Ok(algorithm.generate()?))?;
+    let make = || seeded.map_or_else(|| Ok(algorithm.generate()?), |pem| Ok(pem.to_owned()));
+    let pem = ensure(secrets, &name, fits, make)?;
     Ok(algorithm.record(&pem)?)
 }
 
@@ -234,6 +272,40 @@ mod tests {
         assert_ne!(fs::read(layout.dkim_records().join("example.org.txt")).unwrap(), record);
         assert!(layout.secrets().join("dkim-ed25519-example.org.pem.damaged").exists());
         assert_eq!(fs::read_to_string(chain).unwrap(), "somebody else's");
+    }
+
+    #[test]
+    fn a_seed_is_taken_over_and_never_replaces_a_key() {
+        let (_root, layout) = appliance();
+        let seed = crate::seed::tests::seed();
+        let (read, secret) = (
+            |name: &str| fs::read_to_string(layout.secrets().join(name)).unwrap(),
+            |name: &str| layout.secrets().join(name),
+        );
+        let domain = crate::appliance::DomainName::try_from("example.org".to_owned()).unwrap();
+        for _ in 0..2 {
+            prepare(&layout, Some(&seed)).unwrap();
+            for algorithm in ALGORITHMS {
+                let pem = read(&format!("dkim-{}-example.org.pem", algorithm.selector()));
+                assert_eq!(Some(pem.as_str()), seed.dkim_key(algorithm, &domain));
+            }
+            // The seed has no keys for the other domain.
+            assert!(read("dkim-rsa-example.net.pem").starts_with("-----BEGIN"));
+            assert!(password::verify("correct horse", &read("hash-admin")));
+            assert!(password::verify("battery staple", &read("hash-alice@example.org")));
+            assert_eq!(Some(read("acme-account-key.pem")), seed.acme_account_key);
+            assert!(password::verify(&read("admin-password"), &read("admin-hash")));
+            for name in ["hash-admin", "acme-account-key.pem", "dkim-rsa-example.org.pem"] {
+                let mode = fs::metadata(secret(name)).unwrap().permissions().mode();
+                assert_eq!(mode & 0o777, 0o600, "{name}");
+            }
+        }
+        let (_root, layout) = appliance();
+        prepare(&layout, None).unwrap();
+        let own = layout.secrets().join("dkim-rsa-example.org.pem");
+        let before = fs::read(&own).unwrap();
+        prepare(&layout, Some(&seed)).unwrap();
+        assert_eq!(fs::read(&own).unwrap(), before);
     }
 
     #[test]

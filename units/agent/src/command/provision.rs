@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::CommandError;
 use crate::account_password;
-use crate::api::{Api, ApiError, NewPrincipal, Principal};
+use crate::api::{ADMINISTRATOR, Api, ApiError, NewPrincipal, Principal};
 use crate::appliance::{Account, Address, Appliance};
 use crate::deadline::Deadline;
 use crate::journal;
@@ -48,6 +48,7 @@ pub fn run(layout: &Layout) -> Result<(), CommandError> {
         let emails = provisioning::wanted_emails(account);
         attempt(account.address.as_str(), ensure_account(&api, &secrets, account, &emails));
     }
+    attempt(ADMINISTRATOR, ensure_administrator(&api, &secrets));
     let probe = appliance.probe_address()?;
     attempt(probe.as_str(), ensure_probe(&api, &secrets, &probe));
     if failures > 0 { Err(CommandError::Provision(failures)) } else { Ok(()) }
@@ -80,9 +81,12 @@ fn ensure_account(
     let existing = match find(api, address.as_str(), "individual")? {
         Some(principal) => principal.emails.as_slice().to_vec(),
         None => {
-            // Kept before it is used: see `account_password`.
-            let password = account_password::initial(secrets, address)?;
-            create_account(api, address, &account.name, account.quota.unwrap_or(0), &password)?;
+            let hash = match secrets.read(&SecretName::account_hash(address))? {
+                Some(hash) => hash,
+                // Kept before it is used: see `account_password`.
+                None => password::hash(&account_password::initial(secrets, address)?)?,
+            };
+            create_account(api, address, &account.name, account.quota.unwrap_or(0), &hash)?;
             journal::note(&format!("made the account {address}"));
             vec![address.to_string()]
         }
@@ -100,12 +104,33 @@ fn ensure_account(
     Ok(())
 }
 
+/// Where a seed brought the hash of a password, the administrator is an account of his own: the
+/// agent needs a password of the API in plain, and keeps the one that it has made for itself.
+fn ensure_administrator(api: &Api, secrets: &Secrets) -> Result<(), CommandError> {
+    let Some(hash) = secrets.read(&SecretName::administrator_hash())? else { return Ok(()) };
+    if find(api, ADMINISTRATOR, "individual")?.is_some() {
+        return Ok(());
+    }
+    api.create(&NewPrincipal {
+        kind: "individual",
+        name: ADMINISTRATOR,
+        description: "Administrator",
+        emails: Vec::new(),
+        secrets: vec![&hash],
+        roles: vec!["admin"],
+        quota: 0,
+    })?;
+    journal::note("made the account of the administrator");
+    Ok(())
+}
+
 /// The account of the health check: its password is what the agent has kept.
 fn ensure_probe(api: &Api, secrets: &Secrets, address: &Address) -> Result<(), CommandError> {
     let password = secrets.require(&SecretName::probe_password())?;
     let Some(principal) = find(api, address.as_str(), "individual")? else {
         let description = "Checks that mail works; see `mailkiln-agent health`";
-        return create_account(api, address, description, PROBE_QUOTA, &password);
+        let hash = password::hash(&password)?;
+        return create_account(api, address, description, PROBE_QUOTA, &hash);
     };
     let fits = |hash: &String| password::verify(&password, hash);
     if !principal.secrets.as_slice().iter().any(fits) {
@@ -119,14 +144,14 @@ fn create_account(
     address: &Address,
     description: &str,
     quota: u64,
-    password: &str,
+    hash: &str,
 ) -> Result<(), CommandError> {
     Ok(api.create(&NewPrincipal {
         kind: "individual",
         name: address.as_str(),
         description,
         emails: vec![address.as_str()],
-        secrets: vec![&password::hash(password)?],
+        secrets: vec![hash],
         roles: vec!["user"],
         quota,
     })?)

@@ -20,7 +20,7 @@ pub(super) fn run(layout: &Layout, who: &str, from_stdin: bool) -> Result<(), Co
     let new = if from_stdin { read_secret()? } else { password::generate()? };
     password::check(&new)?;
     if who == ADMINISTRATOR {
-        administrator(&secrets, &new)?;
+        administrator(layout, &secrets, &new)?;
     } else {
         let appliance = Appliance::read(&layout.appliance())?;
         let api = Api::new(&appliance.api, &secrets.require(&SecretName::admin_password())?);
@@ -29,9 +29,20 @@ pub(super) fn run(layout: &Layout, who: &str, from_stdin: bool) -> Result<(), Co
     if from_stdin { Ok(()) } else { print(&format!("{new}\n")) }
 }
 
-/// The server has read the old hash when it started, so it has to start again.
-fn administrator(secrets: &Secrets, password: &str) -> Result<(), CommandError> {
+/// Where a seed brought a password, it is that of an account. Else the server has read the old hash
+/// when it started, so it has to start again.
+fn administrator(layout: &Layout, secrets: &Secrets, password: &str) -> Result<(), CommandError> {
     let hash = password::hash(password)?;
+    let own = SecretName::administrator_hash();
+    if secrets.read(&own)?.is_some() {
+        let appliance = Appliance::read(&layout.appliance())?;
+        let api = Api::new(&appliance.api, &secrets.require(&SecretName::admin_password())?);
+        // Without the account yet, `provision` makes it with this hash.
+        if api.principal(ADMINISTRATOR)?.is_some() {
+            api.set_password_hash(ADMINISTRATOR, &hash)?;
+        }
+        return Ok(secrets.write(&own, &hash)?);
+    }
     // The password decides: `prepare` makes a hash again that does not fit it.
     secrets.write(&SecretName::admin_password(), password)?;
     secrets.write(&SecretName::admin_hash(), &hash)?;

@@ -25,7 +25,9 @@ pub(super) fn run(layout: &Layout) -> Result<(), CommandError> {
 pub(super) fn look(layout: &Layout, appliance: &Appliance) -> Vec<String> {
     let health = health::examine(layout, appliance);
     let (addresses, ports) = (network::addresses(), network::listening_ports());
-    screen::status(&appliance.host, &addresses, &ports, &health)
+    // Gone with the next boot; without it there is nothing to say.
+    let refused = std::fs::read_to_string(layout.seed().refused).ok();
+    screen::status(&appliance.host, &addresses, &ports, refused.as_deref(), &health)
 }
 
 /// Which DNS records are missing.
