@@ -5,8 +5,8 @@ use std::time::Duration;
 use mailkiln_spec::Spec;
 
 use crate::{
-    ConfigFile, Confinement, Device, Kind, Limits, NetworkAccess, Ordering, Restart, Sandbox,
-    Service, StateDirectory, TargetFacts, appliance_json, user,
+    Access, ConfigFile, Confinement, Device, Kind, Limits, NetworkAccess, Ordering, Restart,
+    Sandbox, Service, StateDirectory, TargetFacts, appliance_json, seed, user,
 };
 
 const PROGRAM: &str = "/usr/bin/mailkiln-agent";
@@ -27,9 +27,10 @@ pub(crate) fn prepare(spec: &Spec, target: &TargetFacts) -> Service {
             ..Sandbox::default()
         }),
         groups: vec![user::ACME.name],
+        credentials: vec![seed::credential()],
         ordering: Ordering {
             // A certificate is valid from now on: the clock has to be sane, if not exact.
-            after: vec!["time-set.target"],
+            after: vec!["time-set.target", "mailkiln-seed.service"],
             before: vec!["mail-server.service"],
             wanted_by: vec!["multi-user.target"],
             ..Ordering::default()
@@ -62,8 +63,11 @@ pub(crate) fn provision() -> Service {
 /// Status on the consoles. It lists the machine's addresses, asks the services on loopback
 /// whether they work, and the resolver on loopback for the DNS records that are still missing.
 pub(crate) fn console(target: &TargetFacts) -> Service {
-    let devices =
-        target.consoles.iter().map(|path| Device { path: path.clone(), read: false }).collect();
+    let devices = target
+        .consoles
+        .iter()
+        .map(|path| Device { path: path.clone(), access: Access::Write })
+        .collect();
     Service {
         kind: Kind::Simple,
         // udev gives virtual consoles to `tty` and serial ports to `dialout`.

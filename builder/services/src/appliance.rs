@@ -7,7 +7,7 @@ use mailkiln_tree::{Entry, TreePath};
 
 use crate::{
     ConfigFile, Disk, Firewall, Journal, KernelSetting, Machine, RenderError, Service, SlotSizes,
-    User, agent, firewall, kernel, mail_server, render, ssh, user,
+    User, agent, firewall, kernel, mail_server, render, seed, ssh, user,
 };
 
 /// What the services must know about the board or cloud the image is for.
@@ -80,7 +80,7 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
         agent::provision(),
         agent::console(target),
     ];
-    let mut base = vec![firewall::loader()];
+    let mut base = vec![firewall::loader(), seed::take(), seed::erase()];
     base.extend(spec.ssh.iter().flat_map(|ssh| ssh::services(ssh, spec.network.ipv6)));
     let dhcp = spec.network.addresses.is_empty();
     Appliance {
@@ -90,7 +90,7 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
         firewall: Firewall::of(services.iter().chain(&base), dhcp, spec.network.ipv6),
         services,
         base,
-        directories: vec![CERTIFICATES],
+        directories: vec![CERTIFICATES, seed::NETWORK],
         network: network(spec, target),
         journal: if target.worn_by_writes { Journal::ON_A_CARD } else { Journal::DEFAULT },
         kernel: kernel::settings(spec.network.ipv6),

@@ -17,6 +17,7 @@ mod machine;
 mod mail_server;
 mod render;
 mod sandbox;
+mod seed;
 mod service;
 mod ssh;
 mod user;
@@ -29,7 +30,7 @@ pub use journal::Journal;
 pub use kernel::KernelSetting;
 pub use machine::Machine;
 pub use render::RenderError;
-pub use sandbox::{Capability, Confinement, Device, NetworkAccess, Sandbox};
+pub use sandbox::{Access, Capability, Confinement, Device, NetworkAccess, Sandbox};
 pub use service::{
     Credential, Kind, Limits, Ordering, Port, Reach, Restart, Service, Share, StateDirectory,
 };

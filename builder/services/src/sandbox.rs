@@ -69,6 +69,17 @@ pub enum NetworkAccess {
 pub struct Device {
     /// Absolute path.
     pub path: String,
-    /// Whether it may read, not only write.
-    pub read: bool,
+    /// What it may do with it.
+    pub access: Access,
+}
+
+/// What a service may do with a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Read.
+    Read,
+    /// Write.
+    Write,
+    /// Both.
+    ReadWrite,
 }

@@ -11,6 +11,8 @@ use crate::{
 
 const CONFIG: &str = "/etc/ssh/sshd_config";
 const AUTHORIZED_KEYS: &str = "/etc/ssh/authorized_keys/root";
+/// Those that a seed has brought.
+const SEEDED_KEYS: &str = "/var/lib/ssh/authorized_keys";
 
 /// `ssh-keygen -A` puts its keys below this prefix, in `etc/ssh`. The root is read-only and the
 /// same for everybody, so host keys live on `/var`.
@@ -120,7 +122,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 AllowUsers root
-AuthorizedKeysFile /etc/ssh/authorized_keys/%u
+AuthorizedKeysFile /etc/ssh/authorized_keys/%u {SEEDED_KEYS}/%u
 UsePAM yes
 RequiredRSASize 3072
 MaxAuthTries 3

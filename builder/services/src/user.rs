@@ -14,6 +14,9 @@ pub struct User {
     pub purpose: &'static str,
 }
 
+/// Owns what no service of ours does. Every system has it, so it is not in [`ALL`].
+pub(crate) const ROOT: User = User { name: "root", id: 0, purpose: "Administrator" };
+
 /// Runs the mail server; owns `/var/lib/mail-server`.
 pub(crate) const MAIL_SERVER: User = User { name: "mail-server", id: 801, purpose: "Mail server" };
 

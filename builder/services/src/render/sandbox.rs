@@ -2,7 +2,7 @@
 
 use super::RenderError;
 use super::unit::{UnitText, literal};
-use crate::{Capability, NetworkAccess, Sandbox, User};
+use crate::{Access, Capability, NetworkAccess, Sandbox, User};
 
 /// What holds for every sandboxed service, and why.
 const BASE: &[(&str, &str)] = &[
@@ -93,7 +93,11 @@ fn devices(text: &mut UnitText, sandbox: &Sandbox) -> Result<(), RenderError> {
     }
     text.set("DevicePolicy", "closed")?;
     for device in &sandbox.devices {
-        let access = if device.read { "rw" } else { "w" };
+        let access = match device.access {
+            Access::Read => "r",
+            Access::Write => "w",
+            Access::ReadWrite => "rw",
+        };
         text.set("DeviceAllow", format_args!("{} {access}", literal(&device.path)))?;
     }
     Ok(())
