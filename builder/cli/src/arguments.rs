@@ -73,6 +73,9 @@ pub enum Command {
     Inspect(InspectArguments),
     /// List the DNS records to publish
     Dns(DnsArguments),
+    /// Make what the appliance shall not make up itself (DKIM keys, passwords, Wi-Fi), and put it onto a card
+    #[command(subcommand)]
+    Seed(SeedCommand),
     /// Look into the cache of downloads and compiled units, and make room
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -129,6 +132,51 @@ pub struct DnsArguments {
     /// /var/lib/mailkiln/dkim/DOMAIN.txt. May be given once per domain
     #[arg(long, value_name = "FILE")]
     pub dkim: Vec<PathBuf>,
+    /// Include the DKIM records of this seed: a folder of `mailkiln seed new`
+    #[arg(long, value_name = "DIR")]
+    pub seed: Option<PathBuf>,
+}
+
+/// `mailkiln seed`.
+#[derive(Debug, Subcommand)]
+pub enum SeedCommand {
+    /// Make the seed of an appliance: a folder that is yours alone
+    New(SeedNewArguments),
+    /// Put a seed onto a card that was flashed, or into a copy of an image
+    Apply(SeedApplyArguments),
+}
+
+/// `mailkiln seed new`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The folder gets DKIM keys of every [[domain]], the device's SSH key where mail.toml has [ssh], the key of the ACME \
+account, and seed.toml with the hashes of passwords, made to be edited: Wi-Fi, static network, SSH keys. Without a \
+password for `admin` one is made and shown, once; with --json, the device makes it.")]
+pub struct SeedNewArguments {
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// The folder; made if it does not exist, refused if something is in it
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// First passwords: on each line an address, or `admin`, a blank and the password. `-` is
+    /// standard input
+    #[arg(long, value_name = "FILE")]
+    pub passwords: Option<PathBuf>,
+}
+
+/// `mailkiln seed apply`.
+#[derive(Debug, Args)]
+pub struct SeedApplyArguments {
+    /// A whole device that holds an image, as /dev/sdb, or an .img that is yours alone
+    #[arg(value_name = "IMAGE")]
+    pub image: PathBuf,
+    /// The folder of the seed
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Overwrite a seed that is there already
+    #[arg(long)]
+    pub replace: bool,
 }
 
 /// `mailkiln lock`.
@@ -264,6 +312,9 @@ pub struct FlashArguments {
     /// Digest of the image file, compressed as it is; needed for an address
     #[arg(long, value_name = "HEX")]
     pub sha256: Option<Sha256>,
+    /// Put this seed onto the device too: a folder of `mailkiln seed new`
+    #[arg(long, value_name = "DIR")]
+    pub seed: Option<PathBuf>,
     /// Do not ask for the device's name
     #[arg(short, long)]
     pub yes: bool,

@@ -5,6 +5,7 @@ use std::fmt;
 use mailkiln_spec::dns::{self, DkimKey, Record};
 use serde::Serialize;
 
+use super::seed;
 use crate::arguments::DnsArguments;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -22,6 +23,9 @@ pub(super) fn run(arguments: &DnsArguments, printer: &Printer) -> Result<(), Fai
             })
         })?;
         keys.extend(found);
+    }
+    if let Some(directory) = &arguments.seed {
+        keys.extend(seed::read(directory, printer)?.dkim_records());
     }
     for key in &keys {
         if !spec.domains.iter().any(|domain| domain.name == key.domain) {

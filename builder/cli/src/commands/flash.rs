@@ -7,11 +7,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use mailkiln_fetch::{Cache, FetchError, Fetcher, Mirrors};
-use mailkiln_flash::{Device, FlashError, Flashed, Image, Interrupt, System, flash};
+use mailkiln_flash::{
+    Compression, Contents, Device, FlashError, Flashed, Image, Interrupt, System, Target, flash,
+};
 use mailkiln_pin::Sha256;
 use mailkiln_spec::display_size;
 use serde::Serialize;
 
+use super::seed::Loaded;
 use crate::arguments::FlashArguments;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -39,6 +42,8 @@ pub(super) fn run(arguments: &FlashArguments, printer: &Printer) -> Result<(), F
             hint: Some("add --yes once you are sure of the device".to_owned()),
         });
     }
+    let seed = arguments.seed.as_ref().map(|directory| Loaded::read(directory, printer));
+    let seed = seed.transpose()?;
     let bars = Bars::new(printer);
     let path = match (is_address, arguments.sha256) {
         (true, Some(sha256)) => download(&arguments.image, sha256, &bars)?,
@@ -48,6 +53,10 @@ pub(super) fn run(arguments: &FlashArguments, printer: &Printer) -> Result<(), F
     // What the cache holds was hashed on its way in.
     if let Some(wanted) = arguments.sha256.filter(|_| !is_address) {
         image.check_digest(wanted, &bars).map_err(|error| failure(&error))?;
+    }
+    if let Some(seed) = seed.as_ref().filter(|_| image.compression() == Compression::None) {
+        let disk = mailkiln_format::open(&path).map_err(|error| Failure::input(&error))?;
+        seed.examine(&disk)?;
     }
     let size = image.measure(&bars).map_err(|error| failure(&error))?;
     let (mut target, found) =
@@ -59,9 +68,34 @@ pub(super) fn run(arguments: &FlashArguments, printer: &Printer) -> Result<(), F
         .map_err(|error| FlashError::Resources { action: "watch for signals", error })
         .map_err(|error| failure(&error))?;
     let flashed = flash(&mut image, &mut *target, &bars, &stop).map_err(|error| failure(&error))?;
+    let seeded = seed.map(|seed| plant(&seed, &mut *target, device, arguments)).transpose()?;
     // Only now may others look into it.
     drop(target);
-    printer.result(&Done::of(arguments, device, flashed))
+    printer.result(&Done::of(arguments, device, flashed, seeded))
+}
+
+/// Puts the seed onto the device, which holds the image by now; whose seed it is.
+fn plant(
+    seed: &Loaded,
+    target: &mut dyn Target,
+    device: &Path,
+    arguments: &FlashArguments,
+) -> Result<String, Failure> {
+    let place = seed.examine(&Contents::of(target));
+    place.and_then(|place| seed.write(target, &place)).map_err(|failure| {
+        let mut causes = vec![failure.to_string()];
+        causes.extend(failure.causes());
+        Failure::Work {
+            message: format!("{} holds the image, and not the seed", device.display()),
+            causes,
+            hint: Some(format!(
+                "then: mailkiln seed apply --replace {} {}; without it the device makes its own secrets",
+                device.display(),
+                arguments.seed.as_deref().unwrap_or(Path::new("DIR")).display()
+            )),
+        }
+    })?;
+    Ok(seed.host())
 }
 
 fn open(path: &Path) -> Result<Image, Failure> {
@@ -230,10 +264,17 @@ struct Done {
     verifying_seconds: f64,
     /// Whether the kernel shows the new partitions already.
     rescanned: bool,
+    /// Host name of the seed that is on it, if one is.
+    seed: Option<String>,
 }
 
 impl Done {
-    fn of(arguments: &FlashArguments, device: &Path, flashed: Flashed) -> Self {
+    fn of(
+        arguments: &FlashArguments,
+        device: &Path,
+        flashed: Flashed,
+        seed: Option<String>,
+    ) -> Self {
         let Flashed { size, written, writing, verifying, rescanned } = flashed;
         Self {
             image: arguments.image.clone(),
@@ -243,6 +284,7 @@ impl Done {
             writing_seconds: writing.as_secs_f64(),
             verifying_seconds: verifying.as_secs_f64(),
             rescanned,
+            seed,
         }
     }
 }
@@ -258,6 +300,9 @@ impl fmt::Display for Done {
             self.writing_seconds,
             self.verifying_seconds
         )?;
+        if let Some(host) = &self.seed {
+            write!(f, "\nThe seed of {host} is on it, until the device has taken it over.")?;
+        }
         if self.rescanned {
             return Ok(());
         }

@@ -14,6 +14,7 @@ mod man;
 mod new;
 mod run;
 mod schema;
+mod seed;
 mod targets;
 
 use crate::arguments::Command;
@@ -31,6 +32,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Flash(arguments) => flash::run(&arguments, printer),
         Command::Inspect(arguments) => inspect::run(&arguments, printer),
         Command::Dns(arguments) => dns::run(&arguments, printer),
+        Command::Seed(command) => seed::run(&command, printer),
         Command::Cache(command) => cache::run(&command, printer),
         Command::Targets => targets::run(printer),
         Command::Schema => schema::run(printer),
