@@ -41,6 +41,11 @@ const DKIM: &str =
 const DPKG_STATUS: &str = "Package: aa\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\n\n\
     Package: b\nStatus: deinstall ok config-files\n";
 
+/// What is inside of a seed: the fuzz target puts the digest before it.
+const SEED: &str = r#"{"host":"mail.example.org","admin":null,"accounts":{},"dkim":{},"acme_account_key":null,
+    "ssh":{"keys":["ssh-ed25519 AAAA a"],"host_key":null},"wifi":[{"name":"Home","password":"12345678"}],
+    "network":{"interface":"en*","addresses":["192.0.2.10/24"],"gateways":["192.0.2.1"],"resolvers":["9.9.9.9"]}}"#;
+
 /// What fix-ups read, behind the byte that chooses the file: accounts, os-release, sysusers, tmpfiles, units, presets.
 const FIXUPS: [&str; 7] = [
     "\0root:*:0:0:root:/root:/bin/bash\ndaemon:*:1:1:daemon:/usr/sbin:/usr/sbin/nologin\n",
@@ -101,12 +106,19 @@ pub(crate) fn seeds() -> Result<Seeds, Error> {
         ("ports", PORTS),
         ("principal", PRINCIPAL),
         ("relations", "libc6 (>= 2.41) | libc6:any, dpkg (<< 1:2~), perl:amd64"),
+        ("seed", SEED),
+        ("seed_inputs", "# first\nadmin correct horse\nalice@example.org battery staple\n"),
+        ("seed_inputs", APPLIANCE),
+        ("seed_toml", include_str!("../../../builder/seed/tests/fixtures/folder/seed.toml")),
         ("target", include_str!("../../../images/x86_64.toml")),
         ("wanted", include_str!("../../../builder/lock/wanted.toml")),
     ]
     .map(|(target, text)| (target, text.as_bytes().to_vec()))
     .to_vec();
     seeds.extend(FIXUPS.map(|text| ("fixups", text.as_bytes().to_vec())));
+    let seed = include_bytes!("../../../builder/seed/tests/fixtures/seed.bin");
+    seeds.push(("seed", seed.to_vec()));
+    seeds.push(("seed_place", volume()));
     seeds.extend([DNS, DNS_TEXT].map(|answer| ("dns", answer.to_vec())));
     let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 0);
     xz.write_all(PACKAGES.as_bytes())?;
@@ -117,6 +129,21 @@ pub(crate) fn seeds() -> Result<Seeds, Error> {
     let certificate = SelfSigned::generate(&names, time::OffsetDateTime::UNIX_EPOCH)?;
     seeds.push(("certificate", certificate.chain.into_bytes()));
     Ok(seeds)
+}
+
+/// The start of a FAT32 volume with a file of 64 clusters, SEED.BIN: boot sector, table, directory.
+fn volume() -> Vec<u8> {
+    let mut volume = vec![0; 1024 + 32];
+    let mut put = |at: usize, bytes: &[u8]| volume[at..at + bytes.len()].copy_from_slice(bytes);
+    let numbers = [(11, 512_u16), (14, 1), (16, 1), (32, 700), (36, 1), (44, 2), (510, 0xaa55)];
+    numbers.iter().for_each(|(at, value)| put(*at, &value.to_le_bytes()));
+    put(13, &[8]);
+    put(512 + 8, &u32::MAX.to_le_bytes());
+    (3..67_u32).for_each(|cluster| put(512 + cluster as usize * 4, &(cluster + 1).to_le_bytes()));
+    put(1024, b"SEED    BIN\x20");
+    put(1024 + 26, &[3]);
+    put(1024 + 28, &(256_u32 << 10).to_le_bytes());
+    volume
 }
 
 /// A lock with the first three lines of each list.
