@@ -20,6 +20,7 @@ class World:
     key: str
     passwords: dict
     machine_id: str = ""
+    seed: object = None
     acknowledged: list = dataclasses.field(default_factory=list)
 
     def shell(self, command, seconds=180):

@@ -7,7 +7,7 @@ import socket
 from checks import Checks
 from clients import LOCAL, port
 
-UNITS = ["mailkiln-prepare", "mail-server", "mailkiln-provision", "mailkiln-console"]
+UNITS = ["mailkiln-seed", "mailkiln-seed-erase", "mailkiln-prepare", "mail-server", "mailkiln-provision", "mailkiln-console"]
 PUBLIC = {22, 25, 143, 465, 587, 993, 995, 4190}
 
 CHECKS = Checks()
