@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use liblzma::read::XzDecoder;
-use mailkiln_format::Bmap;
+use mailkiln_format::{Bmap, read_full};
 use mailkiln_pin::Sha256;
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
@@ -338,18 +338,4 @@ impl Read for At<'_> {
         self.1 += length as u64;
         Ok(length)
     }
-}
-
-/// Reads until the buffer is full or the input ends.
-fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match input.read(&mut buffer[length..]) {
-            Ok(0) => break,
-            Ok(more) => length += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
 }

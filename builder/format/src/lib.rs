@@ -17,7 +17,7 @@ use std::io::{self, Write};
 pub use bmap::{BadBmap, Bmap, Range};
 pub use hashing::Hashing;
 pub use mailkiln_spec::target::Format;
-pub use open::{BadImage, open};
+pub use open::{BadImage, open, read_full};
 pub use publish::{PublishError, Published, publish, unnamed, write_beside};
 pub use qcow2::{BadQcow2, Qcow2};
 pub use sparse::Sparse;

@@ -81,7 +81,7 @@ fn expand(file: File) -> io::Result<FileSource> {
     let mut buffer = vec![0; 1 << 16];
     let (mut size, mut written) = (0, 0);
     loop {
-        let length = fill(&mut decoder, &mut buffer)?;
+        let length = read_full(&mut decoder, &mut buffer)?;
         if length == 0 {
             break;
         }
@@ -100,8 +100,11 @@ fn expand(file: File) -> io::Result<FileSource> {
     FileSource::new(out)
 }
 
-/// Reads until the buffer is full or the input ends.
-fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+/// Reads until the buffer is full or the input ends; gives how many bytes there were.
+///
+/// # Errors
+/// What reading reports, but for interruptions.
+pub fn read_full(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
         match input.read(&mut buffer[length..]) {
