@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::mounts::{Use, mounts, swaps};
-use crate::{BlockDevice, FlashError, Image, PlainFile, Target};
+use crate::{FlashError, Image, Medium, Target};
 
 /// Bytes that `/sys` counts sizes in, whatever the device's blocks are.
 const SECTOR: u64 = 512;
@@ -158,7 +158,7 @@ impl System {
             }
             check_uses(path, &self.uses_of_file(path)?)?;
             fits(metadata.len())?;
-            return Ok((Box::new(PlainFile::open(path)?), None));
+            return Ok((Box::new(Medium::file(path)?), None));
         }
         if !metadata.file_type().is_block_device() {
             return Err(FlashError::NotADevice { device: path.to_owned() });
@@ -170,7 +170,7 @@ impl System {
         fits(device.size)?;
         let map = image.and_then(Image::map);
         let aligned = map.is_none_or(|map| map.block_size >= device.block as u64);
-        let target = BlockDevice::open(path, device.block, aligned)?;
+        let target = Medium::device(path, device.block, aligned)?;
         fits(target.size())?;
         Ok((Box::new(target), Some(device)))
     }

@@ -24,7 +24,7 @@ pub use image::{Compression, Image};
 pub use interrupt::Interrupt;
 pub use mounts::Use;
 pub use patch::{Contents, PatchError, patch};
-pub use target::{BlockDevice, PlainFile, Target};
+pub use target::{Medium, Target};
 pub use write::{Flashed, flash};
 
 /// What is being done with a medium or an image.

@@ -142,10 +142,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::PlainFile;
+    use crate::Medium;
 
     /// A file that wants whole blocks, and may lose what is written.
-    struct Picky(PlainFile, bool);
+    struct Picky(Medium, bool);
 
     impl Target for Picky {
         fn path(&self) -> &Path {
@@ -184,7 +184,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let content: Vec<u8> = (0..8192_u32).map(|n| (n % 251) as u8).collect();
         file.as_file().write_all_at(&content, 0).unwrap();
-        let target = Picky(PlainFile::open(file.path()).unwrap(), loses);
+        let target = Picky(Medium::file(file.path()).unwrap(), loses);
         (file, content, target)
     }
 

@@ -47,24 +47,32 @@ pub trait Target {
     fn rescan(&mut self) -> bool;
 }
 
-/// A block device, open for this program alone.
+/// What a medium is.
 #[derive(Debug)]
-pub struct BlockDevice {
+enum Kind {
+    /// A block device, with blocks of so many bytes and the place where the kernel says what has its
+    /// number.
+    Device { block: usize, entry: PathBuf },
+    /// A plain file in place of a device. It keeps its length.
+    File { blank: bool },
+}
+
+/// A block device or a plain file, open for this program alone.
+#[derive(Debug)]
+pub struct Medium {
     path: PathBuf,
     file: Flock<File>,
     size: u64,
-    block: usize,
-    /// Where the kernel says what has this number.
-    entry: PathBuf,
+    kind: Kind,
 }
 
-impl BlockDevice {
-    /// Opens a block device with blocks of `block` bytes for this program alone. `aligned` says that every
-    /// offset will be a multiple of that.
+impl Medium {
+    /// Opens a block device with blocks of `block` bytes. `aligned` says that every offset will be a
+    /// multiple of that.
     ///
     /// # Errors
     /// [`FlashError`] when somebody else uses it, or it can't be written to.
-    pub fn open(path: &Path, block: usize, aligned: bool) -> Result<Self, FlashError> {
+    pub fn device(path: &Path, block: usize, aligned: bool) -> Result<Self, FlashError> {
         let device = || path.to_owned();
         // With O_EXCL the kernel refuses a block device that is mounted, or held by another one.
         let open = |more: OFlag| {
@@ -87,78 +95,25 @@ impl BlockDevice {
         let (major, minor) = (nix::sys::stat::major(number), nix::sys::stat::minor(number));
         let entry = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
         let size = io::Seek::seek(&mut &file, io::SeekFrom::End(0)).map_err(failed)?;
-        Ok(Self { path: device(), file: lock(path, file)?, size, block, entry })
-    }
-}
-
-impl Target for BlockDevice {
-    fn path(&self) -> &Path {
-        &self.path
+        let kind = Kind::Device { block, entry };
+        Ok(Self { path: device(), file: lock(path, file)?, size, kind })
     }
 
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn block(&self) -> usize {
-        self.block
-    }
-
-    fn is_blank(&self) -> bool {
-        false
-    }
-
-    fn is_present(&self) -> bool {
-        self.entry.exists()
-    }
-
-    fn write_at(&mut self, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.file.write_all_at(bytes, at)
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        self.file.sync_all()
-    }
-
-    fn forget(&mut self) {
-        forget(&self.file);
-    }
-
-    fn read_at(&mut self, bytes: &mut [u8], at: u64) -> io::Result<()> {
-        self.file.read_exact_at(bytes, at)
-    }
-
-    fn rescan(&mut self) -> bool {
-        // Where we may not, udev does it as soon as the device is closed.
-        rescan::rescan(&self.file).is_ok()
-    }
-}
-
-/// A plain file in place of a device. It keeps its length.
-#[derive(Debug)]
-pub struct PlainFile {
-    path: PathBuf,
-    file: Flock<File>,
-    size: u64,
-    blank: bool,
-}
-
-impl PlainFile {
     /// Opens a file that exists.
     ///
     /// # Errors
     /// [`FlashError`] when it can't be written to, or another one of us is about to.
-    pub fn open(path: &Path) -> Result<Self, FlashError> {
+    pub fn file(path: &Path) -> Result<Self, FlashError> {
         let file = OpenOptions::new().read(true).write(true).open(path);
         let file = lock(path, file.map_err(|error| opening(path, error))?)?;
         let failed = |error| FlashError::Open { device: path.to_owned(), error };
         let size = file.metadata().map_err(failed)?.len();
-        let blank = data_from(&file, 0) == u64::MAX;
-        Ok(Self { path: path.to_owned(), file, size, blank })
+        let kind = Kind::File { blank: data_from(&file, 0) == u64::MAX };
+        Ok(Self { path: path.to_owned(), file, size, kind })
     }
 }
 
-impl Target for PlainFile {
+impl Target for Medium {
     fn path(&self) -> &Path {
         &self.path
     }
@@ -168,15 +123,21 @@ impl Target for PlainFile {
     }
 
     fn block(&self) -> usize {
-        1
+        match self.kind {
+            Kind::Device { block, .. } => block,
+            Kind::File { .. } => 1,
+        }
     }
 
     fn is_blank(&self) -> bool {
-        self.blank
+        matches!(self.kind, Kind::File { blank: true })
     }
 
     fn is_present(&self) -> bool {
-        true
+        match &self.kind {
+            Kind::Device { entry, .. } => entry.exists(),
+            Kind::File { .. } => true,
+        }
     }
 
     fn write_at(&mut self, bytes: &[u8], at: u64) -> io::Result<()> {
@@ -188,7 +149,8 @@ impl Target for PlainFile {
     }
 
     fn forget(&mut self) {
-        forget(&self.file);
+        // Advice only: where it is not taken, what is read back was at least synced before.
+        let _ = posix_fadvise(&*self.file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     }
 
     fn read_at(&mut self, bytes: &mut [u8], at: u64) -> io::Result<()> {
@@ -196,7 +158,11 @@ impl Target for PlainFile {
     }
 
     fn rescan(&mut self) -> bool {
-        true
+        match self.kind {
+            // Where we may not, udev does it as soon as the device is closed.
+            Kind::Device { .. } => rescan::rescan(&self.file).is_ok(),
+            Kind::File { .. } => true,
+        }
     }
 }
 
@@ -216,9 +182,4 @@ fn opening(path: &Path, error: io::Error) -> FlashError {
         io::ErrorKind::ReadOnlyFilesystem => FlashError::WriteProtected { device },
         _ => FlashError::Open { device, error },
     }
-}
-
-fn forget(file: &File) {
-    // Advice only: where it is not taken, what is read back was at least synced before.
-    let _ = posix_fadvise(file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
 }

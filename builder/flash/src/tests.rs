@@ -345,7 +345,7 @@ fn what_gzip_xz_and_zstd_make_is_read() {
             assert_eq!(image.measure(&Silent).unwrap(), disk.len() as u64);
             let target = desk.path("target");
             File::create(&target).unwrap().set_len(6 << 20).unwrap();
-            let mut target = PlainFile::open(&target).unwrap();
+            let mut target = Medium::file(&target).unwrap();
             flash(&mut image, &mut target, &Silent, &Interrupt::default()).unwrap();
             let found = fs::read(desk.path("target")).unwrap();
             assert!(found[..disk.len()] == disk, "{tool} {arguments:?} {with_map}");
@@ -423,7 +423,7 @@ fn a_sparse_target_of_64_gigabytes_stays_sparse() {
     let mut image = Image::open(&desk.write("disk.img", &disk)).unwrap();
     let path = desk.path("card");
     File::create(&path).unwrap().set_len(64 << 30).unwrap();
-    let mut target = PlainFile::open(&path).unwrap();
+    let mut target = Medium::file(&path).unwrap();
     let flashed = flash(&mut image, &mut target, &Silent, &Interrupt::default()).unwrap();
     assert!(flashed.written < 20 << 20, "{flashed:?}");
     let metadata = fs::metadata(&path).unwrap();
@@ -435,7 +435,7 @@ fn a_sparse_target_of_64_gigabytes_stays_sparse() {
     // Not new any more: every zero is written.
     drop(target);
     File::options().write(true).open(&path).unwrap().write_all_at(&[7; 9], 20 << 20).unwrap();
-    let mut target = PlainFile::open(&path).unwrap();
+    let mut target = Medium::file(&path).unwrap();
     let flashed = flash(&mut image, &mut target, &Silent, &Interrupt::default()).unwrap();
     assert_eq!(flashed.written, disk.len() as u64);
     File::open(&path).unwrap().read_exact_at(&mut found, 0).unwrap();
