@@ -71,6 +71,8 @@ pub enum Command {
     Flash(FlashArguments),
     /// Say what an image holds, and whether it was altered
     Inspect(InspectArguments),
+    /// Say what is different between two images, file by file
+    Diff(DiffArguments),
     /// List the DNS records to publish
     Dns(DnsArguments),
     /// Make what the appliance shall not make up itself (DKIM keys, passwords, Wi-Fi), and put it onto a card
@@ -332,6 +334,23 @@ pub struct InspectArguments {
     /// List every file of the root file system
     #[arg(long)]
     pub tree: bool,
+}
+
+/// `mailkiln diff`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status: 0 where nothing differs, 1 where something does, 2 where they could not be compared. Lines begin with \
+- for what only the first image has, with + for what only the second has, and with ~ for what differs.")]
+pub struct DiffArguments {
+    /// The first image: img, img.zst or qcow2; it may be for another machine than the second
+    #[arg(value_name = "IMAGE")]
+    pub first: PathBuf,
+    /// The second image
+    #[arg(value_name = "IMAGE")]
+    pub second: PathBuf,
+    /// List every difference instead of the first 20 of each group (--json always lists every one)
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `mailkiln completions`.

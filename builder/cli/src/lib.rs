@@ -1,7 +1,7 @@
 //! Mail appliances from one file: the command line.
 //!
 //! In: arguments and a `mail.toml`. Out: results on standard output, messages on standard error,
-//! and an exit code: 0 done, 1 failed, 2 bad input. One file per command under `commands`.
+//! and an exit code: 0 done, 1 failed, 2 bad input (`diff` has its own meaning of 1 and 2). One file per command under `commands`.
 
 mod arguments;
 mod assembly;
@@ -36,7 +36,7 @@ pub fn main() -> ExitCode {
     logging::start(&arguments.global);
     let printer = Printer::new(&arguments.global);
     match commands::run(arguments.command, &printer) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             printer.failure(&failure);
             failure.exit_code()

@@ -278,3 +278,12 @@ fn a_reader_that_goes_away_is_no_failure() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
+
+#[test]
+fn images_that_cannot_be_compared_are_no_difference() {
+    let desk = Desk::with("no image at all");
+    insta::assert_snapshot!(
+        [desk.run("diff mail.toml mail.toml"), desk.run("diff none.img mail.toml --json")]
+            .join("\n")
+    );
+}

@@ -177,15 +177,38 @@ impl<S: ReadAt> Squashfs<S> {
             let (path, size) = (item.path.clone(), data.size);
             return Err(BadSquashfs::TooLong { path, size, limit });
         }
+        let mut content = Vec::new();
+        self.each_piece(item, &mut |piece| {
+            content.extend_from_slice(piece);
+            true
+        })?;
+        Ok(content)
+    }
+
+    /// Hands the content of a file over in pieces of one block at most, for as long as `take` wants
+    /// more.
+    ///
+    /// # Errors
+    /// [`BadSquashfs`] when `item` is no file or is damaged.
+    pub fn each_piece(
+        &self,
+        item: &Item,
+        take: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<(), BadSquashfs> {
+        let FileKind::File(data) = &item.kind else {
+            return Err(BadSquashfs::NotAFile(item.path.clone()));
+        };
         let bad = |error| BadSquashfs::Block { path: item.path.clone(), error };
         let block_size = u64::from(self.superblock.block_size);
-        let mut content = Vec::new();
-        let mut at = data.blocks_start;
+        let (mut at, mut left) = (data.blocks_start, data.size);
         for &word in &data.words {
             let stored = self.stored(at, word)?;
             at = at.saturating_add(word.stored().into());
-            let length = (data.size - content.len() as u64).min(block_size) as usize;
-            content.extend(block::expand_exactly(&stored, word, length).map_err(bad)?);
+            let length = left.min(block_size);
+            left -= length;
+            if !take(&block::expand_exactly(&stored, word, length as usize).map_err(bad)?) {
+                return Ok(());
+            }
         }
         if let Some((number, offset)) = data.fragment {
             let invalid = || BadSquashfs::Inode(item.path.clone());
@@ -194,11 +217,11 @@ impl<S: ReadAt> Squashfs<S> {
                 .map_err(bad)?;
             let tail = plain
                 .get(offset as usize..)
-                .and_then(|rest| rest.get(..(data.size - content.len() as u64) as usize))
+                .and_then(|rest| rest.get(..left as usize))
                 .ok_or_else(invalid)?;
-            content.extend_from_slice(tail);
+            take(tail);
         }
-        Ok(content)
+        Ok(())
     }
 
     fn stored(&self, start: u64, word: SizeWord) -> Result<Vec<u8>, BadSquashfs> {

@@ -6,6 +6,7 @@ mod build;
 mod cache;
 mod check;
 mod completions;
+mod diff;
 mod dns;
 mod flash;
 mod inspect;
@@ -17,13 +18,16 @@ mod schema;
 mod seed;
 mod targets;
 
+use std::process::ExitCode;
+
 use crate::arguments::Command;
 use crate::failure::Failure;
 use crate::printer::Printer;
 
-/// Runs a command.
-pub(crate) fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
+/// Runs a command; what it found may be its exit code.
+pub(crate) fn run(command: Command, printer: &Printer) -> Result<ExitCode, Failure> {
     match command {
+        Command::Diff(arguments) => return diff::run(&arguments, printer),
         Command::New(arguments) => new::run(&arguments, printer),
         Command::Check(arguments) => check::run(&arguments, printer),
         Command::Lock(arguments) => lock::run(&arguments, printer),
@@ -38,5 +42,6 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<(), Failure> {
         Command::Schema => schema::run(printer),
         Command::Completions(arguments) => completions::run(&arguments, printer),
         Command::Man(arguments) => man::run(&arguments, printer),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use super::{ALIGNMENT, Disk, DiskError, DiskInput, Sizes, blobs};
 use crate::fat::{FatFile, FatVolume};
 use crate::gpt::{self, Gpt, Lba, Partition, RESERVED, SECTOR};
 use crate::guid::Guid;
-use crate::uki::Parts;
+use crate::uki::{Parts, default_program};
 use crate::verity::{BLOCK, Hasher, Verity};
 
 /// Where plain kernel and initrd lie on the boot partition, for GRUB.
@@ -173,12 +173,7 @@ fn boot_files<'a>(
     command_line: &str,
 ) -> Result<Vec<FatFile<'a>>, DiskError> {
     let file = |path: String, content: Cow<'a, [u8]>| FatFile { path, content };
-    // UEFI 2.10 §3.5.1.1: the path that firmware tries on removable media.
-    let name = match input.arch {
-        Arch::X86_64 => "BOOTX64.EFI",
-        Arch::Aarch64 => "BOOTAA64.EFI",
-    };
-    let mut files = vec![file(format!("EFI/BOOT/{name}"), uki.into())];
+    let mut files = vec![file(format!("EFI/BOOT/{}", default_program(input.arch)), uki.into())];
     if input.bios.is_some() {
         let config = grub_config(FOLDER, command_line)?;
         files.extend([

@@ -17,7 +17,7 @@ const MIB: u64 = 1 << 20;
 
 const SIZES: Sizes = Sizes { start: MIB, esp: 34 * MIB, root: 2 * MIB, verity: MIB };
 
-const BOOT: Boot<'_> = Boot {
+pub(crate) const BOOT: Boot<'_> = Boot {
     stub: &[],
     kernel: &[1; 70_000],
     initrd: &[2; 30_000],
@@ -41,13 +41,23 @@ fn tree() -> Tree {
 }
 
 pub(crate) fn assembled(arch: Arch, grub: Option<&Grub<'_>>) -> (Disk, Vec<u8>) {
-    let plan = Plan::new(&tree(), &[], 0).unwrap();
+    assembled_from(&tree(), BOOT, arch, grub)
+}
+
+/// A disk with this root; the stub of `boot` is left aside.
+pub(crate) fn assembled_from(
+    tree: &Tree,
+    boot: Boot<'_>,
+    arch: Arch,
+    grub: Option<&Grub<'_>>,
+) -> (Disk, Vec<u8>) {
+    let plan = Plan::new(tree, &[], 0).unwrap();
     let stub = crate::uki::fixture_stub(5);
     let input = DiskInput {
         arch,
         sizes: SIZES,
         root: &plan,
-        boot: Boot { stub: &stub, ..BOOT },
+        boot: Boot { stub: &stub, ..boot },
         bios: grub,
         firmware: Firmware {
             files: vec![FatFile { path: "config.txt".to_owned(), content: b"x".as_slice().into() }],

@@ -80,6 +80,14 @@ pub enum BadDisk {
     /// The partition table.
     #[error(transparent)]
     Table(#[from] BadGpt),
+    /// A partition whose bytes are all that is known of it.
+    #[error("partition `{name}` can't be read: {error}")]
+    Partition {
+        /// Its label, escaped.
+        name: String,
+        /// What the medium said.
+        error: io::Error,
+    },
     /// The boot partition.
     #[error("partition `{name}`: {error}")]
     Boot {

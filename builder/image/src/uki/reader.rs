@@ -1,7 +1,9 @@
 //! Reads the parts of a foreign UKI.
 
+use mailkiln_pin::Sha256;
 use object::read::pe::PeFile64;
 use object::{Object as _, ObjectSection as _};
+use sha2::Digest as _;
 
 use super::section;
 
@@ -10,6 +12,8 @@ use super::section;
 pub struct Uki<'a> {
     /// Names and lengths in bytes of all sections, in file order.
     pub sections: Vec<(String, u64)>,
+    /// Digest of names and contents of the sections that are not the UKI's, but its stub's.
+    pub stub: Sha256,
     /// `os-release` of the image.
     pub os_release: Option<&'a str>,
     /// Release of the kernel.
@@ -44,8 +48,16 @@ impl<'a> Uki<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, BadUki> {
         let file = PeFile64::parse(bytes).map_err(BadUki::NotPe)?;
         let mut sections = Vec::new();
+        let mut stub = sha2::Sha256::new();
         for section in file.sections() {
             let name = section.name_bytes().map_err(BadUki::NotPe)?;
+            if !section::ALL.iter().any(|own| own.as_bytes() == name) {
+                let data = section.data().map_err(BadUki::NotPe)?;
+                stub.update((name.len() as u64).to_le_bytes());
+                stub.update(name);
+                stub.update((data.len() as u64).to_le_bytes());
+                stub.update(data);
+            }
             sections.push((String::from_utf8_lossy(name).into_owned(), section.size()));
         }
         let part = |name: &'static str| {
@@ -66,6 +78,7 @@ impl<'a> Uki<'a> {
         };
         Ok(Self {
             sections,
+            stub: Sha256::from_bytes(stub.finalize().into()),
             os_release: text(section::OS_RELEASE)?,
             uname: text(section::UNAME)?,
             command_line: text(section::COMMAND_LINE)?
