@@ -46,7 +46,7 @@ install_missing() {
 # bookworm's qemu-system does not fit a newer qemu-utils; its backports do. The mirror is the machine's own.
 from=()
 add_backports() {
-  [[ " ${missing[*]} " == *" qemu-system-x86 "* ]] || return 0
+  [[ " ${missing[*]}" == *" qemu-system-"* ]] || return 0
   grep -q '^VERSION_CODENAME=bookworm$' /etc/os-release || return 0
   local list=/etc/apt/sources.list.d/mailkiln-backports.list base
   if ! apt-cache policy | grep -q 'n=bookworm-backports'; then
@@ -70,14 +70,14 @@ build_builder() {
   cargo build --manifest-path "$root/Cargo.toml" --release --locked -p mailkiln
 }
 
-# build_image OUT [ARGUMENTS...]: builds the x86_64 image. When the mirror has dropped a locked package, makes a fresh
+# build_image OUT TARGET [ARGUMENTS...]: builds an image. When the mirror has dropped a locked package, makes a fresh
 # lock in a temporary place and builds from that, loudly.
 # The lock in use stands in OUT/mailkiln.lock then, for whoever builds the same image again.
 build_image() {
-  local out=$1 status=0 log
-  shift
+  local out=$1 target=$2 status=0 log
+  shift 2
   log=$(mktemp)
-  "$mailkiln" build --target x86_64 -o "$out" "$@" 2> >(tee "$log" >&2) || status=$?
+  "$mailkiln" build --target "$target" -o "$out" "$@" 2> >(tee "$log" >&2) || status=$?
   [ "$status" -eq 0 ] && return
   grep -q 'mirror-lost-package' "$log" || return "$status"
   say "WARNING: the mirror no longer has a package of mailkiln.lock. What follows is built from a FRESH lock:"
@@ -86,5 +86,5 @@ build_image() {
   mkdir -p "$out"
   cp "$root/mailkiln.lock" "$fresh"
   "$mailkiln" lock --update --lock "$fresh" || return
-  "$mailkiln" build --target x86_64 -o "$out" --lock "$fresh" "$@"
+  "$mailkiln" build --target "$target" -o "$out" --lock "$fresh" "$@"
 }
