@@ -89,16 +89,23 @@ pub enum MachineError {
         why: String,
     },
     /// No firmware file was found.
-    #[error("no UEFI firmware for {arch} is installed; on Debian: apt-get install {package}")]
+    #[error("no {firmware} for {arch} is installed; on Debian: apt-get install {package}")]
     NoFirmware {
         /// The processor.
         arch: Arch,
+        /// What was looked for.
+        firmware: &'static str,
         /// Debian's package.
         package: &'static str,
     },
-    /// The processor's machines have no BIOS.
-    #[error("{0} machines have no BIOS; leave --firmware out")]
-    NoBios(Arch),
+    /// The processor's machines have other firmware.
+    #[error("{arch} machines have no {firmware}; leave --firmware out")]
+    OtherFirmware {
+        /// The processor.
+        arch: Arch,
+        /// What was asked for.
+        firmware: &'static str,
+    },
     /// A forwarded port would be above 65535.
     #[error("--port-offset {0} moves port 4190 beyond 65535; use 61345 or less")]
     Offset(u16),
@@ -183,8 +190,8 @@ impl Machine {
         add("-device", "virtio-blk-pci,drive=disk".to_owned());
         add("-netdev", network);
         add("-device", "virtio-net-pci,netdev=net,romfile=".to_owned());
-        for drive in self.firmware.drives(self.arch)? {
-            add("-drive", drive);
+        for (option, value) in self.firmware.options(self.arch)? {
+            add(option, value);
         }
         Ok(())
     }
