@@ -21,6 +21,7 @@ class World:
     passwords: dict
     machine_id: str = ""
     seed: object = None
+    dkim: str = ""
     acknowledged: list = dataclasses.field(default_factory=list)
 
     def shell(self, command, seconds=180):
@@ -55,6 +56,13 @@ class Report:
         """Runs `checks` (sentence, function) in order against one world."""
         for sentence, function in checks:
             self.run(sentence, function, world)
+
+    def end(self):
+        """Sums up, and ends the program."""
+        for sentence in self.failed:
+            print(f"FAILED: {sentence}")
+        print(f"{self.passed} passed, {len(self.failed)} failed")
+        sys.exit(1 if self.failed else 0)
 
 
 class Checks(list):
