@@ -287,6 +287,10 @@ fn image_and_map_have_to_fit() {
     };
     let good = map(&disk);
     assert!(with(&good).is_ok());
+    // What the medium has wrong is not laid at the image's door.
+    let mut worn = Memory::new(6 * MIB, Fault::Wrong(good.ranges[1].start + 7));
+    let error = onto(&mut Image::open(&path).unwrap(), &mut worn).unwrap_err();
+    assert!(matches!(error, FlashError::Mismatch { .. }) && !worn.boots(), "{error}");
     // Ranges longer than a piece are other tools' way.
     let whole = Range { start: 0, end: 5 << 20, sha256: Sha256::of(&disk) };
     assert!(with(&Bmap { ranges: vec![whole], ..good.clone() }).is_ok());
@@ -296,6 +300,17 @@ fn image_and_map_have_to_fit() {
     let mut altered = good.clone();
     altered.ranges[1].sha256 = Sha256::of(b"");
     assert!(matches!(with(&altered), Err(FlashError::Misfit { .. })));
+    // The image lost a piece that the map has: also where zeros need not be written.
+    let mut lost = disk.clone();
+    let range = good.ranges[1].start as usize..good.ranges[1].end as usize;
+    lost[range].fill(0);
+    desk.write("disk.img", &lost);
+    assert!(matches!(with(&good), Err(FlashError::Misfit { .. })));
+    let mut blank = Memory::new(6 * MIB, Fault::None);
+    blank.blank = true;
+    let error = onto(&mut Image::open(&path).unwrap(), &mut blank).unwrap_err();
+    assert!(matches!(error, FlashError::Misfit { .. }) && !blank.boots(), "{error}");
+    desk.write("disk.img", &disk);
     // Something that is not zero was left out.
     let mut lacking = good.clone();
     let left_out = lacking.ranges.remove(1);
