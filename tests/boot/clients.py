@@ -84,12 +84,14 @@ def numbered(connection, subject):
     return None
 
 
-def pop3(user, password):
-    """A logged-in POP3S connection."""
+def pop3_texts(user, password):
+    """All messages that POP3S has."""
     connection = poplib.POP3_SSL(LOCAL, port(995), context=tls(), timeout=120)
     connection.user(user)
     connection.pass_(password)
-    return connection
+    texts = [b"\n".join(connection.retr(number + 1)[1]) for number in range(connection.stat()[0])]
+    connection.quit()
+    return texts
 
 
 def curl(*arguments, stdin=None):

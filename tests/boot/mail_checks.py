@@ -11,7 +11,7 @@ import time
 import dkim
 
 from checks import Checks
-from clients import LOCAL, curl, deliver, find, imap, pop3, port, submit, swaks
+from clients import LOCAL, curl, deliver, find, imap, pop3_texts, port, submit, swaks
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
@@ -32,11 +32,8 @@ def submission_tls(world):
     status, log = submit(BOB, world.passwords[BOB], ALICE, "--header", "Subject: by smtps", guest_port=465)
     assert status == 0, log
     assert find(ALICE, world.passwords[ALICE], "by smtps")
-    box = pop3(ALICE, world.passwords[ALICE])
-    count = box.stat()[0]
-    texts = [b"\n".join(box.retr(number + 1)[1]) for number in range(count)]
-    box.quit()
-    assert any(b"by smtps" in text for text in texts), count
+    texts = pop3_texts(ALICE, world.passwords[ALICE])
+    assert any(b"by smtps" in text for text in texts), len(texts)
 
 
 @CHECKS("a foreign server delivers over 25 and the appliance asks for its SPF and DMARC records")

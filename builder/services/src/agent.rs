@@ -5,8 +5,8 @@ use std::time::Duration;
 use mailkiln_spec::Spec;
 
 use crate::{
-    Access, ConfigFile, Confinement, Device, Kind, Limits, NetworkAccess, Ordering, Restart,
-    Sandbox, Service, StateDirectory, TargetFacts, appliance_json, seed, user,
+    Access, ConfigFile, Confinement, Device, Kind, Limits, NetworkAccess, Ordering, Sandbox,
+    Service, StateDirectory, TargetFacts, appliance_json, seed, user,
 };
 
 const PROGRAM: &str = "/usr/bin/mailkiln-agent";
@@ -96,27 +96,10 @@ pub(crate) fn console(target: &TargetFacts) -> Service {
 
 fn agent(name: &'static str, description: &'static str, command: &str) -> Service {
     Service {
-        name,
-        description,
-        program: PROGRAM,
-        arguments: vec![command.to_owned()],
-        kind: Kind::Oneshot,
         user: Some(user::MAILKILN),
-        groups: Vec::new(),
         state: vec![StateDirectory { name: "mailkiln", mode: 0o755 }],
-        runtime_directory: None,
-        ports: Vec::new(),
-        credentials: Vec::new(),
-        environment: Vec::new(),
-        umask: 0o077,
-        confinement: Confinement::Sandboxed(Sandbox::default()),
-        ordering: Ordering::default(),
-        restart: Restart::OnFailure {
-            first: Duration::from_secs(2),
-            longest: Duration::from_secs(60),
-        },
         limits: limits(),
-        config_files: Vec::new(),
+        ..Service::oneshot(name, description, PROGRAM, vec![command.to_owned()])
     }
 }
 

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Capability, Confinement, Kind, Limits, NetworkAccess, Ordering, Reach, Restart, Sandbox,
-    Service,
+    Capability, Confinement, Limits, NetworkAccess, Ordering, Reach, Restart, Sandbox, Service,
 };
 
 /// What may come in. Everything may go out: a mail server must reach any host.
@@ -77,19 +76,6 @@ pub(crate) const RULES: &str = "/etc/mailkiln/firewall.nft";
 /// one runs with all of root's powers.
 pub(crate) fn loader() -> Service {
     Service {
-        name: "mailkiln-firewall",
-        description: "Close all ports but those of mail.toml",
-        program: "/usr/sbin/nft",
-        arguments: vec!["--file".to_owned(), RULES.to_owned()],
-        kind: Kind::Oneshot,
-        user: None,
-        groups: Vec::new(),
-        state: Vec::new(),
-        runtime_directory: None,
-        ports: Vec::new(),
-        credentials: Vec::new(),
-        environment: Vec::new(),
-        umask: 0o077,
         confinement: Confinement::Sandboxed(Sandbox {
             capabilities: vec![Capability::NetAdmin],
             network: NetworkAccess::Configures,
@@ -107,6 +93,11 @@ pub(crate) fn loader() -> Service {
         },
         restart: Restart::Never,
         limits: Limits { start: Some(Duration::from_secs(60)), ..Limits::default() },
-        config_files: Vec::new(),
+        ..Service::oneshot(
+            "mailkiln-firewall",
+            "Close all ports but those of mail.toml",
+            "/usr/sbin/nft",
+            vec!["--file".to_owned(), RULES.to_owned()],
+        )
     }
 }

@@ -4,11 +4,9 @@
 //! handed the seed as a credential. So nobody needs a capability: root owns the card and what
 //! the first service writes, and the erasing waits until everything has been kept.
 
-use std::time::Duration;
-
 use crate::{
-    Access, Confinement, Credential, Device, Directory, Kind, Limits, Ordering, Restart, Sandbox,
-    Service, StateDirectory, user,
+    Access, Confinement, Credential, Device, Directory, Limits, Ordering, Sandbox, Service,
+    StateDirectory, user,
 };
 
 const PROGRAM: &str = "/usr/bin/mailkiln-agent";
@@ -78,28 +76,10 @@ fn sandbox(access: Access, writable: &'static str) -> Confinement {
 }
 
 fn agent(name: &'static str, description: &'static str, command: &str) -> Service {
+    let arguments = vec!["seed".to_owned(), command.to_owned()];
     Service {
-        name,
-        description,
-        program: PROGRAM,
-        arguments: vec!["seed".to_owned(), command.to_owned()],
-        kind: Kind::Oneshot,
-        user: None,
-        groups: Vec::new(),
-        state: Vec::new(),
-        runtime_directory: None,
-        ports: Vec::new(),
-        credentials: Vec::new(),
-        environment: Vec::new(),
-        umask: 0o077,
-        confinement: Confinement::Sandboxed(Sandbox::default()),
-        ordering: Ordering::default(),
-        // The disk may be full; what waits for the seed goes on waiting.
-        restart: Restart::OnFailure {
-            first: Duration::from_secs(2),
-            longest: Duration::from_secs(60),
-        },
         limits: Limits { tasks: Some(16), files: Some(256), ..Limits::default() },
-        config_files: Vec::new(),
+        // What waits for the seed goes on waiting where the disk is full: it is tried again.
+        ..Service::oneshot(name, description, PROGRAM, arguments)
     }
 }

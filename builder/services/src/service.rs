@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{ConfigFile, Confinement, User};
+use crate::{ConfigFile, Confinement, Sandbox, User};
 
 /// A program that systemd starts and watches. Everything here is a typed value; the text of a
 /// unit, or of a NixOS module, is made from it in one place each.
@@ -47,6 +47,38 @@ pub struct Service {
 }
 
 impl Service {
+    /// A program that root runs once, in a sandbox, with nothing granted: what others start from.
+    pub(crate) fn oneshot(
+        name: &'static str,
+        description: &'static str,
+        program: &'static str,
+        arguments: Vec<String>,
+    ) -> Self {
+        Self {
+            name,
+            description,
+            program,
+            arguments,
+            kind: Kind::Oneshot,
+            user: None,
+            groups: Vec::new(),
+            state: Vec::new(),
+            runtime_directory: None,
+            ports: Vec::new(),
+            credentials: Vec::new(),
+            environment: Vec::new(),
+            umask: 0o077,
+            confinement: Confinement::Sandboxed(Sandbox::default()),
+            ordering: Ordering::default(),
+            restart: Restart::OnFailure {
+                first: Duration::from_secs(2),
+                longest: Duration::from_secs(60),
+            },
+            limits: Limits::default(),
+            config_files: Vec::new(),
+        }
+    }
+
     /// The unit's file name.
     pub fn unit(&self) -> String {
         format!("{}.service", self.name)

@@ -5,8 +5,7 @@ use std::time::Duration;
 use mailkiln_spec::Ssh;
 
 use crate::{
-    ConfigFile, Confinement, Kind, Limits, Ordering, Port, Reach, Restart, Sandbox, Service,
-    StateDirectory,
+    ConfigFile, Confinement, Kind, Ordering, Port, Reach, Restart, Sandbox, Service, StateDirectory,
 };
 
 const CONFIG: &str = "/etc/ssh/sshd_config";
@@ -27,11 +26,6 @@ pub(crate) fn services(ssh: &Ssh, ipv6: bool) -> [Service; 2] {
 /// replaces an empty key: a power cut in the middle does not lock anybody out.
 fn host_keys() -> Service {
     Service {
-        name: "mailkiln-ssh-keys",
-        description: "Make the host keys of SSH",
-        program: "/usr/bin/ssh-keygen",
-        arguments: ["-A", "-f", PREFIX].map(str::to_owned).to_vec(),
-        kind: Kind::Oneshot,
         state: vec![StateDirectory { name: "ssh/etc/ssh", mode: 0o700 }],
         confinement: Confinement::Sandboxed(Sandbox {
             // It looks up its own user.
@@ -40,7 +34,12 @@ fn host_keys() -> Service {
         }),
         ordering: Ordering { before: vec!["ssh.service"], ..Ordering::default() },
         restart: Restart::Never,
-        ..root()
+        ..Service::oneshot(
+            "mailkiln-ssh-keys",
+            "Make the host keys of SSH",
+            "/usr/bin/ssh-keygen",
+            ["-A", "-f", PREFIX].map(str::to_owned).to_vec(),
+        )
     }
 }
 
@@ -50,10 +49,6 @@ fn daemon(ssh: &Ssh, ipv6: bool) -> Service {
     let mut keys = ssh.keys.join("\n");
     keys.push('\n');
     Service {
-        name: "ssh",
-        description: "Remote shells for administrators",
-        program: "/usr/sbin/sshd",
-        arguments: ["-D", "-f", CONFIG].map(str::to_owned).to_vec(),
         kind: Kind::Notify,
         runtime_directory: Some("sshd"),
         // Shells inherit it.
@@ -72,33 +67,16 @@ fn daemon(ssh: &Ssh, ipv6: bool) -> Service {
             ConfigFile { mode: 0o600, ..ConfigFile::public(CONFIG, configuration(ssh, ipv6)) },
             ConfigFile::public(AUTHORIZED_KEYS, keys),
         ],
-        ..root()
-    }
-}
-
-fn root() -> Service {
-    Service {
-        name: "",
-        description: "",
-        program: "",
-        arguments: Vec::new(),
-        kind: Kind::Oneshot,
-        user: None,
-        groups: Vec::new(),
-        state: Vec::new(),
-        runtime_directory: None,
-        ports: Vec::new(),
-        credentials: Vec::new(),
-        environment: Vec::new(),
-        umask: 0o077,
-        confinement: Confinement::Sandboxed(Sandbox::default()),
-        ordering: Ordering::default(),
         restart: Restart::OnFailure {
             first: Duration::from_secs(1),
             longest: Duration::from_secs(60),
         },
-        limits: Limits::default(),
-        config_files: Vec::new(),
+        ..Service::oneshot(
+            "ssh",
+            "Remote shells for administrators",
+            "/usr/sbin/sshd",
+            ["-D", "-f", CONFIG].map(str::to_owned).to_vec(),
+        )
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn exact_short(name: &str) -> Option<Short> {
 }
 
 /// The short form of a name that needs a long one: the name itself where only its case is lost
-/// (boot ROMs know short names alone, and look for `BOOTCODE.BIN`), else one like `LONGNA~1.EXT`,
+/// (firmware that knows short names alone looks for `BOOTCODE.BIN`), else one like `LONGNA~1.EXT`,
 /// numbered so that it is not one of `taken`.
 pub(super) fn alias(name: &str, taken: &[Short]) -> Option<Short> {
     let same = exact_short(&name.to_ascii_uppercase()).filter(|short| !taken.contains(short));
