@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use mailkiln_fetch::{Cache, CacheError, FetchError, Fetcher, Progress, Wanted};
 use mailkiln_lock::{
-    Expected, InRelease, Index, KeyError, Keyring, Lock, MAX_RELEASE_BYTES, Package, PackagesError,
+    Expected, InRelease, Index, KeyError, Keyring, Lock, MAX_RELEASE_BYTES, Offered, Package, PackagesError,
     Release, ReleaseError, Suite, Verified, WantedFile, WantedSuite,
 };
 use mailkiln_pin::{Arch, BadPackageField, PoolPath, Sha256};
@@ -17,7 +17,7 @@ pub(crate) struct Offer {
     /// For the lock: one entry for each suite.
     pub(crate) suites: Vec<Suite>,
     /// One list for each index, in the order of the suites.
-    pub(crate) packages: Vec<Vec<Package>>,
+    pub(crate) packages: Vec<Offered>,
 }
 
 /// What Debian offers can't be read.
@@ -59,7 +59,8 @@ impl Offer {
                 let bytes = cache.read_blob(&index.sha256)?;
                 let read = Package::read_index(suite.archive, &bytes);
                 let wrong = |source| OfferError::Packages { suite: suite.name.clone(), source };
-                offer.packages.push(read.map_err(wrong)?);
+                let packages = read.map_err(wrong)?;
+                offer.packages.push(Offered { suite: suite.name.clone(), packages });
             }
             offer.suites.push(Suite {
                 name: suite.name.clone(),

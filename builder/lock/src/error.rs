@@ -52,6 +52,12 @@ pub enum LockError {
         /// The package.
         package: String,
     },
+    /// The version in a line's key is not that of the line.
+    #[error("mailkiln.lock, package `{key}`: its `version` is another one")]
+    OtherVersion {
+        /// The line's key.
+        key: String,
+    },
     /// A component entry that can't be right.
     #[error("mailkiln.lock, component `{name}`: {what}")]
     Component {

@@ -14,6 +14,7 @@ mod provider;
 mod relation;
 mod release;
 mod solve;
+mod universes;
 mod update;
 mod wanted;
 
@@ -27,5 +28,6 @@ pub use release::{
     Expected, InRelease, MAX_RELEASE_BYTES, Release, ReleaseError, Unverified, Verified,
 };
 pub use solve::{SolveError, Universe, Wanted};
+pub use universes::{Offered, Universes};
 pub use update::{UpdateError, update_only};
 pub use wanted::{WantedComponent, WantedError, WantedFile, WantedSet, WantedSuite};

@@ -128,9 +128,14 @@ impl Lock {
             pins.dedup();
         });
         let mut seen = BTreeMap::new();
-        for pin in sets.values().flatten() {
+        for pins in sets.values() {
+            // Sorted by name, so two of a name are neighbours.
+            let same = |pair: &&[Pin]| (&pair[0].name, pair[0].arch) == (&pair[1].name, pair[1].arch);
+            let mut twice = pins.windows(2).filter(same).map(|pair| &pair[0]);
             // One line of the file holds a package for all sets, so they have to agree.
-            if *seen.entry((&pin.name, pin.arch)).or_insert(pin) != pin {
+            let mut differs =
+                pins.iter().filter(|pin| *seen.entry(line_of(pin)).or_insert(*pin) != *pin);
+            if let Some(pin) = twice.next().or_else(|| differs.next()) {
                 return Err(LockError::Twice { package: pin.name.to_string() });
             }
         }
@@ -217,7 +222,8 @@ struct Components<'a> {
     component: &'a [Component],
 }
 
-/// A line of `[packages]`; its key is `name:architecture`.
+/// A line of `[packages]`; its key is `name:architecture`, with `=version` behind it where another
+/// version of the package is pinned too.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
@@ -231,7 +237,11 @@ struct Entry {
 impl Entry {
     fn into_pin(self, key: &str) -> Result<(Pin, Vec<String>), LockError> {
         let wrong = |source| LockError::Package { key: key.to_owned(), source };
-        let (name, arch) = key.split_once(':').unwrap_or((key, ""));
+        let (name, rest) = key.split_once(':').unwrap_or((key, ""));
+        let (arch, version) = rest.split_once('=').unwrap_or((rest, self.version.as_str()));
+        if version != self.version.as_str() {
+            return Err(LockError::OtherVersion { key: key.to_owned() });
+        }
         let pin = Pin {
             name: name.parse().map_err(wrong)?,
             arch: arch.parse().map_err(wrong)?,
@@ -242,6 +252,13 @@ impl Entry {
         };
         Ok((pin, self.sets))
     }
+}
+
+/// What tells the lines of `[packages]` from each other.
+type Line<'a> = (&'a PackageName, PackageArch, &'a PackageVersion);
+
+fn line_of(pin: &Pin) -> Line<'_> {
+    (&pin.name, pin.arch, &pin.version)
 }
 
 /// `image-x86_64` → (`image`, x86_64).
@@ -274,19 +291,25 @@ impl fmt::Display for Lock {
 
 impl Lock {
     fn write_packages(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut lines = BTreeMap::<(&PackageName, PackageArch), (&Pin, Vec<String>)>::new();
+        let mut lines = BTreeMap::<Line<'_>, (&Pin, Vec<String>)>::new();
         for ((name, arch), pins) in &self.sets {
             for pin in pins {
-                let line = lines.entry((&pin.name, pin.arch)).or_insert((pin, Vec::new()));
+                let line = lines.entry(line_of(pin)).or_insert((pin, Vec::new()));
                 line.1.push(quoted(&format!("{name}-{arch}")));
             }
         }
+        let mut versions = BTreeMap::<(&PackageName, PackageArch), u32>::new();
+        lines.keys().for_each(|(name, arch, _)| *versions.entry((name, *arch)).or_default() += 1);
         f.write_str("\n[packages]\n")?;
         for (pin, sets) in lines.values() {
+            let key = match versions.get(&(&pin.name, pin.arch)) {
+                Some(1) => format!("{}:{}", pin.name, pin.arch),
+                _ => format!("{}:{}={}", pin.name, pin.arch, pin.version),
+            };
             writeln!(
                 f,
                 "{} = {{ version = {}, size = {}, sha256 = {}, path = {}, sets = [{}] }}",
-                quoted(&format!("{}:{}", pin.name, pin.arch)),
+                quoted(&key),
                 quoted(pin.version.as_str()),
                 pin.size,
                 quoted(&pin.sha256.to_string()),

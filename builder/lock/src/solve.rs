@@ -63,15 +63,14 @@ pub enum SolveError {
 }
 
 impl<'a> Universe<'a> {
-    /// Merges the packages of several indexes for the machine `native`. The highest version of
-    /// each wins; of equal ones that of the index named first, so name the one first that keeps
-    /// its packages longest.
+    /// Merges packages for the machine `native`. The highest version of each wins; of equal ones
+    /// the one named first, so begin with the suite that keeps its packages longest.
     pub fn new(
         native: Arch,
-        indexes: impl IntoIterator<Item = &'a [Package]>,
+        packages: impl IntoIterator<Item = &'a Package>,
     ) -> Result<Self, SolveError> {
         let mut best = BTreeMap::<(&PackageName, PackageArch), &Package>::new();
-        for package in indexes.into_iter().flatten() {
+        for package in packages {
             let key = (&package.pin.name, package.pin.arch);
             match best.get(&key) {
                 Some(known) if known.version >= package.version => {}

@@ -25,7 +25,7 @@ fn index(lines: &[&str]) -> Vec<Package> {
 
 fn chosen(lines: &[&str], wanted: &[&str], without: &[&str]) -> Result<Vec<String>, SolveError> {
     let index = index(lines);
-    let universe = Universe::new(Arch::X86_64, [index.as_slice()])?;
+    let universe = Universe::new(Arch::X86_64, &index)?;
     let wanted = Wanted {
         packages: wanted.iter().map(|name| (*name).to_owned()).collect(),
         excluded: without.iter().map(|name| name.parse().unwrap()).collect(),
@@ -195,7 +195,7 @@ fn a_set_over_another_lists_only_what_is_new() {
         "dd 1",
         "ee 1; Conflicts: bb",
     ]);
-    let universe = Universe::new(Arch::X86_64, [index.as_slice()]).unwrap();
+    let universe = Universe::new(Arch::X86_64, &index).unwrap();
     let below =
         universe.solve(&Wanted { packages: vec!["aa".into()], ..Wanted::default() }).unwrap();
     let over = |name: &str| {
@@ -213,7 +213,7 @@ fn a_set_over_another_lists_only_what_is_new() {
 #[test]
 fn of_equal_versions_that_of_the_first_suite_is_taken() {
     let (first, second) = (index(&["aa 1"]), index(&["aa 1; Depends: bb", "bb 1"]));
-    let universe = Universe::new(Arch::X86_64, [first.as_slice(), &second]).unwrap();
+    let universe = Universe::new(Arch::X86_64, first.iter().chain(&second)).unwrap();
     assert_eq!(universe.pin("aa").unwrap(), first[0].pin);
     let wanted = Wanted { packages: vec!["aa".into()], ..Wanted::default() };
     assert_eq!(universe.solve(&wanted).unwrap().len(), 1);
@@ -223,7 +223,7 @@ fn of_equal_versions_that_of_the_first_suite_is_taken() {
 fn one_package_is_updated_with_what_it_demands() {
     use std::collections::BTreeMap;
 
-    use crate::{Lock, SetName, update_only};
+    use crate::{Lock, Offered, SetName, Universes, WantedFile, update_only};
 
     let before = index(&["aa 1; Depends: bb", "bb 1", "cc 1", "gone 1"]);
     let today = index(&["aa 2; Depends: bb (>= 2)", "bb 2", "cc 2"]);
@@ -231,10 +231,12 @@ fn one_package_is_updated_with_what_it_demands() {
     let pins = |index: &[Package]| index.iter().map(|one| one.pin.clone()).collect::<Vec<_>>();
     let old = BTreeMap::from([((set.clone(), Arch::X86_64), pins(&before))]);
     let old = Lock::new(jiff::Timestamp::UNIX_EPOCH, None, vec![], vec![], old).unwrap();
-    let universe = Universe::new(Arch::X86_64, [today.as_slice()]).unwrap();
+    let offered = [Offered { suite: "stable".to_owned(), packages: today.clone() }];
+    let list = WantedFile::parse("suite = []\nset = {}").unwrap();
+    let universes = Universes::new(&list, Arch::X86_64, &offered).unwrap();
     let fresh = BTreeMap::from([(set.clone(), pins(&today))]);
     let update = |name: &str| {
-        let sets = update_only(name, &old, fresh.clone(), &universe)?;
+        let sets = update_only(name, &old, fresh.clone(), &universes)?;
         let shown = sets[&set].iter().map(|pin| format!("{} {}", pin.name, pin.version));
         Ok::<_, crate::UpdateError>(shown.collect::<Vec<_>>())
     };

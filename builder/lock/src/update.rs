@@ -14,7 +14,7 @@ use mailkiln_pin::{Arch, PackageArch, PackageName, Pin};
 
 use crate::relation::{Atom, parse_version};
 use crate::solve::{SolveError, Universe, clauses};
-use crate::{Lock, Package, SetName};
+use crate::{Lock, Package, SetName, Universes};
 
 /// The package to update is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,17 +34,31 @@ pub fn update_only(
     name: &str,
     old: &Lock,
     fresh: BTreeMap<SetName, Vec<Pin>>,
+    universes: &Universes<'_>,
+) -> Result<BTreeMap<SetName, Vec<Pin>>, UpdateError> {
+    let locked = old.sets().flat_map(|(_, _, pins)| pins).chain(fresh.values().flatten());
+    if !locked.into_iter().any(|pin| pin.name.as_str() == name) {
+        return Err(UpdateError::NotLocked(name.to_owned()));
+    }
+    let mut updated = BTreeMap::new();
+    for (universe, sets) in universes.groups(fresh) {
+        updated.extend(update_group(name, old, sets, universe)?);
+    }
+    Ok(updated)
+}
+
+/// The same for sets that choose from one universe, in which a package has one version.
+fn update_group(
+    name: &str,
+    old: &Lock,
+    fresh: BTreeMap<SetName, Vec<Pin>>,
     universe: &Universe<'_>,
 ) -> Result<BTreeMap<SetName, Vec<Pin>>, UpdateError> {
-    let before: BTreeMap<Key<'_>, &Pin> =
-        old.sets().flat_map(|(_, _, pins)| pins).map(|pin| (key(pin), pin)).collect();
+    let before = pinned(old, &fresh);
     let today: BTreeMap<Key<'_>, &Pin> =
         fresh.values().flatten().map(|pin| (key(pin), pin)).collect();
     let named = before.values().chain(today.values()).filter(|pin| pin.name.as_str() == name);
     let mut moved: BTreeSet<String> = named.map(|pin| source(pin).to_owned()).collect();
-    if moved.is_empty() {
-        return Err(UpdateError::NotLocked(name.to_owned()));
-    }
     let offered: BTreeMap<Key<'_>, &Package> =
         universe.packages().iter().map(|package| (key(&package.pin), *package)).collect();
     loop {
@@ -111,8 +125,8 @@ fn merge(
     arch: Arch,
 ) -> BTreeMap<SetName, Vec<Pin>> {
     let stays = |pin: &&Pin| !moved.contains(source(pin));
-    let known: BTreeMap<Key<'_>, &Pin> =
-        old.sets().flat_map(|(_, _, pins)| pins).filter(stays).map(|pin| (key(pin), pin)).collect();
+    let mut known = pinned(old, &fresh);
+    known.retain(|_, pin| stays(&*pin));
     let merged = fresh.into_iter().map(|(set, pins)| {
         let kept = old.packages(&set.0, arch).unwrap_or_default().iter().filter(stays);
         let mut merged: Vec<Pin> = kept.cloned().collect();
@@ -125,6 +139,12 @@ fn merge(
         (set, merged)
     });
     merged.collect()
+}
+
+/// What `old` pins in the sets that are in `fresh`.
+fn pinned<'a>(old: &'a Lock, fresh: &BTreeMap<SetName, Vec<Pin>>) -> BTreeMap<Key<'a>, &'a Pin> {
+    let same = old.sets().filter(|(name, _, _)| fresh.contains_key(*name));
+    same.flat_map(|(_, _, pins)| pins).map(|pin| (key(pin), pin)).collect()
 }
 
 fn key(pin: &Pin) -> Key<'_> {

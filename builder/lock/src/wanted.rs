@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mailkiln_pin::{Arch, Archive, PackageName, Pin};
 use serde::Deserialize;
 
-use crate::solve::{SolveError, Universe, Wanted};
-use crate::{Lock, SetName};
+use crate::solve::{SolveError, Wanted};
+use crate::{Lock, SetName, Universes};
 
 /// The file that comes with this program.
 const OWN: &str = include_str!("../wanted.toml");
@@ -39,6 +39,9 @@ pub struct WantedSuite {
     pub archive: Archive,
     /// The parts of the suite that are read: `main`.
     pub components: Vec<String>,
+    /// Whether only those sets choose from it that name it in their `suites`.
+    #[serde(default)]
+    pub on_request: bool,
 }
 
 /// A set of packages.
@@ -48,6 +51,10 @@ pub struct WantedSet {
     /// Sets that are installed whenever this one is; only what is missing in them is listed.
     #[serde(default)]
     pub over: Vec<String>,
+    /// Suites that are read on request: the packages named here come from them, and what no other
+    /// suite has.
+    #[serde(default)]
+    pub suites: Vec<String>,
     /// Whether what the packages depend on is in the set too. Not for packages of which single
     /// files are taken.
     #[serde(default = "yes")]
@@ -98,6 +105,16 @@ pub enum WantedError {
         /// What its `over` says.
         over: String,
     },
+    /// `suites` names a suite that is not there, or that every set chooses from.
+    #[error(
+        "the list of wanted packages: set `{set}` asks for the suite `{suite}`, and no suite of that name is `on_request`"
+    )]
+    Suite {
+        /// The set.
+        set: String,
+        /// What its `suites` says.
+        suite: String,
+    },
     /// A set can't be had.
     #[error("set `{set}`: {source}")]
     Solve {
@@ -122,13 +139,13 @@ impl WantedFile {
     /// Chooses the packages of every set for one machine.
     pub fn solve(
         &self,
-        universe: &Universe<'_>,
+        universes: &Universes<'_>,
         arch: Arch,
     ) -> Result<BTreeMap<SetName, Vec<Pin>>, WantedError> {
         let mut solved = BTreeMap::new();
         for name in self.sets.keys() {
             let mut waiting = BTreeSet::new();
-            self.solve_set(name, universe, arch, &mut solved, &mut waiting)?;
+            self.solve_set(name, universes, arch, &mut solved, &mut waiting)?;
         }
         Ok(solved)
     }
@@ -155,7 +172,7 @@ impl WantedFile {
     fn solve_set(
         &self,
         name: &str,
-        universe: &Universe<'_>,
+        universes: &Universes<'_>,
         arch: Arch,
         solved: &mut BTreeMap<SetName, Vec<Pin>>,
         waiting: &mut BTreeSet<String>,
@@ -172,11 +189,12 @@ impl WantedFile {
             if waiting.contains(below) || !self.sets.contains_key(below) {
                 return Err(over(below));
             }
-            self.solve_set(below, universe, arch, solved, waiting)?;
+            self.solve_set(below, universes, arch, solved, waiting)?;
             wanted.present.extend(solved[&SetName(below.clone())].iter().cloned());
         }
         waiting.remove(name);
         self.leave_out(name, &mut wanted.excluded);
+        let universe = universes.of(&key);
         let found = if set.dependencies {
             universe.solve(&wanted)
         } else {
@@ -197,7 +215,8 @@ impl WantedFile {
 }
 
 impl WantedSet {
-    fn packages_for(&self, arch: Arch) -> Vec<String> {
+    /// The packages that it names for a machine.
+    pub(crate) fn packages_for(&self, arch: Arch) -> Vec<String> {
         let special = match arch {
             Arch::X86_64 => &self.x86_64,
             Arch::Aarch64 => &self.aarch64,
@@ -241,13 +260,14 @@ mod tests {
     #[test]
     fn sets_that_lie_over_each_other_are_refused() {
         let list = |text: &str| WantedFile::parse(&format!("suite = []\n{text}")).unwrap();
-        let universe = Universe::new(Arch::X86_64, []).unwrap();
         for text in [
             "[set.a]\nover = ['b']\n[set.b]\nover = ['a']",
             "[set.a]\nover = ['a']",
             "[set.a]\nover = ['c']",
         ] {
-            let error = list(text).solve(&universe, Arch::X86_64).unwrap_err();
+            let list = list(text);
+            let universes = Universes::new(&list, Arch::X86_64, &[]).unwrap();
+            let error = list.solve(&universes, Arch::X86_64).unwrap_err();
             assert!(matches!(error, WantedError::Over { .. }), "{text}: {error}");
         }
         assert!(WantedFile::parse("suite = []\nset = {}\nwhy = 1").is_err());

@@ -13,7 +13,7 @@ use std::time::Instant;
 use mailkiln_fetch::Cache;
 use mailkiln_pin::{Archive, PackageArch, Pin, PoolPath, Sha256};
 use mailkiln_sources::sbom::{Part, Sbom};
-use mailkiln_sources::{KernelChoice, Library, Policy, Silent, Unpacked, assemble};
+use mailkiln_sources::{BuildLists, KernelChoice, Library, Policy, Silent, Unpacked, assemble};
 use mailkiln_spec::target::builtin_target;
 use mailkiln_squashfs::Params;
 use mailkiln_tree::{
@@ -28,7 +28,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target = builtin_target(rest.first().map_or("x86_64", String::as_str))?;
     let cache = Cache::open(Path::new(cache))?;
     let pins = pins(Path::new(debs), &cache)?;
+    let data = Policy::kernel_data();
+    let data = Library::new(&cache, &data, Params::default()).layers(&pins, &Silent)?;
     let policy = Policy::appliance().with_modules(KernelChoice {
+        lists: BuildLists::read(&data)?,
         file: target.file(),
         named: target.kernel.modules,
         needed: Vec::new(),

@@ -1,28 +1,74 @@
 //! The modules of a kernel package.
 //!
-//! In: module files with the pruning's verdict, and the lists of the kernel's build. Out: the
-//! modules that stay, which are those that were kept and all that they need, and the indexes
-//! that depmod makes of them.
+//! In: module files with the pruning's verdict, and the lists of the kernel's build, which may
+//! come in another package. Out: the modules that stay, which are those that were kept and all that
+//! they need, and the indexes that depmod makes of them.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read};
 
-use mailkiln_tree::TreePath;
+use mailkiln_pin::Sha256;
 use mailkiln_tree::depmod::{self, DepmodError, KernelLists, Module, ModuleInfo};
+use mailkiln_tree::{Contents as _, TreePath};
 
+use crate::Unpacked;
 use crate::layer::{LayerEntry, LayerKind};
 use crate::prune::{KernelChoice, Verdict};
 use crate::unpack::UnpackError;
 
 const FOLDER: &str = "usr/lib/modules/";
+/// What a kernel's build says about its modules: their order, those that are built in, and what
+/// these say about themselves.
+const LISTS: [&str; 3] = ["modules.order", "modules.builtin", "modules.builtin.modinfo"];
 /// Most bytes of an uncompressed module; amdgpu, the largest, has 25 MB with its symbols.
 const LARGEST_MODULE: u64 = 256 << 20;
 
-/// Modules by path, and lists by kernel release.
+/// What the builds of kernels say about their modules: the lists of each release by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct BuildLists(BTreeMap<String, BTreeMap<String, Vec<u8>>>);
+
+impl BuildLists {
+    /// Those that [`Policy::kernel_data`](crate::Policy::kernel_data) left of a kernel's packages.
+    ///
+    /// # Errors
+    /// When the cache can't be read.
+    pub fn read(packages: &Unpacked) -> io::Result<Self> {
+        let mut lists = Self::default();
+        for entry in packages.layers.iter().flat_map(|layer| &layer.entries) {
+            let Some((release, name)) = split(&entry.path) else { continue };
+            if let (true, LayerKind::File(sha256, _)) = (LISTS.contains(&name), &entry.kind) {
+                let of_release = lists.0.entry(release.to_owned()).or_default();
+                of_release.insert(name.to_owned(), packages.read(sha256)?);
+            }
+        }
+        Ok(lists)
+    }
+
+    /// What tells these lists from others.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
+        self.0.iter().flat_map(|(release, lists)| {
+            let line = move |(name, bytes): (&String, &Vec<u8>)| {
+                format!("list {release}/{name} {}\n", Sha256::of(bytes))
+            };
+            lists.iter().map(line)
+        })
+    }
+
+    fn bytes(&self, release: &str, name: &str) -> &[u8] {
+        self.0.get(release).and_then(|lists| lists.get(name)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Those of a kernel that are text.
+    fn texts(&self, release: &str) -> Texts {
+        let text = |name| String::from_utf8_lossy(self.bytes(release, name)).into_owned();
+        Texts { order: text(LISTS[0]), builtin: text(LISTS[1]) }
+    }
+}
+
+/// Modules by path.
 #[derive(Default)]
 pub(crate) struct Kernel {
     modules: BTreeMap<TreePath, Candidate>,
-    lists: BTreeMap<String, Lists>,
 }
 
 struct Candidate {
@@ -31,11 +77,10 @@ struct Candidate {
     kept: bool,
 }
 
-#[derive(Default)]
-struct Lists {
+/// The lists that are text.
+struct Texts {
     order: String,
     builtin: String,
-    builtin_modinfo: Vec<u8>,
 }
 
 /// Entries of the layer with their contents.
@@ -58,19 +103,6 @@ impl Kernel {
         self.modules.insert(entry.path.clone(), Candidate { entry, content, kept });
     }
 
-    /// Takes a copy of `content` if it is one of the lists.
-    pub(crate) fn note(&mut self, path: &TreePath, content: &[u8]) {
-        let Some((release, file)) = split(path) else { return };
-        let text = || String::from_utf8_lossy(content).into_owned();
-        let lists = self.lists.entry(release.to_owned()).or_default();
-        match file {
-            "modules.order" => lists.order = text(),
-            "modules.builtin" => lists.builtin = text(),
-            "modules.builtin.modinfo" => lists.builtin_modinfo = content.to_vec(),
-            _ => {}
-        }
-    }
-
     /// The modules that stay and the indexes. Every release must have what was `chosen`.
     pub(crate) fn settle(self, chosen: Option<&KernelChoice>) -> Result<Settled, UnpackError> {
         let mut releases: BTreeMap<String, Vec<Candidate>> = BTreeMap::new();
@@ -79,14 +111,16 @@ impl Kernel {
                 releases.entry(release.to_owned()).or_default().push(candidate);
             }
         }
+        let nothing = BuildLists::default();
+        let known = chosen.map_or(&nothing, |chosen| &chosen.lists);
         let mut settled = Vec::new();
         for (release, candidates) in releases {
-            let lists = self.lists.get(&release);
-            let lists = lists.map_or_else(KernelLists::default, |lists| KernelLists {
-                order: &lists.order,
-                builtin: &lists.builtin,
-                builtin_modinfo: &lists.builtin_modinfo,
-            });
+            let texts = known.texts(&release);
+            let lists = KernelLists {
+                order: &texts.order,
+                builtin: &texts.builtin,
+                builtin_modinfo: known.bytes(&release, LISTS[2]),
+            };
             if let Some(chosen) = chosen {
                 let loadable = candidates.iter().filter_map(|it| split(&it.entry.path));
                 let paths = loadable.map(|(_, below)| below).chain(lists.builtin.lines());

@@ -16,6 +16,7 @@ pub mod sbom;
 mod unpack;
 
 pub use assemble::{AssembleError, assemble};
+pub use kernel::BuildLists;
 pub use layer::{BadLayer, Layer, LayerEntry, LayerKind, Package};
 pub use library::{Library, LibraryError, Progress, Silent, Unpacked};
 pub use prune::{KernelChoice, NoSuchModule, Policy, Rule, Verdict};

@@ -45,10 +45,10 @@ impl Policy {
         Self::of(appliance::RULES.iter().copied())
     }
 
-    /// What takes the device trees out of a kernel's package: the same for every board, so that all
-    /// share what is unpacked.
-    pub fn device_trees() -> Self {
-        Self::of(appliance::DEVICE_TREES.iter().copied())
+    /// What takes device trees and the lists of its build out of a kernel's packages: the same for
+    /// every board, so that all share what is unpacked.
+    pub fn kernel_data() -> Self {
+        Self::of(appliance::KERNEL_DATA.iter().copied())
     }
 
     /// Rules of the caller's.
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_rule_has_a_reason() {
-        let policies = [Policy::appliance(), Policy::device_trees()];
+        let policies = [Policy::appliance(), Policy::kernel_data()];
         for rule in policies.iter().flat_map(Policy::rules) {
             assert!(!rule.reason.is_empty(), "{}", rule.pattern);
             assert!(!rule.pattern.starts_with('/') && !rule.pattern.ends_with('/'));

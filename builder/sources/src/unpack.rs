@@ -97,7 +97,6 @@ pub fn unpack_deb<W: Write>(
                 if entry.path.as_str() == copyright {
                     package.licences = copyright::licences(&String::from_utf8_lossy(&content));
                 }
-                unpacking.kernel.note(&entry.path, &content);
                 unpacking.store(&content)?
             }
         };

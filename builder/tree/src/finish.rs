@@ -75,21 +75,7 @@ pub fn finish(tree: Tree, input: &FixupInput<'_>) -> Result<Finished, FixupError
 
 /// Takes the kernel and the stub out of the tree.
 fn take_boot(draft: &mut Draft<'_>) -> Result<Boot, FixupError> {
-    const NEEDED_FOR: &str = "booting";
-    let folder = TreePath::parse("boot")?;
-    let kernels: Vec<String> = draft.tree.names_in(&folder).map(str::to_owned).collect();
-    let mut releases = kernels.iter().filter_map(|name| name.strip_prefix("vmlinuz-"));
-    let (Some(release), None) = (releases.next(), releases.next()) else {
-        let path = "/boot/vmlinuz-* (exactly one)".to_owned();
-        return Err(FixupError::Missing { path, needed_for: NEEDED_FOR });
-    };
-    let kernel = take_file(draft, &format!("boot/vmlinuz-{release}"))?.ok_or_else(|| {
-        FixupError::Missing { path: format!("/boot/vmlinuz-{release}"), needed_for: NEEDED_FOR }
-    })?;
-    // System.map and config-* are for debugging on the machine itself.
-    for name in &kernels {
-        draft.tree.remove(&folder.join(name)?);
-    }
+    let (release, kernel) = take_kernel(draft)?;
     let stubs = TreePath::parse("usr/lib/systemd/boot/efi")?;
     let stub = draft.tree.names_in(&stubs).find(|name| is_stub(name)).map(str::to_owned);
     let stub = match stub {
@@ -97,7 +83,32 @@ fn take_boot(draft: &mut Draft<'_>) -> Result<Boot, FixupError> {
         None => None,
     };
     draft.tree.remove(&stubs);
-    Ok(Boot { release: release.to_owned(), kernel, stub })
+    Ok(Boot { release, kernel, stub })
+}
+
+/// The one kernel there is, with its release. Debian puts it beside its modules since 7.x.
+fn take_kernel(draft: &mut Draft<'_>) -> Result<(String, Content), FixupError> {
+    let (folder, modules) = (TreePath::parse("boot")?, TreePath::parse("usr/lib/modules")?);
+    let in_boot: Vec<String> = draft.tree.names_in(&folder).map(str::to_owned).collect();
+    let releases: Vec<String> = draft.tree.names_in(&modules).map(str::to_owned).collect();
+    let named = in_boot.iter().filter_map(|name| name.strip_prefix("vmlinuz-"));
+    let named = named.map(|release| (release, format!("boot/vmlinuz-{release}")));
+    let beside = releases.iter().map(|name| (name.as_str(), format!("{modules}/{name}/vmlinuz")));
+    let mut kernels = Vec::new();
+    for (release, path) in named.chain(beside) {
+        kernels.extend(take_file(draft, &path)?.map(|kernel| (release.to_owned(), kernel)));
+    }
+    // System.map and config-* are for debugging on the machine itself.
+    for name in &in_boot {
+        draft.tree.remove(&folder.join(name)?);
+    }
+    match (kernels.pop(), kernels.pop()) {
+        (Some(kernel), None) => Ok(kernel),
+        _ => Err(FixupError::Missing {
+            path: "/boot/vmlinuz-* or /usr/lib/modules/*/vmlinuz (exactly one)".to_owned(),
+            needed_for: "booting",
+        }),
+    }
 }
 
 /// `linuxx64.efi.stub`, `linuxaa64.efi.stub`; not `addonx64.efi.stub`.

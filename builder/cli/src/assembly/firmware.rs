@@ -12,8 +12,6 @@ use mailkiln_tree::TreePath;
 use super::materials::Materials;
 use super::{AssemblyError, Order};
 
-/// Where the kernel's package has its device trees, before the release.
-const DEVICE_TREES: &str = "usr/lib/linux-image-";
 
 /// Gathers it.
 pub(super) fn gather(
@@ -32,11 +30,7 @@ pub(super) fn gather(
     };
     let mut firmware = Firmware { hybrid_mbr: disk.hybrid_mbr, ..Firmware::default() };
     for tree in &boot.device_trees {
-        // Below a folder that the kernel's release names.
-        let is_it = |at: &TreePath| {
-            let below = at.as_str().strip_prefix(DEVICE_TREES).and_then(|at| at.split_once('/'));
-            below.is_some_and(|(_, below)| below == tree.source)
-        };
+        let is_it = |at: &TreePath| device_tree(at) == Some(tree.source.as_str());
         let lacking = || AssemblyError::NoSuchFile {
             file: order.target.file(),
             line: tree.line,
@@ -61,4 +55,13 @@ pub(super) fn gather(
         });
     }
     Ok(firmware)
+}
+
+/// The name of a device tree below the folder for them, which the kernel's release names, and which
+/// Debian has moved in 7.x.
+fn device_tree(path: &TreePath) -> Option<&str> {
+    let path = path.as_str();
+    let before = path.strip_prefix("usr/lib/linux-image-").and_then(|at| at.split_once('/'));
+    let since = path.strip_prefix("usr/lib/modules/").and_then(|at| at.split_once("/dtb/"));
+    before.or(since).map(|(_, name)| name)
 }

@@ -15,7 +15,7 @@ use mailkiln_compile::{
 use mailkiln_fetch::{Fetcher, Wanted};
 use mailkiln_lock::{ComponentSource, Lock};
 use mailkiln_pin::{Pin, Sha256};
-use mailkiln_sources::{KernelChoice, Layer, LayerKind, Library, LibraryError, Policy};
+use mailkiln_sources::{BuildLists, KernelChoice, Layer, LayerKind, Library, LibraryError, Policy};
 use mailkiln_spec::target::Target;
 use mailkiln_squashfs::{Pack, PackWriter, Params};
 use mailkiln_tree::{Contents, TreePath};
@@ -68,7 +68,8 @@ impl Materials {
     pub(super) fn gather(order: &Order<'_>, modules: &[&str]) -> Result<Self, AssemblyError> {
         let Order { lock, target, .. } = *order;
         let pins = installed(order)?;
-        let kernel_pins = locked(lock, target, "kernel", slice::from_ref(&target.kernel.package))?;
+        let named = slice::from_ref(&target.kernel.package);
+        let kernel_pins = locked(lock, target, &target.kernel.set, named)?;
         let mut boot_pins = locked(lock, target, "boot", &target.boot.packages)?;
         boot_pins.retain(|pin| target.boot.packages.iter().any(|name| name == pin.name.as_str()));
         let toolchain_pins = missing_toolchain(order)?;
@@ -80,10 +81,18 @@ impl Materials {
         let params = Params::default();
         let library = Library::new(order.cache, &policy, params);
         let installed = library.layers(&pins, order.watch.unpacking())?;
+        let only_data = Policy::kernel_data();
+        let data = Library::new(order.cache, &only_data, params)
+            .layers(&kernel_pins, order.watch.unpacking())?;
+        let lists = BuildLists::read(&data).map_err(|source| AssemblyError::File {
+            what: "can't read the lists of the kernel's modules".to_owned(),
+            source,
+        })?;
         // Apart, since the choice of modules is part of the name under which a layer is kept.
         let of_kernel = policy.clone().with_modules(KernelChoice {
             named: order.target.kernel.modules.clone(),
             needed: modules.iter().map(|name| (*name).to_owned()).collect(),
+            lists,
             file: order.target.file(),
         });
         let kernel = Library::new(order.cache, &of_kernel, params)
@@ -92,20 +101,16 @@ impl Materials {
         let whole = Policy::default();
         let boot = Library::new(order.cache, &whole, params)
             .layers(&boot_pins, order.watch.unpacking())?;
-        let trees = if target.boot.device_trees.is_empty() { &[] } else { kernel_pins.as_slice() };
-        let only_trees = Policy::device_trees();
-        let trees = Library::new(order.cache, &only_trees, params)
-            .layers(trees, order.watch.unpacking())?;
         let units = compile(order)?;
         let layers = [installed.layers, kernel.layers].concat();
         let mut packs = installed.packs;
         packs.extend(kernel.packs);
         packs.extend(boot.packs);
-        packs.extend(trees.packs);
+        packs.extend(data.packs);
         for unit in &units {
             packs.push(pack_programs(order, unit, params)?);
         }
-        Ok(Self { layers, boot: [boot.layers, trees.layers].concat(), units, packs })
+        Ok(Self { layers, boot: [boot.layers, data.layers].concat(), units, packs })
     }
 
     /// Files of the boot packages.
@@ -335,7 +340,7 @@ mod tests {
         let lock = crate::pins::lock(None).unwrap();
         for target in builtin_targets().unwrap() {
             let kernel = slice::from_ref(&target.kernel.package);
-            locked(&lock, &target, "kernel", kernel).unwrap();
+            locked(&lock, &target, &target.kernel.set, kernel).unwrap();
             locked(&lock, &target, "boot", &target.boot.packages).unwrap();
             locked(&lock, &target, "image", &target.packages.extra).unwrap();
             for set in &target.packages.sets {

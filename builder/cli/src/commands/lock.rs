@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use mailkiln_compile::embedded;
 use mailkiln_fetch::{Cache, Fetcher};
 use mailkiln_lock::{
-    Component, ComponentSource, CratePin, Lock, PatchPin, Universe, WantedComponent, WantedFile,
+    Component, ComponentSource, CratePin, Lock, PatchPin, Universes, WantedComponent, WantedFile,
     update_only,
 };
 use mailkiln_pin::{Arch, Sha256};
@@ -121,13 +121,13 @@ fn fresh(
     let offer = offer.map_err(|error| offer_failure(&error))?;
     let mut sets = BTreeMap::new();
     for arch in Arch::ALL {
-        let indexes = offer.packages.iter().map(Vec::as_slice);
-        let universe = Universe::new(arch, indexes).map_err(|error| Failure::work(&error))?;
-        let solved = wanted.solve(&universe, arch).map_err(|error| Failure::work(&error))?;
+        let universes = Universes::new(wanted, arch, &offer.packages);
+        let universes = universes.map_err(|error| Failure::work(&error))?;
+        let solved = wanted.solve(&universes, arch).map_err(|error| Failure::work(&error))?;
         let of_arch = |(name, pins)| ((name, arch), pins);
         match (name, old) {
             (Some(name), Some(old)) => {
-                let kept = update_only(name, old, solved, &universe);
+                let kept = update_only(name, old, solved, &universes);
                 sets.extend(kept.map_err(|error| Failure::input(&error))?.into_iter().map(of_arch));
             }
             _ => sets.extend(solved.into_iter().map(of_arch)),
@@ -197,17 +197,18 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
 
 /// What a lock pins: by name, what a person tells one pin from another by.
 fn contents(lock: &Lock) -> BTreeMap<String, String> {
-    let mut pinned = BTreeMap::<String, (String, Vec<String>)>::new();
+    let mut pinned = BTreeMap::<String, BTreeMap<String, Vec<String>>>::new();
     for (set, arch, pins) in lock.sets() {
         for pin in pins {
-            let entry = pinned.entry(format!("{}:{}", pin.name, pin.arch));
-            let (_, sets) = entry.or_insert_with(|| (pin.version.to_string(), Vec::new()));
+            let versions = pinned.entry(format!("{}:{}", pin.name, pin.arch)).or_default();
+            let sets = versions.entry(pin.version.to_string()).or_default();
             sets.push(format!("{set}-{arch}"));
         }
     }
-    let packages = pinned
-        .into_iter()
-        .map(|(name, (version, sets))| (name, format!("{version} ({})", sets.join(", "))));
+    let packages = pinned.into_iter().map(|(name, versions)| {
+        let of = |(version, sets): (&String, &Vec<String>)| format!("{version} ({})", sets.join(", "));
+        (name, versions.iter().map(of).collect::<Vec<_>>().join(", "))
+    });
     let units = lock.components.iter().map(|component| {
         let debug = format!("{:?}", component.source);
         (

@@ -77,7 +77,11 @@ pub(super) const RULES: &[Rule] = &[
     drop("usr/lib/systemd/boot/efi/addon*", VERIFIED_BOOT),
     drop("usr/lib/systemd/boot/efi/systemd-boot*", VERIFIED_BOOT),
     keep("boot/vmlinuz-*", "goes into the ESP"),
+    keep("usr/lib/modules/*/vmlinuz", "goes into the ESP"),
     drop("usr/lib/linux-image-*", "device trees: those that a board needs are on its ESP"),
+    drop("usr/lib/modules/*/dtb", "device trees: those that a board needs are on its ESP"),
+    drop("usr/lib/modules/*/System.map", "symbols are for the kernel's developers"),
+    drop("usr/lib/modules/*/config", "the configuration is for the kernel's developers"),
     drop("usr/lib/modules/*/build", "for compiling modules"),
     drop("usr/lib/modules/*/source", "for compiling modules"),
     drop("boot", "symbols and configuration of the kernel are for its developers"),
@@ -95,8 +99,10 @@ pub(super) const RULES: &[Rule] = &[
     drop("usr/sbin/vdpa", NO_HARDWARE),
 ];
 
-/// Of a kernel's package only its device trees.
-pub(super) const DEVICE_TREES: &[Rule] = &[
-    keep("usr/lib/linux-image-*", "boards that do not bring one need it to start"),
+/// Of a kernel's packages what others read: where Debian has moved it to in 7.x, and before.
+pub(super) const KERNEL_DATA: &[Rule] = &[
+    keep("usr/lib/linux-image-*", "boards that do not bring a device tree need it to start"),
+    keep("usr/lib/modules/*/dtb", "boards that do not bring a device tree need it to start"),
+    keep("usr/lib/modules/*/modules.*", "what is built in, and in which order drivers are tried"),
     drop("**", "the rest of the kernel is in another layer"),
 ];

@@ -7,7 +7,7 @@ use mailkiln_spec::target::Modules;
 use mailkiln_tree::TreePath;
 use mailkiln_tree::depmod::module_name;
 
-use crate::kernel::split;
+use crate::kernel::{BuildLists, split};
 
 /// A choice of modules. What these depend on stays too.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct KernelChoice {
     pub named: Modules,
     /// Those that services need, by name: `nf_tables`.
     pub needed: Vec<String>,
+    /// What the kernel's build says about its modules.
+    pub lists: BuildLists,
     /// The target's file, for whoever has to correct it: `images/x86_64.toml`.
     pub file: String,
 }
@@ -32,7 +34,8 @@ impl KernelChoice {
     /// What makes this choice another one.
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let named = self.named.patterns().iter().map(|it| format!("module {}\n", it.as_str()));
-        named.chain(self.needed.iter().map(|name| format!("needed module {name}\n")))
+        let needed = self.needed.iter().map(|name| format!("needed module {name}\n"));
+        named.chain(needed).chain(self.lists.lines())
     }
 
     /// What of the choice a kernel does not have. `paths` are its modules, loadable and built in,

@@ -4,6 +4,7 @@ use super::*;
 use crate::assemble;
 use crate::deb::samples::{Sample, deb, directory, file, member, module};
 use crate::prune::{KernelChoice, Rule};
+use crate::{BuildLists, Unpacked};
 
 fn unpack(members: &[Sample], policy: &Policy) -> Result<(Layer, Pack), UnpackError> {
     let mut writer = PackWriter::new(Vec::new(), Params::default())?;
@@ -125,11 +126,10 @@ fn control_files_are_checked() {
     assert!(read_control(&BTreeMap::new(), Sha256::of(b"")).is_err());
 }
 
-/// A kernel with one module built in.
+/// A kernel's modules; another package has their lists.
 fn kernel() -> Vec<Sample> {
     let at = |path: &str| format!("./lib/modules/6.1/{path}");
     vec![
-        file(&at("modules.builtin"), b"kernel/fs/ext4/ext4.ko\n"),
         file(&at("kernel/drivers/md/dm-bufio.ko"), &module("")),
         file(&at("kernel/drivers/md/dm-verity.ko"), &module("dm-bufio,reed_solomon")),
         file(&at("kernel/drivers/md/raid1.ko"), &module("")),
@@ -138,8 +138,24 @@ fn kernel() -> Vec<Sample> {
     ]
 }
 
+/// What its build says: one module is built in.
+fn lists(builtin: &[u8]) -> BuildLists {
+    let package = [
+        file("./lib/modules/6.1/modules.builtin", builtin),
+        file("./lib/modules/6.1/vmlinuz", b"the kernel"),
+        file("./lib/modules/6.1/dtb/a/b.dtb", b"a device tree"),
+    ];
+    let (layer, pack) = unpack(&package, &Policy::kernel_data()).unwrap();
+    let kept = ["usr/lib/modules/6.1/dtb/a/b.dtb", "usr/lib/modules/6.1/modules.builtin"];
+    assert!(kept.iter().all(|path| paths(&layer).contains(path)), "{:?}", paths(&layer));
+    assert!(!paths(&layer).contains(&"usr/lib/modules/6.1/vmlinuz"));
+    BuildLists::read(&Unpacked { layers: vec![layer], packs: vec![pack] }).unwrap()
+}
+
 fn modules(named: &[&str], needed: &[&str]) -> Policy {
+    let lists = lists(b"kernel/fs/ext4/ext4.ko\n");
     Policy::appliance().with_modules(KernelChoice {
+        lists,
         named: named.iter().flat_map(|pattern| pattern.parse()).collect(),
         needed: needed.iter().map(|name| (*name).to_owned()).collect(),
         file: "images/sample.toml".into(),

@@ -66,6 +66,8 @@ pub(super) enum FormatValue {
 pub(super) struct KernelTable {
     #[schemars(required, example = "linux-image-cloud-amd64")]
     pub(super) package: Option<Text>,
+    #[schemars(example = "kernel-backports")]
+    pub(super) set: Option<Text>,
     #[schemars(extend("examples" = [["quiet"]]))]
     pub(super) arguments: Option<Vec<Text>>,
     #[schemars(extend("examples" = [["base", "hypervisor"]]))]

@@ -95,6 +95,8 @@ impl fmt::Display for Status {
 pub struct Kernel {
     /// Debian package, which may depend on the one with the files.
     pub package: String,
+    /// The lock's set that it is in.
+    pub set: String,
     /// Further words of the command line, after consoles and root hash.
     pub arguments: Vec<String>,
     /// Which modules the root keeps.

@@ -9,6 +9,8 @@ use crate::file::Text;
 use crate::problem::{Flaw, Problems, Reported, nearest, shown};
 use crate::rules::{each, parsed};
 
+/// The lock's set of kernels, where a target names no other.
+const SET: &str = "kernel";
 /// Words of the kernel's command line that others write.
 const RESERVED: [&str; 4] = ["console", "init", "root", "roothash"];
 
@@ -17,9 +19,13 @@ pub(super) fn judge(
     classes: &Classes,
     problems: &mut Problems,
 ) -> Result<Kernel, Reported> {
-    let package = match &table.package {
+    let name = match &table.package {
         Some(text) => problems.check(&text.span, package(&text.value)),
         None => Err(problems.absent(&(0..0), "kernel.package")),
+    };
+    let set = match &table.set {
+        Some(text) => problems.check(&text.span, package(&text.value)),
+        None => Ok(SET.to_owned()),
     };
     let arguments = each(table.arguments, |text| problems.check(&text.span, argument(&text.value)));
     let mut lists = Lists::default();
@@ -36,7 +42,7 @@ pub(super) fn judge(
     }
     let all = |patterns: Vec<ModulePattern>| patterns.into_iter().collect::<Modules>();
     let (modules, initrd) = (all(lists.modules), all(lists.initrd));
-    Ok(Kernel { package: package?, arguments: arguments?, modules, initrd })
+    Ok(Kernel { package: name?, set: set?, arguments: arguments?, modules, initrd })
 }
 
 /// Patterns of modules, each once: those of classes, then those of the target itself.
