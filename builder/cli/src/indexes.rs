@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use mailkiln_fetch::{Cache, CacheError, FetchError, Fetcher, Progress, Wanted};
 use mailkiln_lock::{
-    Expected, InRelease, Index, KeyError, Keyring, Lock, MAX_RELEASE_BYTES, Offered, Package, PackagesError,
-    Release, ReleaseError, Suite, Verified, WantedFile, WantedSuite,
+    Expected, InRelease, Index, KeyError, Keyring, Lock, MAX_RELEASE_BYTES, Offered, Package,
+    PackagesError, Release, ReleaseError, Suite, Verified, WantedFile, WantedSuite,
 };
 use mailkiln_pin::{Arch, BadPackageField, PoolPath, Sha256};
 

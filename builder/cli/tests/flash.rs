@@ -7,9 +7,11 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use mailkiln_pin::Sha256;
@@ -226,6 +228,46 @@ fn a_power_cut_leaves_nothing_that_boots() {
     assert_eq!(child.wait().unwrap().code(), None);
     let card = fs::read(path).unwrap();
     assert!(card[..MIB].iter().all(|&byte| byte == 0), "the head is empty");
+}
+
+#[test]
+fn a_card_of_64_gb_gets_what_the_image_has_and_no_more() {
+    let desk = Desk::new();
+    let disk = desk.image("disk.img", 5 * MIB);
+    let card = File::create_new(desk.path("card")).unwrap();
+    card.set_len(64_000_000_000).unwrap();
+    let output = desk.run(&["flash", "-y", "disk.img", "card"]);
+    assert!(output.status.success(), "{output:?}");
+    let about = card.metadata().unwrap();
+    assert_eq!(about.len(), 64_000_000_000);
+    assert!(about.blocks() * 512 < 6 * MIB as u64, "{} blocks", about.blocks());
+    let mut found = vec![0; disk.len()];
+    File::open(desk.path("card")).unwrap().read_exact(&mut found).unwrap();
+    assert!(found == disk);
+}
+
+/// A medium on which a byte does not stay as it was written.
+#[test]
+fn a_card_that_keeps_other_bytes_is_found_when_it_is_read_back() {
+    let desk = Desk::new();
+    desk.image("disk.img", 32 * MIB);
+    let path = desk.card("card", 32 * MIB);
+    let card = File::options().write(true).open(&path).unwrap();
+    let done = AtomicBool::new(false);
+    let output = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                card.write_all_at(&[0xee], (20 << 20) + 700).unwrap();
+            }
+        });
+        let output = desk.run(&["flash", "-y", "disk.img", "card"]);
+        done.store(true, Ordering::Relaxed);
+        output
+    });
+    said(&output, 1, "does not hold what was written to it: the bytes");
+    said(&output, 1, "Nothing boots from it now");
+    let head = fs::read(path).unwrap();
+    assert!(head[..MIB].iter().all(|&byte| byte == 0), "the head is empty");
 }
 
 /// Says that a test does not test on this machine, past what catches the output of tests that pass.

@@ -130,7 +130,8 @@ impl Lock {
         let mut seen = BTreeMap::new();
         for pins in sets.values() {
             // Sorted by name, so two of a name are neighbours.
-            let same = |pair: &&[Pin]| (&pair[0].name, pair[0].arch) == (&pair[1].name, pair[1].arch);
+            let same =
+                |pair: &&[Pin]| (&pair[0].name, pair[0].arch) == (&pair[1].name, pair[1].arch);
             let mut twice = pins.windows(2).filter(same).map(|pair| &pair[0]);
             // One line of the file holds a package for all sets, so they have to agree.
             let mut differs =

@@ -155,6 +155,9 @@ mod tests {
         let typing = "suite = []\n[set.newer]\nsuites = ['backport']\n";
         let typing = WantedFile::parse(typing).unwrap();
         let error = Universes::new(&typing, Arch::Aarch64, &offered).unwrap_err();
-        assert!(matches!(&error, WantedError::Suite { suite, .. } if suite == "backport"), "{error}");
+        assert!(
+            matches!(&error, WantedError::Suite { suite, .. } if suite == "backport"),
+            "{error}"
+        );
     }
 }

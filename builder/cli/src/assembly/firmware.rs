@@ -12,7 +12,6 @@ use mailkiln_tree::TreePath;
 use super::materials::Materials;
 use super::{AssemblyError, Order};
 
-
 /// Gathers it.
 pub(super) fn gather(
     order: &Order<'_>,

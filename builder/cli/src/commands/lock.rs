@@ -206,7 +206,8 @@ fn contents(lock: &Lock) -> BTreeMap<String, String> {
         }
     }
     let packages = pinned.into_iter().map(|(name, versions)| {
-        let of = |(version, sets): (&String, &Vec<String>)| format!("{version} ({})", sets.join(", "));
+        let of =
+            |(version, sets): (&String, &Vec<String>)| format!("{version} ({})", sets.join(", "));
         (name, versions.iter().map(of).collect::<Vec<_>>().join(", "))
     });
     let units = lock.components.iter().map(|component| {
