@@ -81,6 +81,9 @@ pub enum Command {
     /// Look into the cache of downloads and compiled units, and make room
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Write the services as NixOS modules, or a mail.toml as the flake of a host
+    #[command(subcommand)]
+    Emit(EmitCommand),
     /// List the machines that images can be built for, and how far each was tried
     Targets,
     /// Print the JSON schema of mail.toml, for editors
@@ -97,6 +100,50 @@ pub struct ConfigArgument {
     /// The file that describes the appliance
     #[arg(short, long, value_name = "FILE", default_value = "mail.toml")]
     pub config: PathBuf,
+}
+
+/// `mailkiln emit`.
+#[derive(Debug, Subcommand)]
+pub enum EmitCommand {
+    /// Write the NixOS modules that are made from the service model
+    Modules(EmitModulesArguments),
+    /// Write a flake for one host: it imports the modules and sets what mail.toml says
+    Host(EmitHostArguments),
+    /// Write the configuration files of the services, as a module does while a host is built
+    Files(EmitFilesArguments),
+}
+
+/// `mailkiln emit modules`.
+#[derive(Debug, Args)]
+pub struct EmitModulesArguments {
+    /// The folder of the modules
+    #[arg(short, long, value_name = "DIR", default_value = "modules")]
+    pub output: PathBuf,
+    /// Write nothing; fail when the modules there are others
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `mailkiln emit host`.
+#[derive(Debug, Args)]
+pub struct EmitHostArguments {
+    /// The file that describes the mail host
+    #[arg(value_name = "FILE", default_value = "mail.toml")]
+    pub config: PathBuf,
+    /// The folder of the flake
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
+}
+
+/// `mailkiln emit files`.
+#[derive(Debug, Args)]
+pub struct EmitFilesArguments {
+    /// What they are made from.
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// The folder to write below
+    #[arg(short, long, value_name = "DIR")]
+    pub output: PathBuf,
 }
 
 /// `mailkiln new`.

@@ -29,7 +29,7 @@ pub use firewall::{Firewall, FloodLimit, OpenPort};
 pub use journal::Journal;
 pub use kernel::KernelSetting;
 pub use machine::Machine;
-pub use render::RenderError;
+pub use render::{Directive, RenderError};
 pub use sandbox::{Access, Capability, Confinement, Device, NetworkAccess, Sandbox};
 pub use service::{
     Credential, Kind, Limits, Ordering, Port, Reach, Restart, Service, Share, StateDirectory,

@@ -27,6 +27,8 @@ use crate::progress::Watch;
 use materials::Materials;
 use root::Root;
 
+pub(crate) use root::SPAM_RULES;
+
 /// Everything that decides an image's bytes, and where to find it.
 pub(crate) struct Order<'a> {
     /// What the appliance shall be.

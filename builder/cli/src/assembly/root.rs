@@ -15,7 +15,7 @@ use super::materials::Materials;
 use super::{AssemblyError, Order};
 
 /// The mail server's spam rules, in the order of their files.
-const SPAM_RULES: &str = concat!(
+pub(crate) const SPAM_RULES: &str = concat!(
     include_str!("../../../../units/mail-server/spam/10-scores.toml"),
     include_str!("../../../../units/mail-server/spam/20-rules.toml"),
     include_str!("../../../../units/mail-server/spam/30-lists.toml"),

@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod diff;
 mod dns;
+mod emit;
 mod flash;
 mod inspect;
 mod lock;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<ExitCode, Failu
         Command::Flash(arguments) => flash::run(&arguments, printer),
         Command::Inspect(arguments) => inspect::run(&arguments, printer),
         Command::Dns(arguments) => dns::run(&arguments, printer),
+        Command::Emit(command) => emit::run(&command, printer),
         Command::Seed(command) => seed::run(&command, printer),
         Command::Cache(command) => cache::run(&command, printer),
         Command::Targets => targets::run(printer),

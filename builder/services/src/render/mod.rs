@@ -14,6 +14,8 @@ mod unit;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use unit::Directive;
+
 use mailkiln_tree::{BadPath, Content, Entry, Kind, Owner, TreePath};
 
 use crate::Appliance;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::unit::{UnitText, argument, literal, seconds};
+use super::unit::{Directive, UnitText, argument, literal, seconds};
 use super::{RenderError, sandbox};
 use crate::{Confinement, Credential, Kind, Limits, Restart, Service};
 
@@ -26,8 +26,22 @@ pub(super) fn links(service: &Service) -> Vec<(String, String)> {
         .collect()
 }
 
+impl Service {
+    /// The settings of its unit, in the unit's order: what a NixOS module writes in Nix.
+    ///
+    /// # Errors
+    /// [`RenderError`] when a value can't be written down.
+    pub fn directives(&self) -> Result<Vec<Directive>, RenderError> {
+        Ok(text(self)?.directives())
+    }
+}
+
 /// The unit's text.
 pub(super) fn unit(service: &Service) -> Result<String, RenderError> {
+    Ok(text(service)?.finish())
+}
+
+fn text(service: &Service) -> Result<UnitText, RenderError> {
     let mut text = UnitText::new(service.unit());
     unit_section(&mut text, service)?;
     text.section("Service");
@@ -46,7 +60,7 @@ pub(super) fn unit(service: &Service) -> Result<String, RenderError> {
         text.section("Install");
         text.list("WantedBy", &service.ordering.wanted_by)?;
     }
-    Ok(text.finish())
+    Ok(text)
 }
 
 fn unit_section(text: &mut UnitText, service: &Service) -> Result<(), RenderError> {

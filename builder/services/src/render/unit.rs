@@ -9,26 +9,45 @@ use super::RenderError;
 const HEADING: &str =
     "# Made by mailkiln from mail.toml; every change is lost with the next image.\n";
 
+/// One setting of a unit, as systemd reads it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Directive {
+    /// Its section, without brackets.
+    pub section: String,
+    /// Its name; one that is there several times makes a list.
+    pub key: String,
+    /// Its value, with all that has to be escaped escaped.
+    pub value: String,
+}
+
 /// A file that is being written.
 pub(super) struct UnitText {
     place: String,
-    text: String,
+    section: String,
+    lines: Vec<Line>,
+}
+
+enum Line {
+    Section(String),
+    Comment(String),
+    Set(Directive),
 }
 
 impl UnitText {
     /// An empty file; `place` names it in errors.
     pub(super) fn new(place: impl Into<String>) -> Self {
-        Self { place: place.into(), text: HEADING.to_owned() }
+        Self { place: place.into(), section: String::new(), lines: Vec::new() }
     }
 
     /// Starts a section.
     pub(super) fn section(&mut self, name: &str) {
-        self.text.push_str(&format!("\n[{name}]\n"));
+        self.section = name.to_owned();
+        self.lines.push(Line::Section(name.to_owned()));
     }
 
     /// A line for people.
     pub(super) fn comment(&mut self, text: &str) {
-        self.text.push_str(&format!("# {text}\n"));
+        self.lines.push(Line::Comment(text.to_owned()));
     }
 
     /// A setting whose value is taken as it is. Empty values reset a list.
@@ -41,7 +60,8 @@ impl UnitText {
                 value: value.escape_debug().to_string(),
             });
         }
-        self.text.push_str(&format!("{key}={value}\n"));
+        let section = self.section.clone();
+        self.lines.push(Line::Set(Directive { section, key: key.to_owned(), value }));
         Ok(())
     }
 
@@ -63,9 +83,23 @@ impl UnitText {
         self.set(key, if value { "yes" } else { "no" })
     }
 
+    /// The settings alone.
+    pub(super) fn directives(self) -> Vec<Directive> {
+        let setting = |line| match line {
+            Line::Set(directive) => Some(directive),
+            Line::Section(_) | Line::Comment(_) => None,
+        };
+        self.lines.into_iter().filter_map(setting).collect()
+    }
+
     /// The whole text.
     pub(super) fn finish(self) -> String {
-        self.text
+        let text = |line| match line {
+            Line::Section(name) => format!("\n[{name}]\n"),
+            Line::Comment(text) => format!("# {text}\n"),
+            Line::Set(Directive { key, value, .. }) => format!("{key}={value}\n"),
+        };
+        std::iter::once(HEADING.to_owned()).chain(self.lines.into_iter().map(text)).collect()
     }
 }
 

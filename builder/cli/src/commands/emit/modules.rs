@@ -1,0 +1,41 @@
+//! `mailkiln emit modules`: the NixOS modules of the service model.
+
+use std::fs;
+
+use crate::arguments::EmitModulesArguments;
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+/// Writes the modules; with `--check` only tells whether those that are there are current.
+pub(super) fn run(arguments: &EmitModulesArguments, printer: &Printer) -> Result<(), Failure> {
+    let sources = mailkiln_nix::modules().map_err(|error| Failure::work(&error))?;
+    let folder = &arguments.output;
+    if !arguments.check {
+        return printer.result(&super::write(folder, &sources)?);
+    }
+    let is_current = |path: &str, text: &str| {
+        fs::read_to_string(folder.join(path)).is_ok_and(|found| found == text)
+    };
+    let mut stale: Vec<String> = sources
+        .iter()
+        .filter(|source| !is_current(&source.path, &source.text))
+        .map(|source| source.path.clone())
+        .collect();
+    let there = fs::read_dir(folder).map_err(Failure::file("read", folder))?;
+    for entry in there {
+        let entry = entry.map_err(Failure::file("read", folder))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !sources.iter().any(|source| source.path == name) {
+            stale.push(format!("{name}, which is no module any more"));
+        }
+    }
+    stale.sort();
+    if stale.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Work {
+        message: format!("{} is not what the service model says by now", folder.display()),
+        causes: stale,
+        hint: Some("run `mailkiln emit modules`, and look at the difference".to_owned()),
+    })
+}

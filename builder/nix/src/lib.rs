@@ -1,0 +1,16 @@
+//! The service model as NixOS modules, and a `mail.toml` as the flake of one host.
+//!
+//! In: [`mailkiln_services::Appliance`] and the schema of `mail.toml`, from which an image's units and
+//! files are made too. Out: the text of `.nix` files, formatted and parsed. Pure.
+
+mod host;
+mod modules;
+mod options;
+mod source;
+mod units;
+mod value;
+
+pub use host::host;
+pub use modules::{ModulesError, modules, on_a_host};
+pub use source::{BadNix, Source};
+pub use value::{Piece, Value};

@@ -1,0 +1,28 @@
+{
+  description = "A mail host";
+
+  inputs.mailkiln.url = "github:mailkiln/mailkiln";
+
+  outputs =
+    { mailkiln, ... }:
+    let
+      inherit (mailkiln.inputs) nixpkgs;
+      host =
+        system:
+        nixpkgs.lib.nixosSystem {
+          modules = [
+            mailkiln.nixosModules.default
+            ./configuration.nix
+            # The disks and the boot loader of the machine: nixos-generate-config writes it.
+            ./hardware-configuration.nix
+            { nixpkgs.hostPlatform = system; }
+          ];
+        };
+    in
+    {
+      nixosConfigurations = {
+        mail = host "x86_64-linux";
+        mail-aarch64 = host "aarch64-linux";
+      };
+    };
+}

@@ -1,0 +1,10 @@
+# Made by `mailkiln emit modules` from the service model; a change here is lost.
+{
+  imports = [
+    ./settings.nix
+    ./files.nix
+    ./certificates.nix
+    ./agent.nix
+    ./mail-server.nix
+  ];
+}

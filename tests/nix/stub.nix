@@ -1,0 +1,310 @@
+# As much of nixpkgs' module system as the modules use, written from its manual, for machines without
+# nixpkgs: declarations with types, priorities, mkIf, submodules, imports, and its two refusals, of an
+# option that does not exist and of a value of the wrong type. `stub.nix { modules = [ ... ]; }` gives
+# `config`, and throws what an assertion says.
+{ modules }:
+let
+  inherit (builtins)
+    all
+    any
+    attrNames
+    concatLists
+    concatMap
+    concatStringsSep
+    elem
+    elemAt
+    filter
+    foldl'
+    hasAttr
+    head
+    isAttrs
+    isBool
+    isFloat
+    isFunction
+    isInt
+    isList
+    isString
+    length
+    listToAttrs
+    mapAttrs
+    match
+    toString
+    ;
+
+  marked = kind: value: isAttrs value && value._type or null == kind;
+  shown = path: concatStringsSep "." path;
+
+  # Types: what they take, and what becomes of several definitions.
+  one =
+    path: values:
+    if all (value: value == head values) values then
+      head values
+    else
+      throw "The option `${shown path}' has conflicting definition values";
+  plain = name: check: {
+    inherit name check;
+    merge = one;
+  };
+  types = rec {
+    bool = plain "boolean" isBool;
+    int = plain "signed integer" isInt;
+    number = plain "number" (value: isInt value || isFloat value);
+    str = plain "string" isString;
+    package = plain "package" (value: isAttrs value && value ? outPath);
+    externalPath = plain "path not in the store" (
+      value: isString value && match "/.*" value != null && match "/nix/store/.*" value == null
+    );
+    strMatching =
+      pattern: plain "string matching ${pattern}" (value: isString value && match pattern value != null);
+    enum = values: plain "one of ${toString values}" (value: elem value values);
+    oneOf = several: {
+      name = concatStringsSep " or " (map (type: type.name) several);
+      check = value: any (type: type.check value) several;
+      merge = one;
+    };
+    nullOr = type: {
+      name = "null or ${type.name}";
+      check = value: value == null || type.check value;
+      merge = path: values: if all (value: value == null) values then null else type.merge path values;
+    };
+    listOf = type: {
+      name = "list of ${type.name}";
+      check = isList;
+      merge = path: values: map (value: checked path type [ value ]) (concatLists values);
+    };
+    submodule = declaration: {
+      name = "submodule";
+      check = isAttrs;
+      merge = path: values: tree path declaration.options values;
+    };
+    # Options of NixOS, whose types are NixOS's business: sets are merged, lists joined.
+    anything = {
+      name = "anything";
+      check = _: true;
+      merge =
+        path: values:
+        if all isAttrs values && !(any (value: value ? outPath) values) then
+          keyed (name: found: leaf (path ++ [ name ]) types.anything found) values
+        else if any isList values then
+          concatLists (map (value: if isList value then value else [ value ]) values)
+        else
+          one path values;
+    };
+  };
+  checked =
+    path: type: values:
+    let
+      wrong = filter (value: !type.check value) values;
+    in
+    if wrong == [ ] then
+      type.merge path values
+    else
+      throw "A definition for option `${shown path}' is not of type `${type.name}'.";
+
+  keyed =
+    of: sets:
+    let
+      names = concatMap attrNames sets;
+      found = name: concatMap (set: if hasAttr name set then [ set.${name} ] else [ ]) sets;
+    in
+    listToAttrs (
+      map (name: {
+        inherit name;
+        value = of name (found name);
+      }) names
+    );
+
+  # A condition before a set is one before each of its values, so that names are known without it.
+  pushed =
+    value:
+    if marked "if" value then
+      map (
+        inner:
+        mapAttrs (_: content: {
+          _type = "if";
+          inherit (value) condition;
+          inherit content;
+        }) inner
+      ) (pushed value.content)
+    else
+      [ value ];
+  discharged =
+    value:
+    if marked "if" value then if value.condition then discharged value.content else [ ] else [ value ];
+  priority = value: if marked "override" value then value.priority else 100;
+  leaf =
+    path: type: definitions:
+    let
+      given = concatMap discharged definitions;
+      strongest = foldl' (best: value: if priority value < best then priority value else best) 9999 given;
+      kept = filter (value: priority value == strongest) given;
+      values = map (value: if marked "override" value then value.content else value) kept;
+    in
+    if values == [ ] then
+      throw "The option `${shown path}' was accessed but has no value defined. Try setting the option."
+    else
+      checked path type values;
+
+  tree =
+    path: options: definitions:
+    let
+      sets = concatMap pushed definitions;
+      strangers = filter (name: !(hasAttr name options)) (concatMap attrNames sets);
+      value =
+        name: option:
+        let
+          here = path ++ [ name ];
+          found = concatMap (set: if hasAttr name set then [ set.${name} ] else [ ]) sets;
+          default =
+            if option ? default then
+              [
+                {
+                  _type = "override";
+                  priority = 1500;
+                  content = option.default;
+                }
+              ]
+            else
+              [ ];
+        in
+        if marked "option" option then leaf here option.type (found ++ default) else tree here option found;
+    in
+    if strangers == [ ] then
+      mapAttrs value options
+    else
+      throw "The option `${shown (path ++ [ (head strangers) ])}' does not exist.";
+
+  lib = {
+    inherit types isAttrs isList;
+    inherit (builtins) concatMap mapAttrs;
+    mkOption = attrs: attrs // { _type = "option"; };
+    mkEnableOption =
+      name:
+      lib.mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether to enable ${name}.";
+      };
+    mkPackageOption =
+      set: name: _:
+      lib.mkOption {
+        type = types.package;
+        default = set.${name};
+      };
+    mkIf = condition: content: {
+      _type = "if";
+      inherit condition content;
+    };
+    mkDefault = content: {
+      _type = "override";
+      priority = 1000;
+      inherit content;
+    };
+    filterAttrs =
+      keep: set: removeAttrs set (filter (name: !(keep name set.${name})) (attrNames set));
+    optional = condition: value: if condition then [ value ] else [ ];
+    optionals = condition: values: if condition then values else [ ];
+    getName = package: package.pname;
+    getExe = package: "${package.outPath}/bin/${package.meta.mainProgram}";
+  };
+
+  package = pname: mainProgram: {
+    inherit pname;
+    outPath = "/nix/store/${pname}";
+    meta = { inherit mainProgram; };
+  };
+  own = name: {
+    inherit name;
+    value = package name name;
+  };
+  pkgs =
+    listToAttrs (
+      map own [
+        "mailkiln"
+        "mailkiln-agent"
+        "mailkiln-acme"
+        "mailkiln-filter"
+        "mailkiln-mail-server"
+      ]
+    )
+    // {
+      stalwart = package "stalwart" "stalwart";
+      formats.toml = _: {
+        generate = name: value: builtins.toFile name (builtins.toJSON value);
+      };
+      runCommand =
+        name: _: script:
+        (package name name) // { inherit script; };
+    };
+
+  anything = lib.mkOption {
+    type = types.anything;
+    default = { };
+  };
+  several = lib.mkOption {
+    type = types.listOf types.anything;
+    default = [ ];
+  };
+  nixos.options = {
+    assertions = several;
+    warnings = several;
+    environment.etc = anything;
+    networking.firewall = {
+      enable = lib.mkOption {
+        type = types.bool;
+        default = true;
+      };
+      allowedTCPPorts = several;
+    };
+    security.acme.certs = anything;
+    services.resolved.enable = lib.mkOption {
+      type = types.bool;
+      default = false;
+    };
+    services.stalwart.enable = lib.mkOption {
+      type = types.bool;
+      default = false;
+    };
+    systemd = {
+      services = anything;
+      paths = anything;
+      timers = anything;
+      sockets = anything;
+      tmpfiles.settings = anything;
+    };
+    users = anything;
+  };
+
+  load =
+    module:
+    let
+      opened = if isAttrs module || isFunction module then module else import module;
+      called = if isFunction opened then opened { inherit config lib pkgs; } else opened;
+      parts =
+        if called ? config || called ? options || called ? imports then called else { config = called; };
+    in
+    [ parts ] ++ concatMap load (parts.imports or [ ]);
+  loaded = concatMap load ([ nixos ] ++ modules);
+
+  declared = foldl' united { } (map (module: module.options or { }) loaded);
+  united =
+    a: b:
+    a
+    // mapAttrs (
+      name: value:
+      if hasAttr name a && !(marked "option" value) && !(marked "option" a.${name}) then
+        united a.${name} value
+      else
+        value
+    ) b;
+
+  config = tree [ ] declared (map (module: module.config or { }) loaded);
+  failed = filter (entry: !entry.assertion) config.assertions;
+in
+{
+  config =
+    if failed == [ ] then
+      config
+    else
+      throw "Failed assertions: ${concatStringsSep "; " (map (entry: entry.message) failed)}";
+}
