@@ -7,15 +7,11 @@ use std::time::Duration;
 
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use time::OffsetDateTime;
-use x509_cert::Certificate;
-use x509_cert::der::{Decode as _, Encode as _};
-use x509_cert::ext::pkix::SubjectAltName;
-use x509_cert::ext::pkix::name::GeneralName;
 
 use crate::appliance::DomainName;
 
-/// Organisation in the subject of our certificates; it says that they are ours.
-const ORGANISATION: &str = "Mailkiln self-signed";
+pub use mailkiln_store::certificate::{Facts, SELF_SIGNED, first_der};
+use mailkiln_store::certificate_folder::Pair;
 
 /// Apple's clients refuse more than 825 days.
 const LIFETIME: Duration = Duration::from_secs(800 * DAY);
@@ -29,20 +25,9 @@ const DAY: u64 = 24 * 60 * 60;
 #[error("the self-signed certificate could not be made: {0}")]
 pub struct CertificateError(#[from] rcgen::Error);
 
-/// A certificate with its key, both PEM.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SelfSigned {
-    /// The certificate; there is no chain behind it.
-    pub chain: String,
-    /// PKCS#8 private key.
-    pub key: String,
-}
-
-impl std::fmt::Debug for SelfSigned {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SelfSigned").field("chain", &self.chain).finish_non_exhaustive()
-    }
-}
+/// A certificate that the appliance signs itself.
+#[derive(Debug)]
+pub struct SelfSigned;
 
 impl SelfSigned {
     /// Makes one for `names` (the first is the common name) that is valid from two days before
@@ -50,19 +35,21 @@ impl SelfSigned {
     ///
     /// # Errors
     /// [`CertificateError`].
-    pub fn generate(names: &[DomainName], now: OffsetDateTime) -> Result<Self, CertificateError> {
+    pub fn generate(names: &[DomainName], now: OffsetDateTime) -> Result<Pair, CertificateError> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names.clone())?;
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::OrganizationName, ORGANISATION);
+        params.distinguished_name.push(DnType::OrganizationName, SELF_SIGNED);
         if let Some(host) = names.first() {
             params.distinguished_name.push(DnType::CommonName, host.as_str());
         }
         params.not_before = now - SLACK;
         params.not_after = now + LIFETIME;
         let certificate = params.self_signed(&key)?;
-        Ok(Self { chain: certificate.pem(), key: key.serialize_pem() })
+        // LF, not CRLF: these are files of a Unix system.
+        let text = |pem: String| pem.replace('\r', "");
+        Ok(Pair { chain: text(certificate.pem()), key: text(key.serialize_pem()) })
     }
 }
 
@@ -108,65 +95,8 @@ pub fn judge(
     Verdict::Keep
 }
 
-/// What a certificate says about itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// Made by [`SelfSigned::generate`].
-    pub ours: bool,
-    /// DNS names in the subject's alternative names.
-    pub names: Vec<String>,
-    /// Seconds since 1970 from which on it is valid.
-    pub not_before: i64,
-    /// Seconds since 1970 up to which it is valid.
-    pub not_after: i64,
-    public_key: Vec<u8>,
-}
-
-impl Facts {
-    /// Reads the first certificate of a PEM chain; `None` when there is none that can be read.
-    pub fn parse(chain: &str) -> Option<Self> {
-        let pem = pem::parse_many(chain).ok()?.into_iter().find(|p| p.tag() == "CERTIFICATE")?;
-        let certificate = Certificate::from_der(pem.contents()).ok()?.tbs_certificate;
-        let subject = certificate.subject.to_string();
-        let ours = certificate.subject == certificate.issuer
-            && subject.contains(&format!("O={ORGANISATION}"));
-        let (not_before, not_after) =
-            (certificate.validity.not_before, certificate.validity.not_after);
-        let names = match certificate.get::<SubjectAltName>() {
-            Ok(Some((_, names))) => names.0,
-            _ => Vec::new(),
-        };
-        Some(Self {
-            ours,
-            names: names.iter().filter_map(dns_name).collect(),
-            not_before: i64::try_from(not_before.to_unix_duration().as_secs()).ok()?,
-            not_after: i64::try_from(not_after.to_unix_duration().as_secs()).ok()?,
-            public_key: certificate.subject_public_key_info.subject_public_key.raw_bytes().to_vec(),
-        })
-    }
-
-    /// Whole days until it expires; negative when it has.
-    pub fn days_left(&self, now: OffsetDateTime) -> i64 {
-        (self.not_after - now.unix_timestamp()).div_euclid(seconds(Duration::from_secs(DAY)))
-    }
-}
-
 fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
-}
-
-fn dns_name(name: &GeneralName) -> Option<String> {
-    match name {
-        GeneralName::DnsName(name) => Some(name.as_str().to_owned()),
-        _ => None,
-    }
-}
-
-/// DER of the first certificate of a PEM chain: what a server that uses it presents first.
-pub fn first_der(chain: &str) -> Option<Vec<u8>> {
-    let pem = pem::parse_many(chain).ok()?.into_iter().find(|p| p.tag() == "CERTIFICATE")?;
-    // Re-encoding proves that it is one.
-    Certificate::from_der(pem.contents()).ok()?.to_der().ok()
 }
 
 #[cfg(test)]
@@ -192,7 +122,7 @@ mod tests {
         assert_eq!(judge_at(771), Verdict::Replace("it expires soon"));
         assert_eq!(judge_at(-3), Verdict::Replace("it expires soon"));
         let facts = Facts::parse(&made.chain).unwrap();
-        assert_eq!((facts.ours, facts.days_left(at(0))), (true, 800));
+        assert_eq!((facts.ours, facts.days_left(at(0).unix_timestamp())), (true, 800));
         assert_eq!(facts.names, ["mail.example.org", "example.org"]);
     }
 

@@ -184,7 +184,8 @@ fn certificate_dates(
             return Check::wrong(NAME, problem);
         }
     };
-    let (kind, days) = (if facts.ours { "self-signed" } else { "real" }, facts.days_left(now));
+    let (kind, days) =
+        (if facts.ours { "self-signed" } else { "real" }, facts.days_left(now.unix_timestamp()));
     if days < 0 {
         Check::wrong(NAME, format!("the certificate of {host} expired {} days ago; {cure}", -days))
     } else if now.unix_timestamp() < facts.not_before {

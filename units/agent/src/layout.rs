@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use mailkiln_store::certificate_folder::CertificateFolder;
+
 use crate::appliance::DomainName;
 
 /// The paths the agent uses, all below one root.
@@ -63,13 +65,13 @@ impl Layout {
     }
 
     /// Certificate and key of `host`.
-    pub fn certificate(&self, host: &DomainName) -> CertificateFiles {
-        let directory = self.at("var/lib/acme").join(host.as_str());
-        CertificateFiles {
-            chain: directory.join("fullchain.pem"),
-            key: directory.join("key.pem"),
-            directory,
-        }
+    pub fn certificate(&self, host: &DomainName) -> CertificateFolder {
+        CertificateFolder::new(&self.at("var/lib/acme"), host.as_str())
+    }
+
+    /// What the ACME client has done, and what it could not do; where there is one.
+    pub fn acme_state(&self) -> PathBuf {
+        self.at("var/lib/mailkiln-acme/state.json")
     }
 
     /// Where a seed is between the card and those who take it over; gone after the boot.
@@ -128,22 +130,4 @@ pub struct SeedFiles {
     pub refused: PathBuf,
     /// Exists when the card has to be erased.
     pub erase: PathBuf,
-}
-
-/// The files of a certificate, in the layout of NixOS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// `/var/lib/acme/NAME`.
-    pub directory: PathBuf,
-    /// Certificate and intermediates, PEM.
-    pub chain: PathBuf,
-    /// Private key, PEM.
-    pub key: PathBuf,
-}
-
-impl CertificateFiles {
-    /// `/var/lib/acme`, whose group may read certificates.
-    pub fn shared_directory(&self) -> &Path {
-        self.directory.parent().unwrap_or(&self.directory)
-    }
 }

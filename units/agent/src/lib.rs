@@ -14,10 +14,8 @@ pub mod command;
 pub mod deadline;
 pub mod dkim;
 pub mod dns;
-pub mod durable;
 pub mod health;
 pub mod imap;
-pub mod journal;
 pub mod layout;
 pub mod mailbox_probe;
 pub mod network;
@@ -30,6 +28,8 @@ pub mod seed;
 pub mod seed_place;
 pub mod smtp;
 pub mod tls;
+
+pub use mailkiln_store::{durable, journal};
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {

@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use mailkiln_store::certificate_folder::Pair;
 use time::OffsetDateTime;
 
 use super::CommandError;
@@ -144,18 +145,19 @@ fn self_signed_certificate(layout: &Layout, appliance: &Appliance) -> Result<(),
     let names = appliance.certificate_names();
     let now = OffsetDateTime::now_utc();
     let (chain, key) = (read_text(&files.chain)?, read_text(&files.key)?);
-    let reason = match certificate::judge(chain.as_deref(), key.as_deref(), &names, now) {
-        Verdict::Keep | Verdict::Foreign => return Ok(()),
-        Verdict::Replace(reason) => reason,
-    };
-    let made = SelfSigned::generate(&names, now)?;
     // Everything below /var/lib/acme belongs to its group, who may read certificates.
     let group = fs::metadata(files.shared_directory()).ok().map(|directory| directory.gid());
-    durable::make_directory(&files.directory, 0o750, group)?;
-    // The key first: without its certificate it does no harm, and the next boot makes both again.
-    durable::write(&files.key, made.key.as_bytes(), 0o640, group)?;
-    durable::write(&files.chain, made.chain.as_bytes(), 0o640, group)?;
-    journal::note(&format!("made a self-signed certificate for {}: {reason}", appliance.host));
+    let verdict = certificate::judge(chain.as_deref(), key.as_deref(), &names, now);
+    let (pair, reason) = match (verdict, chain, key) {
+        (Verdict::Foreign, ..) => return Ok(()),
+        (Verdict::Keep, ..) if files.is_whole() => return Ok(()),
+        // An earlier appliance wrote two files. Who has accepted this certificate need not again.
+        (Verdict::Keep, Some(chain), Some(key)) => (Pair { chain, key }, "files were missing"),
+        (Verdict::Keep, ..) => return Ok(()),
+        (Verdict::Replace(reason), ..) => (SelfSigned::generate(&names, now)?, reason),
+    };
+    files.install(&pair, group)?;
+    journal::note(&format!("wrote the self-signed certificate of {}: {reason}", appliance.host));
     Ok(())
 }
 
@@ -212,6 +214,9 @@ mod tests {
         assert_eq!(
             modes,
             [
+                ("var/lib/acme/mail.example.org/cert.pem", 0o777),
+                ("var/lib/acme/mail.example.org/chain.pem", 0o640),
+                ("var/lib/acme/mail.example.org/full.pem", 0o640),
                 ("var/lib/acme/mail.example.org/fullchain.pem", 0o640),
                 ("var/lib/acme/mail.example.org/key.pem", 0o640),
                 ("var/lib/mailkiln/dkim/example.net.txt", 0o644),
@@ -250,7 +255,9 @@ mod tests {
             let repaired = state(root.path());
             assert_eq!(repaired.len(), whole.len(), "{name}");
             assert!(!repaired[name].1.is_empty(), "{name}");
-            let derived = name.contains("/dkim/");
+            let derived = ["/dkim/", "/cert.pem", "/chain.pem", "/full.pem"]
+                .iter()
+                .any(|part| name.contains(part));
             assert_eq!(repaired[name].1 == *content, derived, "{name}");
             let password = fs::read_to_string(layout.secrets().join("admin-password")).unwrap();
             let hash = fs::read_to_string(layout.secrets().join("admin-hash")).unwrap();

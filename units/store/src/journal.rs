@@ -1,4 +1,4 @@
-//! What the agent tells the journal: standard error, one line each, with systemd's priorities.
+//! What a program tells the journal: standard error, one line each, with systemd's priorities.
 //!
 //! In: lines. Out: the same, prefixed as sd-daemon(3) describes. No secret may be passed here.
 
@@ -9,7 +9,7 @@ pub fn note(text: &str) {
     line(6, text);
 }
 
-/// Something is off; the agent goes on.
+/// Something is off; the program goes on.
 pub fn warn(text: &str) {
     line(4, text);
 }

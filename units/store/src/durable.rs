@@ -20,13 +20,13 @@ pub struct DurableError {
 fn cure(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::StorageFull => "; make room on /var",
-        io::ErrorKind::PermissionDenied => "; run this as root or as the user mailkiln",
+        io::ErrorKind::PermissionDenied => "; run this as root or as the service's own user",
         io::ErrorKind::ReadOnlyFilesystem => "; the medium may be failing: see `dmesg`",
         _ => "",
     }
 }
 
-fn failed(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DurableError {
+pub(crate) fn failed(step: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DurableError {
     move |source| DurableError { step, path: path.to_owned(), source }
 }
 

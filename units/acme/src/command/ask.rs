@@ -1,0 +1,45 @@
+//! `renew` and `revoke`: root asks, the unit does it in its sandbox, the answer is printed.
+
+use std::process::{Command, ExitCode, Stdio};
+
+use super::{CommandError, code, status};
+use crate::clock::SystemClock;
+use crate::layout::Layout;
+use crate::request::Request;
+use crate::run;
+use crate::settings::Settings;
+use crate::state::State;
+
+/// Runs the command. Exit status 1 when there is no new certificate.
+pub(super) fn run(
+    layout: &Layout,
+    settings: &Settings,
+    request: Request,
+) -> Result<ExitCode, CommandError> {
+    request.leave(&layout.request())?;
+    if !layout.systemd().is_dir() {
+        // No units: a test, or a machine that is being repaired.
+        return Ok(code(&run::run(layout, settings, &SystemClock)?));
+    }
+    let before = run::in_use(layout, settings.host.as_str()).map(|it| it.digest);
+    start()?;
+    status::run(layout, settings, false)?;
+    let state = State::read(&layout.state());
+    let after = run::in_use(layout, settings.host.as_str()).map(|it| it.digest);
+    let done = state.failing.is_none() && before != after;
+    Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Starts the unit and waits until it has ended; one that runs already sees the request too.
+fn start() -> Result<(), CommandError> {
+    let output = Command::new("systemctl")
+        .args(["start", "mailkiln-acme.service"])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| CommandError::Unit(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(CommandError::Unit(said.lines().next().unwrap_or("it failed").to_owned()))
+}
