@@ -124,6 +124,25 @@ fn read(layout: &Layout) -> Result<Option<Kept>, AccountError> {
     }
 }
 
+/// Whether the authority no longer knows the account, as after it was restored from a backup.
+pub fn is_forgotten(error: &instant_acme::Error) -> bool {
+    let instant_acme::Error::Api(problem) = error else { return false };
+    problem.r#type.as_deref() == Some("urn:ietf:params:acme:error:accountDoesNotExist")
+}
+
+/// Has the account made again, with the same key, the next time that it is opened.
+///
+/// # Errors
+/// [`AccountError`].
+pub fn forget(layout: &Layout) -> Result<(), AccountError> {
+    if let Some(kept) = read(layout)?
+        && let Some(der) = der(&kept)
+    {
+        keep(layout, &kept.directory, &der, None)?;
+    }
+    Ok(())
+}
+
 fn der(kept: &Kept) -> Option<PrivatePkcs8KeyDer<'static>> {
     Some(URL_SAFE_NO_PAD.decode(&kept.key).ok()?.into())
 }

@@ -259,6 +259,12 @@ impl<'a> Run<'a> {
         journal::note(&format!("ordering a certificate for {}: {reason}", names.join(", ")));
         for _ in 0..ATTEMPTS {
             match self.attempt(&names, in_use).await {
+                Err(OrderError::Authority(error)) if account::is_forgotten(&error) => {
+                    journal::warn("the authority has forgotten the account: making it again");
+                    if let Err(error) = account::forget(self.layout) {
+                        return self.failed(error.to_string(), None, &found);
+                    }
+                }
                 Ok(pair) => return self.install(&pair, &names),
                 Err(OrderError::Write(error)) => return Err(error.into()),
                 Err(OrderError::Key(error)) => return Err(error.into()),

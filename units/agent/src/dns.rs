@@ -31,7 +31,12 @@ pub enum Kind {
     Mx,
     /// Text; the strings of one record are joined.
     Txt,
+    /// What key a server has (RFC 6698); the data as zone files write it.
+    Tlsa,
 }
+
+/// Number of the type, which the library does not know by name (RFC 6698 section 7.1).
+const TLSA: u16 = 52;
 
 impl Kind {
     /// As zone files write it.
@@ -41,6 +46,7 @@ impl Kind {
             Self::Aaaa => "AAAA",
             Self::Mx => "MX",
             Self::Txt => "TXT",
+            Self::Tlsa => "TLSA",
         }
     }
 
@@ -50,6 +56,7 @@ impl Kind {
             Self::Aaaa => TYPE::AAAA,
             Self::Mx => TYPE::MX,
             Self::Txt => TYPE::TXT,
+            Self::Tlsa => TYPE::Unknown(TLSA),
         }
     }
 }
@@ -190,15 +197,24 @@ fn decode(answer: &[u8], id: u16, kind: Kind) -> Option<Result<Vec<String>, Stri
         (Kind::Aaaa, RData::AAAA(a)) => Some(Ipv6Addr::from(a.address).to_string()),
         (Kind::Mx, RData::MX(mx)) => Some(mx.exchange.to_string().to_ascii_lowercase()),
         (Kind::Txt, RData::TXT(txt)) => String::try_from(txt.clone()).ok(),
+        (Kind::Tlsa, RData::NULL(TLSA, data)) => tlsa(data.get_data()),
         _ => None,
     };
     Some(Ok(packet.answers.iter().filter_map(|record| of_kind(&record.rdata)).collect()))
 }
 
+/// `3 1 1 HEX` from the three numbers and the digest (RFC 6698 section 2.1).
+fn tlsa(data: &[u8]) -> Option<String> {
+    let (numbers, digest) = data.split_at_checked(3)?;
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Some(format!("{} {digest}", numbers.join(" ")))
+}
+
 /// Reads foreign bytes as the answer to each kind of question, and as a `resolv.conf`.
 pub(crate) fn fuzz(bytes: &[u8]) {
     let id = bytes.first_chunk().map_or(0, |id| u16::from_be_bytes(*id));
-    for kind in [Kind::A, Kind::Aaaa, Kind::Mx, Kind::Txt] {
+    for kind in [Kind::A, Kind::Aaaa, Kind::Mx, Kind::Txt, Kind::Tlsa] {
         let _ = decode(bytes, id, kind);
     }
     let _ = first_name_server(&String::from_utf8_lossy(bytes));
@@ -272,6 +288,15 @@ mod tests {
             }
         });
         address
+    }
+
+    #[test]
+    fn a_tlsa_record_is_read() {
+        let bytes = [3, 1, 1, 0xab, 0x01];
+        let record = RData::NULL(TLSA, simple_dns::rdata::NULL::new(&bytes).unwrap());
+        let bytes = answer(7, vec![record.into_owned()]);
+        assert_eq!(decode(&bytes, 7, Kind::Tlsa).unwrap().unwrap(), ["3 1 1 ab01"]);
+        assert_eq!(tlsa(&[3, 1]), None);
     }
 
     #[test]

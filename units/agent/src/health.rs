@@ -17,6 +17,7 @@ use crate::certificate::{self, Facts};
 use crate::deadline::Deadline;
 use crate::layout::Layout;
 use crate::mailbox_probe;
+use crate::renewal;
 use crate::secrets::{SecretName, Secrets};
 
 /// For everything. An emulated machine takes half of it.
@@ -38,32 +39,42 @@ pub struct Health {
 /// The outcome of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at: `mail`, `certificate`, `disk`, `units`.
+    /// What was looked at: `mail`, `certificate`, `renewal`, `disk`, `units`.
     pub name: &'static str,
     /// Whether it is fine.
     pub ok: bool,
+    /// Whether mail works nonetheless, for now: somebody has to see to it.
+    pub warning: bool,
     /// What was found, and what to do if it is not fine.
     pub detail: String,
 }
 
 impl Check {
     fn fine(name: &'static str, detail: impl Into<String>) -> Self {
-        Self { name, ok: true, detail: detail.into() }
+        Self { name, ok: true, warning: false, detail: detail.into() }
     }
 
     fn wrong(name: &'static str, detail: impl Into<String>) -> Self {
-        Self { name, ok: false, detail: detail.into() }
+        Self { name, ok: false, warning: false, detail: detail.into() }
     }
 }
 
 impl Health {
     fn of(checks: Vec<Check>) -> Self {
-        Self { healthy: checks.iter().all(|check| check.ok), checks }
+        Self { healthy: checks.iter().all(|check| check.ok || check.warning), checks }
+    }
+
+    /// What is not fine, but does not keep mail from working yet.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.checks.iter().filter(|check| check.warning).map(|check| check.detail.as_str())
     }
 
     /// What is not fine, one line each.
     pub fn reasons(&self) -> impl Iterator<Item = &str> {
-        self.checks.iter().filter(|check| !check.ok).map(|check| check.detail.as_str())
+        self.checks
+            .iter()
+            .filter(|check| !check.ok && !check.warning)
+            .map(|check| check.detail.as_str())
     }
 }
 
@@ -79,6 +90,10 @@ pub fn examine(layout: &Layout, appliance: &Appliance) -> Health {
     }
     checks.push(disk(&layout.state()));
     checks.push(certificate_dates(chain.as_deref(), appliance, now));
+    if let Some(failing) = renewal::failing(&layout.acme_state(), now) {
+        let detail = failing.to_string();
+        checks.push(Check { name: "renewal", ok: false, warning: true, detail });
+    }
     checks.push(mail(layout, appliance, chain.as_deref().unwrap_or_default(), deadline));
     Health::of(checks)
 }

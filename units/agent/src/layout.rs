@@ -74,6 +74,11 @@ impl Layout {
         self.at("var/lib/mailkiln-acme/state.json")
     }
 
+    /// When the administrator was told last that certificates fail.
+    pub fn renewal_notice(&self) -> PathBuf {
+        self.at("var/lib/mailkiln/renewal-notice")
+    }
+
     /// Where a seed is between the card and those who take it over; gone after the boot.
     pub fn seed(&self) -> SeedFiles {
         let directory = self.at("run/mailkiln-seed");

@@ -22,6 +22,7 @@ pub mod network;
 pub mod password;
 pub mod provisioning;
 pub mod records;
+pub mod renewal;
 pub mod screen;
 pub mod secrets;
 pub mod seed;
@@ -33,7 +34,7 @@ pub use mailkiln_store::{durable, journal};
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {
-    use crate::{api, appliance, certificate, dns, imap, network, seed, seed_place};
+    use crate::{api, appliance, certificate, dns, imap, network, renewal, seed, seed_place};
 
     /// Reads `bytes` as `appliance.json`.
     pub fn appliance(bytes: &[u8]) {
@@ -48,6 +49,7 @@ pub mod fuzz {
         let chain = String::from_utf8_lossy(bytes);
         let _ = certificate::Facts::parse(&chain);
         let _ = certificate::first_der(&chain);
+        let _ = renewal::parse(&chain, 0);
     }
 
     /// Reads `bytes` as a name server's answer.

@@ -56,7 +56,7 @@ pub fn run(
     let (host, at) = (&appliance.host, appliance.loopback);
     let message = message(&account, &mark, OffsetDateTime::now_utc());
     Connection::open(at.submissions, host, certificate, deadline)
-        .and_then(|mut smtp| smtp::submit(&mut smtp, host, &account, password, &message))
+        .and_then(|mut smtp| smtp::submit(&mut smtp, host, &account, password, &account, &message))
         .map_err(ProbeError::Submission)?;
     let mut inbox = Connection::open(at.imaps, host, certificate, deadline)
         .and_then(|connection| Inbox::open(connection, account.as_str(), password))
@@ -102,7 +102,7 @@ fn message(account: &Address, mark: &str, now: OffsetDateTime) -> String {
 }
 
 /// RFC 5322 section 3.3: `Sun, 22 Nov 2026 00:19:58 +0000`.
-fn date(now: OffsetDateTime) -> String {
+pub(crate) fn date(now: OffsetDateTime) -> String {
     // The names of both enums are the English ones that the RFC wants.
     let day = now.weekday().to_string();
     let month = now.month().to_string();

@@ -4,6 +4,7 @@
 //! mail depends on is asked for; the full list is what `mailkiln dns` prints.
 
 use crate::appliance::{Appliance, DomainName};
+use crate::certificate::Facts;
 use crate::dkim::{self, Algorithm};
 use crate::dns::{DnsError, Kind};
 
@@ -28,6 +29,9 @@ enum Accepted {
     StartingWith(&'static str),
     /// A DKIM record with this key, whatever else it says.
     Key(String),
+    /// None at all, or this data among others: without DNSSEC there is no use in TLSA records, but one
+    /// that is wrong keeps mail away (RFC 7672 section 2.2).
+    NoneOr(String),
 }
 
 /// What is known about the records.
@@ -42,6 +46,7 @@ pub enum Findings {
 /// The records of all domains. `key` gives the DKIM record of a domain where it is known.
 pub fn wanted(
     appliance: &Appliance,
+    tlsa: Option<&str>,
     key: impl Fn(Algorithm, &DomainName) -> Option<String>,
 ) -> Vec<Record> {
     let host = &appliance.host;
@@ -51,6 +56,12 @@ pub fn wanted(
         accepted: Accepted::Any,
         line: format!("{host}. IN A (the public address of this machine)"),
     }];
+    if let Some(data) = tlsa {
+        let name = format!("_25._tcp.{host}");
+        let line = format!("{name}. IN TLSA {data} (another key is published)");
+        let accepted = Accepted::NoneOr(data.to_owned());
+        records.push(Record { name, kind: Kind::Tlsa, accepted, line });
+    }
     for domain in appliance.domains.iter().map(|domain| &domain.name) {
         records.push(Record {
             name: domain.to_string(),
@@ -86,6 +97,13 @@ pub fn wanted(
     records
 }
 
+/// What a TLSA record says about a certificate's key: `3 1 1 DIGEST` (RFC 6698 section 2.1).
+pub fn tlsa(facts: &Facts) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, &facts.public_key_info);
+    let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("3 1 1 {digest}")
+}
+
 /// Asks for every record; stops at the first question without an answer, since the others would
 /// have none either.
 pub fn examine(
@@ -96,6 +114,7 @@ pub fn examine(
     for record in records {
         match ask(&record.name, record.kind) {
             Ok(data) if data.iter().any(|data| record.accepts(data)) => {}
+            Ok(data) if data.is_empty() && matches!(record.accepted, Accepted::NoneOr(_)) => {}
             // A host may be reachable over IPv6 alone.
             Ok(_) if record.kind == Kind::A => match ask(&record.name, Kind::Aaaa) {
                 Ok(data) if !data.is_empty() => {}
@@ -118,6 +137,7 @@ impl Record {
                 data.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
             }
             Accepted::Key(key) => key_of(data).as_ref() == Some(key),
+            Accepted::NoneOr(wanted) => data == wanted,
         }
     }
 }
@@ -137,7 +157,7 @@ mod tests {
     fn records() -> Vec<Record> {
         let mut appliance = example();
         appliance.domains.truncate(1);
-        wanted(&appliance, |algorithm, _| {
+        wanted(&appliance, Some("3 1 1 ab"), |algorithm, _| {
             Some(format!("v=DKIM1; k={}; p=AAAA", algorithm.selector()))
         })
     }
@@ -145,6 +165,7 @@ mod tests {
     fn lookup(name: &str, kind: Kind) -> Vec<String> {
         let data: &[&str] = match (name, kind) {
             ("mail.example.org", Kind::Aaaa) => &["2001:db8::1"],
+            ("_25._tcp.mail.example.org", Kind::Tlsa) => &["3 1 1 cd", "3 1 1 ab"],
             ("example.org", Kind::Mx) => &["MAIL.example.org."],
             ("example.org", Kind::Txt) => &["google-site=1", "V=SPF1 a -all"],
             ("_dmarc.example.org", Kind::Txt) => &["v=DMARC1; p=none"],
@@ -189,6 +210,19 @@ mod tests {
         let Findings::Missing(lines) = found else { panic!("{found:?}") };
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(lines[0].contains("MX") && lines[1].starts_with("rsa._domainkey"));
+    }
+
+    #[test]
+    fn a_tlsa_record_of_another_key_is_loud() {
+        let found = examine(&records(), |name, kind| {
+            let data = lookup(name, kind);
+            Ok(data.into_iter().filter(|data| data != "3 1 1 ab").collect())
+        });
+        let Findings::Missing(lines) = found else { panic!("{found:?}") };
+        assert_eq!(
+            lines,
+            ["_25._tcp.mail.example.org. IN TLSA 3 1 1 ab (another key is published)"]
+        );
     }
 
     #[test]

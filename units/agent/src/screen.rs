@@ -31,6 +31,7 @@ pub fn status(
         if ports.is_empty() { "none".into() } else { ports.join(" ") }
     ));
     lines.extend(refused_seed.map(|reason| format!("seed not used: {reason}")));
+    lines.extend(health.warnings().map(|warning| format!("warning: {warning}")));
     lines.extend(health.reasons().map(|reason| format!("not ready: {reason}")));
     if health.healthy {
         lines.push("ready".to_owned());
@@ -95,8 +96,12 @@ mod tests {
     use crate::health::Check;
 
     fn health(detail: Option<&str>) -> Health {
-        let check =
-            Check { name: "mail", ok: detail.is_none(), detail: detail.unwrap_or("").into() };
+        let check = Check {
+            name: "mail",
+            ok: detail.is_none(),
+            warning: false,
+            detail: detail.unwrap_or("").into(),
+        };
         Health { healthy: check.ok, checks: vec![check] }
     }
 
@@ -133,6 +138,16 @@ mod tests {
         assert_eq!(lines[1], "address none: check the network cable and mail.toml");
         assert_eq!(lines.last().unwrap(), "not ready: it burns");
         assert!(!lines.iter().any(|line| line == "ready"));
+    }
+
+    #[test]
+    fn a_warning_is_shown_and_mail_is_ready_all_the_same() {
+        let host = DomainName::try_from("a.b".to_owned()).unwrap();
+        let mut health = health(None);
+        let detail = "no certificate".to_owned();
+        health.checks.push(Check { name: "renewal", ok: false, warning: true, detail });
+        let lines = status(&host, &[], &BTreeSet::new(), None, &health);
+        assert_eq!(lines[lines.len() - 2..], ["warning: no certificate", "ready"]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::appliance::{Address, DomainName};
 use crate::tls::{Connection, TlsError};
 
-/// Submits `message` (lines end with CRLF) from `account` to itself.
+/// Submits `message` (lines end with CRLF) from `account` to `recipient`.
 ///
 /// # Errors
 /// [`TlsError`] with the step and the server's answer.
@@ -18,6 +18,7 @@ pub fn submit(
     host: &DomainName,
     account: &Address,
     password: &str,
+    recipient: &Address,
     message: &str,
 ) -> Result<(), TlsError> {
     let plain = STANDARD.encode(format!("\0{account}\0{password}"));
@@ -25,7 +26,7 @@ pub fn submit(
     command(connection, &format!("EHLO {host}"), "EHLO", "250")?;
     command(connection, &format!("AUTH PLAIN {plain}"), "AUTH PLAIN", "235")?;
     command(connection, &format!("MAIL FROM:<{account}>"), "MAIL FROM", "250")?;
-    command(connection, &format!("RCPT TO:<{account}>"), "RCPT TO", "250")?;
+    command(connection, &format!("RCPT TO:<{recipient}>"), "RCPT TO", "250")?;
     command(connection, "DATA", "DATA", "354")?;
     connection.send(&stuffed(message))?;
     expect(connection, "the message", "250")?;

@@ -19,6 +19,7 @@ use crate::appliance::Appliance;
 use crate::deadline::Deadline;
 use crate::journal;
 use crate::layout::Layout;
+use crate::renewal;
 use crate::screen::{self, InitialPasswords};
 use crate::secrets::{SecretName, Secrets};
 
@@ -62,6 +63,10 @@ pub(super) fn run(layout: &Layout) -> Result<(), CommandError> {
                 show(consoles, &now)?;
                 dns = now;
             }
+        }
+        if let Err(error) = renewal::tell_the_administrator(layout, &appliance) {
+            // It is on the console already, and tried again.
+            journal::warn(&format!("the administrator could not be told by mail: {error}"));
         }
         sleep(if ready { WHILE_FINE } else { WHILE_BROKEN });
     }

@@ -27,7 +27,12 @@ fn as_json(health: &Health) -> String {
 
 fn as_text(health: &Health) -> String {
     let line = |check: &health::Check| {
-        format!("{:<12} {:<4} {}\n", check.name, if check.ok { "ok" } else { "BAD" }, check.detail)
+        let verdict = match (check.ok, check.warning) {
+            (true, _) => "ok",
+            (false, true) => "WARN",
+            (false, false) => "BAD",
+        };
+        format!("{:<12} {verdict:<4} {}\n", check.name, check.detail)
     };
     let lines: String = health.checks.iter().map(line).collect();
     lines + if health.healthy { "healthy\n" } else { "not healthy\n" }

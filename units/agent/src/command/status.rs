@@ -4,6 +4,7 @@
 
 use super::{CommandError, print};
 use crate::appliance::{Appliance, DomainName};
+use crate::certificate::Facts;
 use crate::dkim::Algorithm;
 use crate::dns::Resolver;
 use crate::layout::Layout;
@@ -38,6 +39,11 @@ pub(super) fn look_up(layout: &Layout, appliance: &Appliance) -> Findings {
         let pem = secrets.read(&SecretName::dkim(algorithm.selector(), domain)).ok()??;
         algorithm.record(&pem).ok()
     };
+    let chain = std::fs::read_to_string(layout.certificate(&appliance.host).chain);
+    let tlsa = chain.ok().as_deref().and_then(Facts::parse).filter(|facts| !facts.ours);
+    let tlsa = tlsa.map(|facts| records::tlsa(&facts));
     let resolver = Resolver::from_configuration(&layout.resolver_configuration());
-    records::examine(&records::wanted(appliance, key), |name, kind| resolver.ask(name, kind))
+    records::examine(&records::wanted(appliance, tlsa.as_deref(), key), |name, kind| {
+        resolver.ask(name, kind)
+    })
 }
