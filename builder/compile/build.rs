@@ -1,6 +1,6 @@
 //! Gathers the sources of `units/` into two tables of (path, bytes), sorted by path.
 //!
-//! In: `units/{Cargo.toml,Cargo.lock,init,agent}` and `units/mail-server`. Out:
+//! In: `units/{Cargo.toml,Cargo.lock,init,store,agent,acme}` and `units/mail-server`. Out:
 //! `embedded_files.rs`. Only what a compilation reads: manifests, locks, `src` and patches.
 
 use std::env;
@@ -18,7 +18,7 @@ fn main() -> io::Result<()> {
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
     let units = here.join("../../units").canonicalize()?;
     let mut appliance = Vec::new();
-    for package in ["", "init", "agent"] {
+    for package in ["", "init", "store", "agent", "acme"] {
         gather(&units, package, &mut appliance)?;
     }
     let mut mail_server = Vec::new();

@@ -17,8 +17,8 @@ pub(crate) fn prepare(spec: &Spec, target: &TargetFacts) -> Service {
     let appliance = appliance_json::text(spec, target);
     Service {
         // It chooses the mode of each file itself: most are secret, certificates and public DKIM
-        // records are not. A stricter mask would take the group's right to read a certificate.
-        umask: 0o022,
+        // records are not. A stricter mask would take the group's rights to a certificate.
+        umask: 0o007,
         confinement: Confinement::Sandboxed(Sandbox {
             writable: vec!["/var/lib/acme"],
             // Files in there are given to the group `acme`, which a user namespace would hide.

@@ -5,6 +5,7 @@
 //! configuration files as values. [`Appliance::tree_entries`] turns it into the files of a root
 //! tree; the NixOS generator will render the same value as modules. Pure: no file system, no clock.
 
+mod acme;
 mod agent;
 mod appliance;
 mod appliance_json;
@@ -33,5 +34,6 @@ pub use render::{Directive, RenderError};
 pub use sandbox::{Access, Capability, Confinement, Device, NetworkAccess, Sandbox};
 pub use service::{
     Credential, Kind, Limits, Ordering, Port, Reach, Restart, Service, Share, StateDirectory,
+    Trigger,
 };
 pub use user::User;

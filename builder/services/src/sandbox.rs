@@ -31,6 +31,8 @@ pub struct Sandbox {
     pub devices: Vec<Device>,
     /// Absolute paths it may write to, besides its state directories.
     pub writable: Vec<&'static str>,
+    /// Absolute paths, outside of the image's own programs, of programs that it may start.
+    pub programs: Vec<String>,
     /// Whether it may give its files to another group that it is in (`@chown`); the base refuses
     /// the system call even where the kernel would not.
     pub change_group: bool,

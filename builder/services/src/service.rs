@@ -38,6 +38,8 @@ pub struct Service {
     pub confinement: Confinement,
     /// When it starts.
     pub ordering: Ordering,
+    /// What starts it again and again, beside the units that pull it in once.
+    pub triggers: Vec<Trigger>,
     /// What happens when it ends by itself.
     pub restart: Restart,
     /// What it may use up.
@@ -70,6 +72,7 @@ impl Service {
             umask: 0o077,
             confinement: Confinement::Sandboxed(Sandbox::default()),
             ordering: Ordering::default(),
+            triggers: Vec::new(),
             restart: Restart::OnFailure {
                 first: Duration::from_secs(2),
                 longest: Duration::from_secs(60),
@@ -95,6 +98,8 @@ impl Service {
 pub enum Kind {
     /// Runs to its end; what it has done stays done until the next boot.
     Oneshot,
+    /// Runs to its end, and may be started again then.
+    Task,
     /// Ready as soon as it runs.
     Simple,
     /// Says `READY=1`.
@@ -158,6 +163,22 @@ pub struct Ordering {
     pub wanted_by: Vec<&'static str>,
     /// Starts before `sysinit.target`, without systemd's usual ordering.
     pub early: bool,
+}
+
+/// What starts a service again and again. A service has at most one of each kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trigger {
+    /// The time.
+    Every {
+        /// First so long after the start of the machine,
+        first: Duration,
+        /// then so long after each start of the service,
+        pause: Duration,
+        /// always by a random time of at most so much later.
+        spread: Duration,
+    },
+    /// The file at this absolute path was written or replaced.
+    Changed(String),
 }
 
 /// What happens when a service ends by itself.

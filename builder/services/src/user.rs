@@ -26,5 +26,9 @@ pub(crate) const MAILKILN: User = User { name: "mailkiln", id: 802, purpose: "Ma
 /// Owns `/var/lib/acme`; its group may read certificates.
 pub(crate) const ACME: User = User { name: "acme", id: 803, purpose: "Certificates" };
 
+/// Runs the ACME client; owns `/var/lib/mailkiln-acme`.
+pub(crate) const MAILKILN_ACME: User =
+    User { name: "mailkiln-acme", id: 804, purpose: "Certificates from an authority" };
+
 /// Every user, by number.
-pub(crate) const ALL: [User; 3] = [MAIL_SERVER, MAILKILN, ACME];
+pub(crate) const ALL: [User; 4] = [MAIL_SERVER, MAILKILN, ACME, MAILKILN_ACME];

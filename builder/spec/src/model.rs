@@ -1,6 +1,6 @@
 //! What a checked `mail.toml` says. A value of these types has passed every rule.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -26,6 +26,8 @@ pub struct Spec {
     pub mail: MailSettings,
     /// `[spam]`: the filter's thresholds and sources.
     pub spam: Spam,
+    /// `[acme]`: certificates from an authority; `None` when they are turned off.
+    pub acme: Option<Acme>,
     /// `[build] mirror`: where packages are downloaded from, if the file says so.
     pub mirror: Option<String>,
 }
@@ -131,4 +133,90 @@ pub struct Spam {
     pub reject_score: Option<i32>,
     /// DNS block list zones to ask; empty when not given, since public resolvers are refused by them.
     pub dnsbl: Vec<DomainName>,
+}
+
+/// `[acme]`: there without a word in the file, since a mail server needs a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acme {
+    /// URL of the authority's directory; Let's Encrypt's when not given.
+    pub directory: String,
+    /// Whom the authority may write to; the postmaster when not given.
+    pub contact: Address,
+    /// Kind of the certificate's key; ECDSA P-256 when not given.
+    pub key: AcmeKey,
+    /// Which of the authority's profiles is asked for; its default when not given.
+    pub profile: Option<String>,
+    /// Identifier of the account with the authority that this one is bound to. The key to it is stored
+    /// on the device (`mailkiln-agent secret set acme-eab-key`).
+    pub eab_key_id: Option<String>,
+    /// Roots that the authority's own server is trusted by, DER; empty means the system's.
+    pub roots: Vec<Vec<u8>>,
+    /// How control over the names is proved.
+    pub challenge: AcmeChallenge,
+    /// Names that the certificate shall have, beside those that follow from host and domains.
+    pub names: Vec<DomainName>,
+    /// Whether a renewal keeps the key; `true` when not given.
+    pub keep_key: bool,
+}
+
+/// Kind of a certificate's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcmeKey {
+    /// ECDSA on the curve P-256.
+    EcdsaP256,
+    /// RSA of 2048 bits.
+    Rsa2048,
+    /// RSA of 4096 bits.
+    Rsa4096,
+}
+
+/// How control over names is proved to an authority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AcmeChallenge {
+    /// An answer over HTTP on port 80.
+    Http01,
+    /// A TLS handshake on port 443.
+    TlsAlpn01,
+    /// A record in the DNS.
+    Dns01 {
+        /// Who puts it there.
+        provider: AcmeDns,
+        /// Seconds until all name servers of the zone have it.
+        wait: u32,
+    },
+}
+
+/// Who puts records into the DNS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AcmeDns {
+    /// A name server that takes signed updates (RFC 2136, RFC 8945). The key is stored on the device
+    /// (`mailkiln-agent secret set acme-dns-key`).
+    Rfc2136 {
+        /// The primary name server.
+        server: SocketAddr,
+        /// Name of the key.
+        key_name: String,
+        /// Its zones.
+        zones: Vec<DomainName>,
+    },
+    /// The program at `/var/lib/mailkiln/hooks/acme-dns` on the device.
+    Exec,
+}
+
+impl Spec {
+    /// The names that a certificate of this appliance shall have: the host first, then those that
+    /// mail programs and other servers look for in each domain, then the extra ones.
+    pub fn certificate_names(&self) -> Vec<DomainName> {
+        let mut names = vec![self.host.name.clone()];
+        for domain in &self.domains {
+            for label in ["autoconfig", "autodiscover", "mta-sts"] {
+                // A domain so long that no name fits below it has none.
+                names.extend(format!("{label}.{}", domain.name).parse::<DomainName>());
+            }
+        }
+        names.extend(self.acme.iter().flat_map(|acme| acme.names.iter().cloned()));
+        let mut seen = std::collections::BTreeSet::new();
+        names.retain(|name| seen.insert(name.to_string()));
+        names
+    }
 }

@@ -54,6 +54,7 @@ pub(crate) fn service(spec: &Spec, spam_rules: &str) -> Service {
             wanted_by: vec!["multi-user.target"],
             ..Ordering::default()
         },
+        triggers: Vec::new(),
         restart: Restart::OnFailure {
             first: Duration::from_secs(1),
             longest: Duration::from_secs(60),

@@ -57,6 +57,11 @@ pub(crate) fn tree_entries(appliance: &Appliance) -> Result<Vec<(TreePath, Entry
         for (link, target) in service::links(service) {
             files.link(&link, &target)?;
         }
+        for (unit, text) in service::triggers(service)? {
+            files.text(&format!("/etc/systemd/system/{unit}"), text)?;
+            let (link, target) = service::trigger_link(&unit);
+            files.link(&link, &target)?;
+        }
     }
     for file in appliance.config_files() {
         files.owned(&file.path, file.mode, file.owner, file.contents.clone())?;

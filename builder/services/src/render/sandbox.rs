@@ -61,6 +61,10 @@ pub(super) fn lines(
         text.flag("PrivateUsers", true)?;
     }
     text.list("ReadWritePaths", &sandbox.writable)?;
+    // One that is not there yet is no error.
+    let programs: Vec<String> =
+        sandbox.programs.iter().map(|path| format!("-{}", literal(path))).collect();
+    text.list("ExecPaths", &programs)?;
     capabilities(text, sandbox, user)?;
     devices(text, sandbox)?;
     network(text, sandbox)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::unit::{Directive, UnitText, argument, literal, seconds};
 use super::{RenderError, sandbox};
-use crate::{Confinement, Credential, Kind, Limits, Restart, Service};
+use crate::{Confinement, Credential, Kind, Limits, Restart, Service, Trigger};
 
 /// Attempts over which the pause between restarts grows to its longest.
 const RESTART_STEPS: u8 = 8;
@@ -12,6 +12,44 @@ const RESTART_STEPS: u8 = 8;
 /// Where the unit is.
 pub(super) fn path(service: &Service) -> String {
     format!("/etc/systemd/system/{}", service.unit())
+}
+
+/// Units that start the service, beside its own: name and text. systemd.timer(5), systemd.path(5).
+pub(super) fn triggers(service: &Service) -> Result<Vec<(String, String)>, RenderError> {
+    service.triggers.iter().map(|trigger| self::trigger(service, trigger)).collect()
+}
+
+fn trigger(service: &Service, trigger: &Trigger) -> Result<(String, String), RenderError> {
+    let (kind, target) = match trigger {
+        Trigger::Every { .. } => ("timer", "timers.target"),
+        Trigger::Changed(_) => ("path", "paths.target"),
+    };
+    let name = format!("{}.{kind}", service.name);
+    let mut text = UnitText::new(name.clone());
+    text.section("Unit");
+    text.set("Description", literal(service.description))?;
+    match trigger {
+        Trigger::Every { first, pause, spread } => {
+            text.section("Timer");
+            text.set("OnBootSec", seconds(*first))?;
+            text.set("OnUnitActiveSec", seconds(*pause))?;
+            text.set("RandomizedDelaySec", seconds(*spread))?;
+            text.set("AccuracySec", "1s")?;
+        }
+        Trigger::Changed(path) => {
+            text.section("Path");
+            text.set("PathChanged", literal(path))?;
+        }
+    }
+    text.section("Install");
+    text.set("WantedBy", target)?;
+    Ok((name, text.finish()))
+}
+
+/// The link that enables a unit of [`triggers`].
+pub(super) fn trigger_link(unit: &str) -> (String, String) {
+    let target = if unit.ends_with(".timer") { "timers.target" } else { "paths.target" };
+    (format!("/etc/systemd/system/{target}.wants/{unit}"), format!("../{unit}"))
 }
 
 /// The links that enable the unit, `(path, target)`: what `systemctl enable` would make of its
@@ -84,7 +122,7 @@ fn unit_section(text: &mut UnitText, service: &Service) -> Result<(), RenderErro
 
 fn process(text: &mut UnitText, service: &Service) -> Result<(), RenderError> {
     let kind = match service.kind {
-        Kind::Oneshot => "oneshot",
+        Kind::Oneshot | Kind::Task => "oneshot",
         Kind::Simple => "exec",
         Kind::Notify => "notify",
         Kind::NotifyReload => "notify-reload",

@@ -58,6 +58,21 @@ max_message_size = "100 MiB"
 junk_score = 4.5
 reject_score = 15.0
 dnsbl = ["dnsbl.example.net", "other-list.example.net"]
+
+[acme]
+directory = "https://ca.example.net/acme/directory"
+contact = "admin@example.net"
+key = "rsa-4096"
+profile = "shortlived"
+eab_key_id = "kid-1"
+roots = ["MIIBAAAA"]
+names = ["imap.example.org"]
+keep_key = false
+challenge = "dns-01"
+dns_provider = "rfc2136"
+dns_server = "192.0.2.54"
+dns_key_name = "acme"
+dns_wait = 5
 "#;
 
 /// An IPv4-only machine with DHCP.
@@ -73,6 +88,9 @@ name = "example.org"
 
 [[account]]
 address = "alice@example.org"
+
+[acme]
+challenge = "tls-alpn-01"
 "#;
 
 pub(crate) const ALL: [(&str, &str); 3] = [("minimal", MINIMAL), ("full", FULL), ("ipv4", IPV4)];

@@ -3,6 +3,8 @@
 //! is expected of its file is in the snapshots all the same.
 
 #[cfg(test)]
+mod acme;
+#[cfg(test)]
 mod contracts;
 #[cfg(test)]
 mod disk;

@@ -4,6 +4,7 @@
 //! value that has it, so that all tables are judged in one run.
 
 mod accounts;
+mod acme;
 mod host;
 mod limits;
 mod network;
@@ -43,6 +44,7 @@ fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
     let mail = limits::judge_mail(file.mail, people.as_ref().ok(), problems);
     let spam = limits::judge_spam(file.spam, problems);
     let mirror = limits::judge_mirror(file.build, problems);
+    let acme = acme::judge(file.acme, people.as_ref().ok(), mail.as_ref().ok(), problems);
     let accounts::People { domains, accounts } = people?;
     Ok(Spec {
         host: host?,
@@ -53,6 +55,7 @@ fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
         relay: relay?,
         mail: mail?,
         spam: spam?,
+        acme: acme?,
         mirror: mirror?,
     })
 }

@@ -106,6 +106,56 @@ mirror = "https://mirror.example.net/debian/"
 }
 
 #[test]
+fn acme_needs_no_table_and_says_what_is_wrong_with_one() {
+    let acme = parse(BASE).unwrap().acme.unwrap();
+    assert_eq!(acme.contact.to_string(), "postmaster@example.org");
+    assert_eq!(acme.challenge, crate::AcmeChallenge::Http01);
+    assert!(acme.keep_key && acme.names.is_empty() && acme.roots.is_empty());
+    assert!(parse(&with("acme", "enable = false")).unwrap().acme.is_none());
+    let dns = "challenge = 'dns-01'\ndns_provider = 'rfc2136'\n";
+    for (extra, marked, reason) in [
+        ("directory = 'http://ca.example'", "'http://ca.example'", "start with `https://`"),
+        ("directory = 'https://'", "'https://'", "not the URL"),
+        ("contact = 'nobody'", "'nobody'", "nobody"),
+        ("key = 'rsa'", "'rsa'", "rsa-2048"),
+        ("profile = 'two words'", "'two words'", "one word"),
+        ("roots = ['MIIB!']", "'MIIB!'", "openssl x509"),
+        ("roots = ['AAAA']", "'AAAA'", "no root certificate"),
+        ("names = ['a b']", "'a b'", "a b"),
+        ("dns_wait = 5", "5", "only for the challenge dns-01"),
+        ("challenge = 'dns-01'", "'dns-01'", "dns_provider"),
+        ("challenge = 'dns-02'", "'dns-02'", "did you mean"),
+        (&format!("{dns}dns_key_name = 'k'"), "'dns-01'", "dns_server"),
+        (&format!("{dns}dns_server = '192.0.2.1'"), "'dns-01'", "dns_key_name"),
+        (
+            &format!("{dns}dns_key_name = 'k'\ndns_server = 'ns.example.org'"),
+            "'ns.example.org'",
+            "looked up first",
+        ),
+        ("challenge = 'dns-01'\ndns_provider = 'exec'\ndns_wait = 4000", "4000", "0 to 3600"),
+    ] {
+        refused(&with("acme", extra), marked, reason);
+    }
+    let text = with("acme", &format!("{dns}dns_key_name = 'k'\ndns_server = '[::1]:5353'"));
+    let Some(crate::AcmeChallenge::Dns01 { provider, wait: 30 }) =
+        parse(&text).unwrap().acme.map(|acme| acme.challenge)
+    else {
+        panic!("{text}")
+    };
+    let crate::AcmeDns::Rfc2136 { server, zones, .. } = provider else { panic!() };
+    assert_eq!((server.port(), zones[0].as_str()), (5353, "example.org"));
+}
+
+#[test]
+fn a_certificate_has_the_names_that_programs_look_for_once_each() {
+    let text = with("acme", "names = ['imap.example.org', 'mail.example.org']");
+    let names: Vec<String> =
+        parse(&text).unwrap().certificate_names().iter().map(ToString::to_string).collect();
+    let labels = ["mail", "autoconfig", "autodiscover", "mta-sts", "imap"];
+    assert_eq!(names, labels.map(|label| format!("{label}.example.org")));
+}
+
+#[test]
 fn each_rule_marks_its_value() {
     for (table, extra, marked, reason) in [
         ("network", "addresses = ['192.0.2.10']", "'192.0.2.10'", "write `192.0.2.10/24`"),

@@ -1,0 +1,64 @@
+//! Certificates from an authority.
+
+use mailkiln_services::{NetworkAccess, Reach, Trigger};
+
+use crate::fixture::{FULL, IPV4, MINIMAL, built, file};
+
+fn settings(mail_toml: &str) -> serde_json::Value {
+    serde_json::from_str(&file(&built(mail_toml), "/etc/mailkiln/acme.json")).unwrap()
+}
+
+#[test]
+fn a_certificate_is_asked_for_without_a_word_in_the_file() {
+    let json = settings(MINIMAL);
+    assert_eq!(json["directory"], "https://acme-v02.api.letsencrypt.org/directory");
+    assert_eq!(json["contact"][0], "mailto:postmaster@example.org");
+    assert_eq!(json["challenge"]["listen"], "[::]:80");
+    let names = ["mail", "autoconfig", "autodiscover", "mta-sts"];
+    assert_eq!(json["names"], serde_json::json!(names.map(|name| format!("{name}.example.org"))));
+}
+
+#[test]
+fn the_firewall_opens_what_the_challenge_needs() {
+    for (mail_toml, port) in [(MINIMAL, Some(80)), (IPV4, Some(443)), (FULL, None)] {
+        let appliance = built(mail_toml);
+        let client = appliance.services.iter().find(|it| it.name == "mailkiln-acme").unwrap();
+        let ports: Vec<u16> = client.ports.iter().map(|port| port.number).collect();
+        assert_eq!(ports, port.into_iter().collect::<Vec<_>>());
+        assert!(client.ports.iter().all(|port| port.reach == Reach::Public));
+        let open = |number| appliance.firewall.open.iter().any(|port| port.number == number);
+        assert_eq!((open(80), open(443)), (port == Some(80), port == Some(443)));
+    }
+}
+
+#[test]
+fn secrets_are_credentials_and_never_in_the_settings() {
+    let appliance = built(FULL);
+    let client = appliance.services.iter().find(|it| it.name == "mailkiln-acme").unwrap();
+    let names: Vec<&str> = client.credentials.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["acme-account-key", "acme-eab-key", "acme-dns-key"]);
+    let json = settings(FULL);
+    assert_eq!(json["challenge"]["provider"]["server"], "192.0.2.54:53");
+    assert_eq!(json["roots"], "/etc/mailkiln/acme-roots.pem");
+    let roots = file(&appliance, "/etc/mailkiln/acme-roots.pem");
+    assert!(roots.starts_with("-----BEGIN CERTIFICATE-----\nMIIB"), "{roots}");
+}
+
+#[test]
+fn the_reload_waits_for_a_new_certificate_and_sees_no_network() {
+    let appliance = built(MINIMAL);
+    let reload = appliance.services.iter().find(|it| it.name == "mailkiln-certificate").unwrap();
+    let written = "/var/lib/mailkiln-acme/installed".to_owned();
+    assert_eq!(reload.triggers, [Trigger::Changed(written)]);
+    let mailkiln_services::Confinement::Sandboxed(sandbox) = &reload.confinement else { panic!() };
+    assert!(sandbox.capabilities.is_empty() && sandbox.network == NetworkAccess::None);
+    let unit = file(&appliance, "/etc/systemd/system/mailkiln-certificate.path");
+    assert!(unit.contains("PathChanged=/var/lib/mailkiln-acme/installed"));
+}
+
+#[test]
+fn turned_off_there_is_no_trace_of_it() {
+    let appliance = built(&format!("{MINIMAL}\n[acme]\nenable = false\n"));
+    assert!(appliance.services.iter().all(|service| !service.name.contains("acme")));
+    assert!(!appliance.firewall.open.iter().any(|port| port.number == 80));
+}
