@@ -181,6 +181,10 @@ pub struct DnsArguments {
     /// /var/lib/mailkiln/dkim/DOMAIN.txt. May be given once per domain
     #[arg(long, value_name = "FILE")]
     pub dkim: Vec<PathBuf>,
+    /// Include the TLSA record of this file: a copy of the appliance's
+    /// /var/lib/mailkiln-acme/tlsa.txt
+    #[arg(long, value_name = "FILE")]
+    pub tlsa: Option<PathBuf>,
     /// Include the DKIM records of this seed: a folder of `mailkiln seed new`
     #[arg(long, value_name = "DIR")]
     pub seed: Option<PathBuf>,

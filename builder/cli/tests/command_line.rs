@@ -225,12 +225,15 @@ fn dns_prints_a_table_or_a_zone_with_the_keys_of_the_appliance() {
     std::fs::write(desk.path().join("dkim.txt"), key).unwrap();
     let foreign = key.replace("example.org", "example.net");
     std::fs::write(desk.path().join("foreign.txt"), foreign).unwrap();
+    let tlsa = format!("_25._tcp.mail.example.org. IN TLSA 3 1 1 {}\n", "ab".repeat(32));
+    std::fs::write(desk.path().join("tlsa.txt"), &tlsa).unwrap();
     std::fs::write(desk.path().join("not.txt"), "example.org. IN MX 10 a.b.\n").unwrap();
     insta::assert_snapshot!(
         [
             desk.run("dns"),
-            desk.run("dns --zone --dkim dkim.txt --dkim foreign.txt"),
+            desk.run("dns --zone --dkim dkim.txt --dkim foreign.txt --tlsa tlsa.txt"),
             desk.run("dns --dkim not.txt"),
+            desk.run("dns --tlsa not.txt"),
         ]
         .join("\n")
     );

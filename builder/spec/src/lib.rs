@@ -59,10 +59,13 @@ pub mod fuzz {
         }
     }
 
-    /// Reads `bytes` as the DKIM records of an appliance.
+    /// Reads `bytes` as the DKIM records of an appliance, and as its TLSA record.
     pub fn dkim_records(bytes: &[u8]) {
         for key in dns::DkimKey::parse_file(&String::from_utf8_lossy(bytes)).unwrap_or_default() {
             let _ = dns::zone_file(&[key.record()]);
+        }
+        if let Ok(found) = dns::TlsaRecord::parse_file(&String::from_utf8_lossy(bytes)) {
+            let _ = dns::zone_file(&[found.record()]);
         }
     }
 

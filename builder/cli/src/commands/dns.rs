@@ -1,8 +1,10 @@
 //! `mailkiln dns`: the records to publish.
 
 use std::fmt;
+use std::path::Path;
 
-use mailkiln_spec::dns::{self, DkimKey, Record};
+use mailkiln_spec::Flaw;
+use mailkiln_spec::dns::{self, DkimKey, Record, TlsaRecord};
 use serde::Serialize;
 
 use super::seed;
@@ -16,13 +18,7 @@ pub(super) fn run(arguments: &DnsArguments, printer: &Printer) -> Result<(), Fai
     let spec = SpecFile::read(&arguments.config.config)?.spec;
     let mut keys = Vec::new();
     for path in &arguments.dkim {
-        let found = DkimKey::parse_file(&read_text(path)?).map_err(|flaw| {
-            Failure::flaw(mailkiln_spec::Flaw {
-                message: format!("{}: {}", path.display(), flaw.message),
-                ..flaw
-            })
-        })?;
-        keys.extend(found);
+        keys.extend(DkimKey::parse_file(&read_text(path)?).map_err(|flaw| named(path, flaw))?);
     }
     if let Some(directory) = &arguments.seed {
         keys.extend(seed::read(directory, printer)?.dkim_records());
@@ -35,12 +31,26 @@ pub(super) fn run(arguments: &DnsArguments, printer: &Printer) -> Result<(), Fai
             ));
         }
     }
-    let publication = Publication {
-        records: dns::records(&spec, &keys),
-        notes: dns::notes(&spec, &keys),
-        as_zone: arguments.zone,
-    };
+    let mut records = dns::records(&spec, &keys);
+    if let Some(path) = &arguments.tlsa {
+        let tlsa = TlsaRecord::parse_file(&read_text(path)?).map_err(|flaw| named(path, flaw))?;
+        if tlsa.host == spec.host.name {
+            records.push(tlsa.record());
+        } else {
+            printer.warning(format_args!(
+                "the TLSA record of {} is left out: the host is {}",
+                tlsa.host, spec.host.name
+            ));
+        }
+    }
+    let publication =
+        Publication { records, notes: dns::notes(&spec, &keys), as_zone: arguments.zone };
     printer.result(&publication)
+}
+
+/// What is wrong with a file, with its name.
+fn named(path: &Path, flaw: Flaw) -> Failure {
+    Failure::flaw(Flaw { message: format!("{}: {}", path.display(), flaw.message), ..flaw })
 }
 
 /// What is to be done in the DNS.

@@ -9,10 +9,12 @@ mod records;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tlsa;
 mod zone;
 
 pub use dkim::DkimKey;
 pub use record::{Data, Record};
 pub use records::{mta_sts_policy, notes, records};
 pub use table::table;
+pub use tlsa::TlsaRecord;
 pub use zone::zone_file;

@@ -34,6 +34,8 @@ pub enum Data {
         /// The machine.
         target: String,
     },
+    /// `TLSA`: what key a server has, as zone files write it (RFC 6698, 2.2).
+    Tlsa(String),
     /// `TXT`: ASCII text of any length (RFC 1035, 3.3.14).
     Text(String),
 }
@@ -47,6 +49,7 @@ impl Data {
             Self::Alias(_) => "CNAME",
             Self::Mx(..) => "MX",
             Self::Srv { .. } => "SRV",
+            Self::Tlsa(_) => "TLSA",
             Self::Text(_) => "TXT",
         }
     }
@@ -57,7 +60,7 @@ impl fmt::Display for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(ip) => write!(f, "{ip}"),
-            Self::Alias(name) | Self::Text(name) => f.write_str(name),
+            Self::Alias(name) | Self::Text(name) | Self::Tlsa(name) => f.write_str(name),
             Self::Mx(preference, host) => write!(f, "{preference} {host}"),
             Self::Srv { priority, weight, port, target } => {
                 write!(f, "{priority} {weight} {port} {target}")

@@ -61,6 +61,13 @@ pub fn notes(spec: &Spec, keys: &[DkimKey]) -> Vec<String> {
             without.join(", ")
         ));
     }
+    if spec.acme.is_some() {
+        notes.push(format!(
+            "DANE, if the zone is signed (DNSSEC): once {host} has its certificate, `mailkiln-acme \
+             status` shows the TLSA record; a copy of /var/lib/mailkiln-acme/tlsa.txt goes in with \
+             `--tlsa FILE`."
+        ));
+    }
     if let Some(relay) = &spec.relay {
         notes.push(format!(
             "Mail leaves through {}: put what its operator says for SPF (mostly `include:…`) \

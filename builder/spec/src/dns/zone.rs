@@ -20,6 +20,7 @@ pub fn zone_file(records: &[Record]) -> String {
         let data = match &record.data {
             Data::Address(ip) => ip.to_string(),
             Data::Alias(_) | Data::Mx(..) | Data::Srv { .. } => format!("{}.", record.data),
+            Data::Tlsa(data) => data.clone(),
             Data::Text(text) => quoted(text),
         };
         // Writing to a string can't fail.
