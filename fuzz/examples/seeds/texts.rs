@@ -11,6 +11,10 @@ const IN_RELEASE: &str =
     include_str!("../../../builder/lock/tests/fixtures/trixie-security.InRelease");
 const LOCK: &str = include_str!("../../../mailkiln.lock");
 
+const ACME: &str = r#"{"host": "mail.example.org", "names": ["mail.example.org"], "directory": "https://ca.example.org/d",
+  "challenge": {"kind": "dns-01", "wait": 5, "provider": {"kind": "rfc2136", "server": "192.0.2.53:53", "key_name": "k",
+  "zones": ["example.org"]}}, "key": "rsa-2048", "roots": "/etc/roots.pem", "eab_key_id": "k", "profile": "p"}"#;
+
 const APPLIANCE: &str = r#"{"host": "mail.example.org",
   "domains": [{"name": "example.org", "catch_all": "alice@example.org"}, {"name": "example.net"}],
   "accounts": [{"address": "alice@example.org", "name": "Alice", "aliases": ["b@example.org"], "quota": 1073741824}],
@@ -80,6 +84,9 @@ const DNS_TEXT: &[u8] = b"\x12\x34\x81\x80\0\0\0\x02\0\0\0\0\x01a\0\0\x10\0\x01\
 pub(crate) fn seeds() -> Result<Seeds, Error> {
     let hash = "0f".repeat(32);
     let mut seeds: Seeds = [
+        ("acme", ACME),
+        ("acme", "GET /.well-known/acme-challenge/aB-_9 HTTP/1.1\r\nHost: a.org\r\n\r\n"),
+        ("acme", r#"{"failing": {"since": 1, "attempts": 2, "next": 3, "reason": "no"}, "orders": [4], "given": [[5, ["a.org"]]]}"#),
         ("appliance", APPLIANCE),
         ("apt_sources", APT),
         ("apt_sources", APT_DEB822),
