@@ -64,6 +64,53 @@ need_for_boots() {
   need /usr/share/OVMF/OVMF_CODE_4M.fd ovmf "the UEFI firmware that the appliance boots under"
 }
 
+# pebble is a certificate authority for tests, in Debian since trixie. Its program needs no newer library than bookworm's, so
+# the package is fetched from the machine's own mirror by its digest, and unpacked beside what is cached.
+need_pebble() {
+  local name=pebble_2.6.0+ds1-1+b7_amd64.deb folder=$cache/pebble/2.6.0+ds1-1+b7 base got
+  local wanted=94a4e1269abcad428d1276de74b984b123ac83e0313541951c41bdcb006147d3
+  export PEBBLE=$folder/usr/bin/pebble CHALLTESTSRV=$folder/usr/bin/pebble-challtestsrv
+  [ ! -x "$CHALLTESTSRV" ] || return 0
+  if PATH=$PATH:/usr/sbin:/sbin command -v pebble >/dev/null && command -v pebble-challtestsrv >/dev/null; then
+    PEBBLE=$(command -v pebble) CHALLTESTSRV=$(command -v pebble-challtestsrv)
+    return 0
+  fi
+  [ "$(dpkg --print-architecture)" = amd64 ] || die "pebble is missing; install the package pebble of Debian 13"
+  say "Fetching pebble, a certificate authority for tests"
+  base=$(apt-get indextargets --format '$(REPO_URI)' 'Component: main' | grep -v security | head -n 1)
+  [ -n "$base" ] || die "there is no mirror in the apt configuration; install pebble and pebble-challtestsrv by hand"
+  mkdir -p "$folder.new"
+  curl -fsSL --retry 3 -o "$folder.new/$name" "${base%/}/pool/main/p/pebble/$name" ||
+    die "the mirror has no $name; install pebble and pebble-challtestsrv by hand"
+  got=$(sha256sum "$folder.new/$name" | cut -d ' ' -f 1)
+  [ "$got" = "$wanted" ] || die "$name has the digest $got, not $wanted"
+  dpkg-deb -x "$folder.new/$name" "$folder.new"
+  rm "$folder.new/$name"
+  mv -T "$folder.new" "$folder"
+}
+
+# BIND takes signed updates in a test. It is unpacked, not installed: a package of a daemon would start it.
+need_name_server() {
+  local folder=$cache/bind9 package
+  export NAMED=$folder/named
+  [ ! -x "$NAMED" ] || return 0
+  if NAMED=$(PATH=$PATH:/usr/sbin:/sbin command -v named); then return 0; fi
+  NAMED=$folder/named
+  say "Fetching BIND, which takes signed updates in a test"
+  rm -rf "$folder.new"
+  mkdir -p "$folder.new"
+  (
+    cd "$folder.new"
+    apt-get -q download bind9 bind9-libs >/dev/null 2>&1 || die "apt-get could not download bind9 and bind9-libs"
+    for package in *.deb; do dpkg-deb -x "$package" .; done
+    rm -- *.deb
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%q exec %q "$@"\n' "$folder/usr/lib/$(uname -m)-linux-gnu" "$folder/usr/sbin/named" >named
+    chmod +x named
+  )
+  rm -rf "$folder"
+  mv -T "$folder.new" "$folder"
+}
+
 build_builder() {
   command -v cargo >/dev/null || die "cargo is not here; install Rust 1.95 or newer from rustup.rs, then run this again"
   say "Building mailkiln"

@@ -21,6 +21,7 @@ class World:
     passwords: dict
     machine_id: str = ""
     seed: object = None
+    authority: object = None
     dkim: str = ""
     acknowledged: list = dataclasses.field(default_factory=list)
 

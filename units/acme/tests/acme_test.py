@@ -4,9 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -221,7 +219,7 @@ class WrongAnswers(Internet):
 
     def test_four_certificates_a_week_for_the_same_names_and_no_more(self):
         client = self.client()
-        for number in range(6):
+        for _ in range(6):
             client.run("renew", status=None)
         self.assertEqual(self.pebble.issued(), 4)
         self.assertIn("no further order before", client.status()["failing"]["reason"])
@@ -239,6 +237,21 @@ class BadNonces(Internet):
             client.forget_pause()
         self.assertEqual(client.names(), NAMES)
         self.assertGreater(self.pebble.count("badNonce|nonce"), 0)
+
+
+class ShortLived(Internet):
+    lifetime = 6 * 86400
+
+    def test_six_days_are_renewed_while_two_are_left_and_the_authority_is_asked_when(self):
+        client = self.client(profile="shortlived")
+        client.run()
+        client.run()
+        status, suggested = client.status(), client.known()["suggested"]
+        self.assertEqual(status["not_after"] - status["not_before"] + 1, self.lifetime)
+        self.assertGreater(suggested["start"], status["not_before"], "pebble suggests when to renew (RFC 9773)")
+        self.assertTrue(suggested["start"] <= status["renewal"] <= suggested["end"], (status, suggested))
+        days = (status["renewal"] - status["not_before"]) / 86400
+        self.assertTrue(3 < days < 5.5, days)
 
 
 class Binding(Internet):

@@ -4,6 +4,7 @@ In: the programs $PEBBLE and $CHALLTESTSRV (Debian's package `pebble`). Out: run
 resolve as a test says, and what the authority has done, read from its log.
 """
 
+import base64
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.request
@@ -35,6 +37,16 @@ def wait_for_port(port, process, log):
         assert process.poll() is None, log.read_text()
         time.sleep(0.05)
     raise AssertionError(f"nobody listens on {port}:\n{log.read_text()}")
+
+
+def make_certificates(folder):
+    """A root, and what the authority's own server shows, also to a machine under QEMU."""
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30")
+    root, root_key = folder / "authority.pem", folder / "authority.key"
+    openssl("req", "-x509", *key, "-subj", "/CN=authority", "-keyout", root_key, "-out", root)
+    openssl("req", "-x509", *key, "-subj", "/CN=server", "-addext", "subjectAltName=IP:127.0.0.1,IP:10.0.2.2",
+            "-addext", "basicConstraints=critical,CA:FALSE", "-CA", root, "-CAkey", root_key,
+            "-keyout", folder / "server.key", "-out", folder / "server.pem")
 
 
 class Dns:
@@ -72,15 +84,15 @@ class Dns:
 class Pebble:
     """One authority. `environment` turns on its misbehaviour; `eab` makes it ask for a binding."""
 
-    def __init__(self, folder, environment=None, eab=False, lifetime=None, retry_after=0, dns="127.0.0.1:53"):
+    def __init__(self, folder, environment=None, eab=False, lifetime=None, retry_after=0, dns="127.0.0.1:53", http_port=80):
         self.folder, self.log, self.process = folder, folder / "pebble.log", None
         self.environment = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", **(environment or {})}
         self.root, self.dns = folder / "authority.pem", dns
         if not self.root.exists():
-            self.make_certificates()
+            make_certificates(folder)
         config = {
             "listenAddress": "0.0.0.0:14000", "managementListenAddress": "127.0.0.1:15000",
-            "certificate": str(folder / "server.pem"), "privateKey": str(folder / "server.key"), "httpPort": 80, "tlsPort": 443,
+            "certificate": str(folder / "server.pem"), "privateKey": str(folder / "server.key"), "httpPort": http_port, "tlsPort": 443,
             "ocspResponderURL": "", "externalAccountBindingRequired": eab,
             "externalAccountMACKeys": {EAB[0]: EAB[1]} if eab else {}, "domainBlocklist": ["blocked.example.test"],
             "certificateValidityPeriod": lifetime or 7776000, "retryAfter": {"authz": retry_after, "order": retry_after},
@@ -89,15 +101,6 @@ class Pebble:
         }
         (folder / "pebble.json").write_text(json.dumps({"pebble": config}))
         self.start()
-
-    def make_certificates(self):
-        """A root, and what the authority's own server shows."""
-        key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30")
-        root_key, server = self.folder / "authority.key", self.folder / "server.pem"
-        openssl("req", "-x509", *key, "-subj", "/CN=authority", "-keyout", root_key, "-out", self.root)
-        openssl("req", "-x509", *key, "-subj", "/CN=server", "-addext", "subjectAltName=IP:127.0.0.1,IP:10.0.2.2",
-                "-addext", "basicConstraints=critical,CA:FALSE", "-CA", self.root, "-CAkey", root_key,
-                "-keyout", self.folder / "server.key", "-out", server)
 
     def start(self):
         """Starts it; it has forgotten everything that another one knew."""
@@ -214,3 +217,16 @@ class Client:
             left_out["next"] = 0
         state["names_checked"] = 0
         (self.state / "state.json").write_text(json.dumps(state))
+
+
+def main():
+    """Makes the certificates of an authority in a folder, and prints the [acme] of an appliance that trusts it."""
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(exist_ok=True)
+    make_certificates(folder)
+    der = subprocess.run(["openssl", "x509", "-in", folder / "authority.pem", "-outform", "der"], check=True, capture_output=True)
+    print(f'\n[acme]\ndirectory = "https://10.0.2.2:14000/dir"\nroots = ["{base64.b64encode(der.stdout).decode()}"]')
+
+
+if __name__ == "__main__":
+    main()

@@ -20,7 +20,7 @@ pub use firmware::Firmware;
 pub use guest::{BoardFiles, Guest};
 
 /// Guest TCP ports that are reachable from the host.
-pub const PORTS: [u16; 8] = [22, 25, 143, 465, 587, 993, 995, 4190];
+pub const PORTS: [u16; 9] = [22, 25, 80, 143, 465, 587, 993, 995, 4190];
 
 /// What the machine around the image is.
 #[derive(Debug, Clone)]
