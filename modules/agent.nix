@@ -33,7 +33,7 @@ in
           User = "mailkiln";
           Group = "mailkiln";
           SupplementaryGroups = "acme";
-          UMask = "0022";
+          UMask = "0007";
           StateDirectory = "mailkiln";
           StateDirectoryMode = "0755";
           SetCredential = "seed:none";

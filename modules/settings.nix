@@ -243,15 +243,28 @@ in
           group = "acme";
           description = "Certificates";
         };
+        mailkiln-acme = {
+          isSystemUser = true;
+          group = "mailkiln-acme";
+          description = "Certificates from an authority";
+        };
       };
       groups = {
         mail-server = { };
         mailkiln = { };
         acme = { };
+        mailkiln-acme = { };
       };
     };
     systemd.tmpfiles.settings.mailkiln = {
       "/var/lib/acme" = {
+        d = {
+          mode = "2770";
+          user = "acme";
+          group = "acme";
+        };
+      };
+      "/var/lib/acme/challenges" = {
         d = {
           mode = "2770";
           user = "acme";

@@ -20,7 +20,7 @@ const ORIGIN: &str = "modules` from the service model; a change here is lost.";
 const PROGRAMS: &str = "/usr/bin/mailkiln-";
 
 /// Tables of `mail.toml` that a host has options of its own for.
-pub(crate) const HOSTS_OWN: [&str; 3] = ["build", "network", "ssh"];
+pub(crate) const HOSTS_OWN: [&str; 4] = ["acme", "build", "network", "ssh"];
 /// A service that a host does without: its consoles are its own, and `mailkiln-agent status` says the same.
 const CONSOLE: &str = "mailkiln-console";
 /// Units whose program is not ours by default: the package in nixpkgs that has the same interface.
@@ -122,7 +122,7 @@ impl Model {
 }
 
 /// What runs on a NixOS host for `spec`, with the spam filter's rules. Consoles, disk and watchdog are
-/// the host's own.
+/// the host's own, and so are its certificates: `security.acme` gets them, by `useACMEHost`.
 pub fn on_a_host(spec: &Spec, spam_rules: &str) -> Appliance {
     let target = TargetFacts {
         consoles: Vec::new(),
@@ -131,7 +131,7 @@ pub fn on_a_host(spec: &Spec, spam_rules: &str) -> Appliance {
         worn_by_writes: false,
         wireless: false,
     };
-    appliance(spec, &target, spam_rules)
+    appliance(&Spec { acme: None, ..spec.clone() }, &target, spam_rules)
 }
 
 /// `/usr/bin/mailkiln-agent` is of the unit `agent`.
