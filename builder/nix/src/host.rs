@@ -27,7 +27,7 @@ pub fn host(mail_toml: &toml::Table) -> Result<Vec<Source>, BadNix> {
 /// Tables that a host has options of its own for.
 fn configuration(mail_toml: &toml::Table) -> Value {
     let mut settings = mail_toml.clone();
-    settings.retain(|table, _| !HOSTS_OWN.iter().any(|&own| own == table));
+    settings.retain(|table, _| !HOSTS_OWN.contains(&table));
     // A mail.toml has neither NaN nor infinity: it was checked.
     let settings = Value::from_toml(&toml::Value::Table(settings)).unwrap_or(Value::Null);
     let module = Value::attrs([
