@@ -3,6 +3,8 @@
 //! In: the words of the command line, through clap. Out: typed arguments. The doc comments are the
 //! text of `--help` and of the man page.
 
+mod nix_cache;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -10,6 +12,7 @@ use mailkiln_pin::Sha256;
 use mailkiln_spec::target::Format;
 
 use crate::machine::{Accelerator, Firmware};
+pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};
 
 /// Mail appliances from one file.
 ///
@@ -84,6 +87,14 @@ pub enum Command {
     /// Write the services as NixOS modules, or a mail.toml as the flake of a host
     #[command(subcommand)]
     Emit(EmitCommand),
+    /// Deliver what is not an image
+    #[command(subcommand)]
+    Export(ExportCommand),
+    /// Say whether something that was delivered is whole and from whom it should be
+    #[command(subcommand)]
+    Verify(VerifyCommand),
+    /// Make a key that signs a Nix binary cache
+    Keygen(KeygenArguments),
     /// List the machines that images can be built for, and how far each was tried
     Targets,
     /// Print the JSON schema of mail.toml, for editors

@@ -243,6 +243,57 @@ fn dns_prints_a_table_or_a_zone_with_the_keys_of_the_appliance() {
 }
 
 #[test]
+fn commands_of_the_nix_cache_explain_themselves() {
+    let desk = Desk::new();
+    let helps = ["keygen --help", "export nix-cache --help", "verify nix-cache --help"];
+    insta::assert_snapshot!(helps.map(|arguments| desk.run(arguments)).join("\n"));
+}
+
+#[test]
+fn a_key_is_made_once_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let desk = Desk::new();
+    let made = desk.output("--json keygen cache.example.org-1");
+    let said = String::from_utf8(made.stdout).unwrap();
+    let secret = desk.path().join("cache.example.org-1.secret");
+    let text = std::fs::read_to_string(&secret).unwrap();
+    assert!(made.status.success() && text.len() == "cache.example.org-1:".len() + 88, "{said}");
+    assert!(!said.contains(&text[20..60]), "{said}");
+    assert_eq!(std::fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
+    insta::assert_snapshot!(
+        [
+            desk.run("keygen cache.example.org-1"),
+            desk.run("keygen two:names"),
+            desk.run("keygen x -o missing/key"),
+        ]
+        .join("\n")
+    );
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), text);
+}
+
+#[test]
+fn what_is_no_cache_and_no_key_is_refused() {
+    let desk = Desk::with("");
+    let key = "own-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    std::fs::create_dir(desk.path().join("bad")).unwrap();
+    std::fs::write(desk.path().join("bad/x.narinfo"), "StorePath: /etc/\x1b[1mpasswd\n").unwrap();
+    insta::assert_snapshot!(
+        [
+            desk.run("verify nix-cache . --trusted-public-key own-1"),
+            desk.run(&format!("verify nix-cache . --trusted-public-key {key}")),
+            desk.run(&format!("verify nix-cache missing --trusted-public-key {key}")),
+            desk.run(&format!("verify nix-cache bad --trusted-public-key {key}")),
+            desk.run(&format!("--json verify nix-cache bad --trusted-public-key {key}")),
+            desk.run("export nix-cache cache --secret-key-file mail.toml"),
+            desk.run("export nix-cache cache --secret-key-file missing"),
+        ]
+        .join("\n")
+    );
+    let entries = std::fs::read_dir(desk.path()).unwrap();
+    assert_eq!(entries.count(), 2, "a refused export makes no folder");
+}
+
+#[test]
 fn help_names_every_command() {
     insta::assert_snapshot!(Desk::new().run("--help"));
 }

@@ -20,7 +20,7 @@ use mailkiln_spec::target::Target;
 use mailkiln_squashfs::{Pack, PackWriter, Params};
 use mailkiln_tree::{Contents, TreePath};
 
-use super::{AssemblyError, Order};
+use super::{AssemblyError, Order, Workbench};
 
 /// The programs of the appliance, by the names that locks use.
 const COMPONENTS: [&str; 4] = ["init", "agent", "acme", "mail-server"];
@@ -72,7 +72,8 @@ impl Materials {
         let kernel_pins = locked(lock, target, &target.kernel.set, named)?;
         let mut boot_pins = locked(lock, target, "boot", &target.boot.packages)?;
         boot_pins.retain(|pin| target.boot.packages.iter().any(|name| name == pin.name.as_str()));
-        let toolchain_pins = missing_toolchain(order)?;
+        let bench = order.workbench();
+        let toolchain_pins = missing_toolchain(&bench)?;
         let wanted: Vec<Pin> =
             [pins.as_slice(), &kernel_pins, &boot_pins, &toolchain_pins].concat();
         Fetcher::new(order.cache, order.mirrors).packages(&wanted, order.watch.downloads())?;
@@ -101,7 +102,7 @@ impl Materials {
         let whole = Policy::default();
         let boot = Library::new(order.cache, &whole, params)
             .layers(&boot_pins, order.watch.unpacking())?;
-        let units = compile(order)?;
+        let units = compile(&bench)?;
         let layers = [installed.layers, kernel.layers].concat();
         let mut packs = installed.packs;
         packs.extend(kernel.packs);
@@ -179,38 +180,38 @@ fn locked(
 }
 
 /// Packages of the toolchain that must be fetched: none when every unit has been compiled before.
-fn missing_toolchain(order: &Order<'_>) -> Result<Vec<Pin>, AssemblyError> {
-    let Toolchain::Locked(locked) = order.toolchain else { return Ok(Vec::new()) };
-    let compiler = compiler(order)?;
+pub(super) fn missing_toolchain(bench: &Workbench<'_>) -> Result<Vec<Pin>, AssemblyError> {
+    let Toolchain::Locked(locked) = bench.toolchain else { return Ok(Vec::new()) };
+    let compiler = compiler(bench)?;
     for name in COMPONENTS {
-        if let Some(component) = source(order, name)?
+        if let Some(component) = source(bench, name)?
             && compiler.find(&component)?.is_none()
         {
-            return Ok(locked.missing(order.cache).into_iter().cloned().collect());
+            return Ok(locked.missing(bench.cache).into_iter().cloned().collect());
         }
     }
     Ok(Vec::new())
 }
 
-fn compiler<'a>(order: &Order<'a>) -> Result<Compiler<'a>, AssemblyError> {
+fn compiler<'a>(bench: &Workbench<'a>) -> Result<Compiler<'a>, AssemblyError> {
     let reentry = Reentry::this_program().map_err(|source| AssemblyError::File {
         what: "can't find the running program".to_owned(),
         source,
     })?;
     let jobs = thread::available_parallelism().map_or(1, NonZero::get);
     Ok(Compiler {
-        cache: order.cache,
-        toolchain: order.toolchain,
-        target: order.target.arch,
+        cache: bench.cache,
+        toolchain: bench.toolchain,
+        target: bench.arch,
         reentry,
         jobs,
     })
 }
 
 /// The component's sources, if the lock says that it is compiled; they must be those that the lock names.
-fn source(order: &Order<'_>, name: &str) -> Result<Option<Component>, AssemblyError> {
+fn source(bench: &Workbench<'_>, name: &str) -> Result<Option<Component>, AssemblyError> {
     let wrong = |why: &str| AssemblyError::Component { name: name.to_owned(), why: why.to_owned() };
-    let pin = order.lock.component(name)?;
+    let pin = bench.lock.component(name)?;
     let (cargo_lock, patches) = match &pin.source {
         ComponentSource::Workspace { cargo_lock, .. } => (cargo_lock, &[][..]),
         ComponentSource::Crate { cargo_lock, patches, .. } => (cargo_lock, patches.as_slice()),
@@ -235,24 +236,24 @@ fn source(order: &Order<'_>, name: &str) -> Result<Option<Component>, AssemblyEr
     Ok(Some(component))
 }
 
-fn compile(order: &Order<'_>) -> Result<Vec<Unit>, AssemblyError> {
-    let compiler = compiler(order)?;
+pub(super) fn compile(bench: &Workbench<'_>) -> Result<Vec<Unit>, AssemblyError> {
+    let compiler = compiler(bench)?;
     COMPONENTS
         .iter()
-        .map(|name| match source(order, name)? {
+        .map(|name| match source(bench, name)? {
             Some(component) => {
                 let CompiledUnit { programs, crates, built_by, .. } =
-                    compiler.compile(&component, order.watch.compiling())?;
+                    compiler.compile(&component, bench.watch.compiling())?;
                 Ok(Unit { name: (*name).to_owned(), programs, crates, built_by: Some(built_by) })
             }
-            None => prebuilt(order, name),
+            None => prebuilt(bench, name),
         })
         .collect()
 }
 
 /// A component that the lock names as a file to download.
-fn prebuilt(order: &Order<'_>, name: &str) -> Result<Unit, AssemblyError> {
-    let pin = order.lock.component(name)?;
+fn prebuilt(bench: &Workbench<'_>, name: &str) -> Result<Unit, AssemblyError> {
+    let pin = bench.lock.component(name)?;
     let ComponentSource::File { files } = &pin.source else {
         return Ok(Unit {
             name: name.to_owned(),
@@ -261,10 +262,10 @@ fn prebuilt(order: &Order<'_>, name: &str) -> Result<Unit, AssemblyError> {
             built_by: None,
         });
     };
-    let file = files.iter().find(|file| file.arch == order.target.arch).ok_or_else(|| {
+    let file = files.iter().find(|file| file.arch == bench.arch).ok_or_else(|| {
         AssemblyError::Component {
             name: name.to_owned(),
-            why: format!("it has no file for {}; add one to the lock", order.target.arch),
+            why: format!("it has no file for {}; add one to the lock", bench.arch),
         }
     })?;
     let wanted = Wanted {
@@ -273,8 +274,8 @@ fn prebuilt(order: &Order<'_>, name: &str) -> Result<Unit, AssemblyError> {
         size: file.size,
         addresses: vec![file.url.clone()],
     };
-    let fetcher = Fetcher::new(order.cache, order.mirrors);
-    let paths = fetcher.files(&[wanted], order.watch.downloads())?;
+    let fetcher = Fetcher::new(bench.cache, bench.mirrors);
+    let paths = fetcher.files(&[wanted], bench.watch.downloads())?;
     let program = |path: PathBuf| Program {
         name: program_name(name),
         path,

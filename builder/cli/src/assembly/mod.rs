@@ -2,13 +2,14 @@
 //!
 //! In: an [`Order`]. Out: the disk's bytes in a file that the caller names, and the bill of materials. Each step is a file:
 //! `materials` brings packages and compiled units, `root` makes the tree, `initrd` what opens it, `firmware` what a board needs before
-//! that, `bill` the SBOM.
+//! that, `bill` the SBOM. `store` makes store paths of the same units instead of a disk.
 
 mod bill;
 mod firmware;
 mod initrd;
 mod materials;
 mod root;
+mod store;
 
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
@@ -18,6 +19,7 @@ use mailkiln_fetch::{Cache, Mirrors};
 use mailkiln_image::disk::{self, Boot, Disk, DiskError, DiskInput, Sizes};
 use mailkiln_image::grub::{self, Grub, GrubError};
 use mailkiln_lock::Lock;
+use mailkiln_pin::Arch;
 use mailkiln_spec::Spec;
 use mailkiln_spec::target::{BootChain, Target};
 use mailkiln_squashfs::{Plan, PlanError};
@@ -26,6 +28,7 @@ use mailkiln_tree::{Contents as _, TreePath};
 use crate::progress::Watch;
 use materials::Materials;
 use root::Root;
+pub(crate) use store::{Exported, store_objects};
 
 pub(crate) use root::SPAM_RULES;
 
@@ -45,6 +48,30 @@ pub(crate) struct Order<'a> {
     pub toolchain: &'a Toolchain,
     /// Who is told how it goes.
     pub watch: &'a dyn Watch,
+}
+
+/// What packages are fetched with and units are compiled with, for one architecture.
+#[derive(Clone, Copy)]
+pub(crate) struct Workbench<'a> {
+    /// What the units run on.
+    pub arch: Arch,
+    /// What may be used.
+    pub lock: &'a Lock,
+    /// Where inputs and results are kept.
+    pub cache: &'a Cache,
+    /// Where inputs are fetched from.
+    pub mirrors: &'a Mirrors,
+    /// What units are compiled with.
+    pub toolchain: &'a Toolchain,
+    /// Who is told how it goes.
+    pub watch: &'a dyn Watch,
+}
+
+impl<'a> Order<'a> {
+    fn workbench(&self) -> Workbench<'a> {
+        let Self { lock, cache, mirrors, toolchain, watch, .. } = *self;
+        Workbench { arch: self.target.arch, lock, cache, mirrors, toolchain, watch }
+    }
 }
 
 impl std::fmt::Debug for Order<'_> {
@@ -112,6 +139,9 @@ pub(crate) enum AssemblyError {
     /// The disk can't be written.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// A unit can't be brought into a Nix store.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
     /// The packages lack something that booting needs.
     #[error("no package of the lock brings {0}; run `mailkiln lock --update`")]
     Lacking(String),

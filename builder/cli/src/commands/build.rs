@@ -97,7 +97,11 @@ fn formats(arguments: &BuildArguments, target: &Target) -> Result<Vec<Format>, F
 }
 
 /// What compiles for `target`: over the toolchain of this machine, what it takes for another one.
-fn toolchain(choice: ToolchainChoice, lock: &Lock, target: Arch) -> Result<Toolchain, Failure> {
+pub(super) fn toolchain(
+    choice: ToolchainChoice,
+    lock: &Lock,
+    target: Arch,
+) -> Result<Toolchain, Failure> {
     match choice {
         ToolchainChoice::Locked => {
             let host = host()?;
@@ -127,7 +131,7 @@ fn host() -> Result<Arch, Failure> {
 }
 
 /// Exit code 1 with the error's words; a package that mirrors have lost is named by its code too.
-fn assembly_failure(error: &assembly::AssemblyError) -> Failure {
+pub(super) fn assembly_failure(error: &assembly::AssemblyError) -> Failure {
     match error {
         assembly::AssemblyError::Fetch(fetch) => Failure::Work {
             message: format!("{fetch} [{}]", fetch.code()),

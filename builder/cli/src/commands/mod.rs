@@ -9,8 +9,10 @@ mod completions;
 mod diff;
 mod dns;
 mod emit;
+mod export;
 mod flash;
 mod inspect;
+mod keygen;
 mod lock;
 mod man;
 mod new;
@@ -18,6 +20,7 @@ mod run;
 mod schema;
 mod seed;
 mod targets;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,7 @@ use crate::printer::Printer;
 pub(crate) fn run(command: Command, printer: &Printer) -> Result<ExitCode, Failure> {
     match command {
         Command::Diff(arguments) => return diff::run(&arguments, printer),
+        Command::Verify(command) => return verify::run(&command, printer),
         Command::New(arguments) => new::run(&arguments, printer),
         Command::Check(arguments) => check::run(&arguments, printer),
         Command::Lock(arguments) => lock::run(&arguments, printer),
@@ -40,6 +44,8 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<ExitCode, Failu
         Command::Emit(command) => emit::run(&command, printer),
         Command::Seed(command) => seed::run(&command, printer),
         Command::Cache(command) => cache::run(&command, printer),
+        Command::Export(command) => export::run(&command, printer),
+        Command::Keygen(arguments) => keygen::run(&arguments, printer),
         Command::Targets => targets::run(printer),
         Command::Schema => schema::run(printer),
         Command::Completions(arguments) => completions::run(&arguments, printer),
