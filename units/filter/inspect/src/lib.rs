@@ -4,11 +4,13 @@
 //! process model: what runs this decides what survives a decoder that crashes.
 
 mod archive;
+mod html;
 mod kind;
 mod limits;
 mod malware;
 pub mod message;
 mod name;
+mod office;
 mod report;
 mod walk;
 

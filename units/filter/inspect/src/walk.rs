@@ -4,11 +4,13 @@
 use std::time::Instant;
 
 use crate::archive;
+use crate::html;
 use crate::kind::Kind;
 use crate::limits::{Budget, Limits, Stop};
 use crate::malware::{Rules, Scan};
 use crate::message;
 use crate::name::{self, Name};
+use crate::office;
 use crate::report::{Class, Finding, Report, shown};
 
 /// A message with more findings than this is no better known with more.
@@ -265,6 +267,13 @@ impl<'r> Walk<'r> {
         self.thing(names, content, within);
     }
 
+    /// Looks once more at a member, as part of the document around it.
+    pub(crate) fn inside(&mut self, name: &str, look: impl FnOnce(&mut Self)) {
+        self.place.push(shown(name));
+        look(self);
+        self.place.pop();
+    }
+
     /// A member that can't be unpacked: only its name counts.
     pub(crate) fn unopened(&mut self, name: &str, within: Within) {
         if within == Within::Files && self.budget.enter() {
@@ -286,7 +295,19 @@ impl<'r> Walk<'r> {
         }
     }
 
-    fn open(&mut self, kind: Kind, names: &[&str], data: &[u8], _within: Within) {
+    /// Text with files in it, and text that programs open as cells.
+    fn text(&mut self, names: &[&str], data: &[u8]) {
+        self.uuencoded(data);
+        let is_table = |name: &&str| {
+            let extension = Name::new(name).extension;
+            matches!(extension.as_str(), "csv" | "tsv" | "slk" | "dif" | "iqy")
+        };
+        if names.iter().any(is_table) {
+            office::sheet::cells(self, &String::from_utf8_lossy(data));
+        }
+    }
+
+    fn open(&mut self, kind: Kind, names: &[&str], data: &[u8], within: Within) {
         match kind {
             Kind::Gzip | Kind::Bzip2 | Kind::Xz | Kind::Lzma | Kind::Zstd => {
                 archive::single::walk(self, kind, names.first().copied(), data);
@@ -299,7 +320,15 @@ impl<'r> Walk<'r> {
             Kind::Cab => archive::cab::walk(self, data),
             Kind::OneNote => archive::onenote::walk(self, data),
             Kind::Tnef => archive::tnef::walk(self, data),
+            Kind::Ole => office::ole::walk(self, data),
+            Kind::Rtf => office::rtf::walk(self, data),
+            Kind::Html => html::walk(self, data),
             Kind::Message => self.message(data, false),
+            // A self-extractor, or a picture with more behind it: programs read zip from the end.
+            Kind::Program(_) if memchr::memmem::find(data, b"PK\x05\x06").is_some() => {
+                archive::zip::walk(self, data);
+            }
+            Kind::Other if within == Within::Files => self.text(names, data),
             _ => {}
         }
     }

@@ -110,7 +110,7 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
         |member, error| {
             let name = member.meta.name_lossy();
             let reason = crate::shown(&error.root_cause().to_string());
-            if reason != "limit" {
+            if !reason.ends_with("limit") {
                 walk_cell.borrow_mut().find_in(&name, crate::Class::Damaged, reason);
             }
             Ok(ExtractionErrorAction::Continue)
@@ -135,7 +135,13 @@ fn finish(walk: &mut Walk<'_>, member: Option<(String, Rc<RefCell<Content>>)>) {
 
 fn failed(walk: &mut Walk<'_>, error: &rars::Error) {
     let reason = error.root_cause().to_string();
+    // Without the code to decrypt, an encrypted header is a feature that is missing.
+    let is_locked =
+        matches!(error.root_cause(), rars::Error::FeatureDisabled { feature: "encryption" });
     match error.kind() {
+        _ if is_locked => {
+            walk.find(crate::Class::EncryptedArchive, "even its list of members needs a password")
+        }
         ErrorKind::PasswordRequired | ErrorKind::BadPassword => {
             walk.find(crate::Class::EncryptedArchive, "even its list of members needs a password");
         }

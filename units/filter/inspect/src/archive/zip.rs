@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
 use crate::limits::Stop;
+use crate::office::xml;
 use crate::report::Class;
 use crate::walk::{Walk, Within};
 
@@ -33,7 +34,7 @@ struct Member {
 
 /// What an archive is by the names in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Flavour {
+enum Flavour {
     Archive,
     Ooxml,
     OpenDocument,
@@ -67,7 +68,7 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
             listed.filter(|listed| listed.name != local.name).map(|_| local.name.as_str());
         if (local.flags | member.flags) & ENCRYPTED != 0 {
             encrypted.push(member.name.clone());
-            walk.unopened(&member.name, flavour.within());
+            walk.unopened(&member.name, Within::Files);
             covered = end_of(&local, &member, data);
             continue;
         }
@@ -83,7 +84,16 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
         }
         let mut names = vec![member.name.as_str()];
         names.extend(name_differs);
-        walk.member(&names, &content, stop, flavour.within());
+        walk.member(&names, &content, stop, Within::Files);
+        match flavour {
+            Flavour::Ooxml => {
+                walk.inside(&member.name, |walk| xml::ooxml(walk, &member.name, &content))
+            }
+            Flavour::OpenDocument => {
+                walk.inside(&member.name, |walk| xml::open_document(walk, &member.name, &content));
+            }
+            _ => {}
+        }
     }
     walk.encrypted(&encrypted);
     if seen < directory.len() && !walk.is_over() {
@@ -93,15 +103,6 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
         );
     } else if directory.is_empty() && !data.starts_with(END) {
         walk.find(Class::Damaged, "it has no directory of its members");
-    }
-}
-
-impl Flavour {
-    fn within(self) -> Within {
-        match self {
-            Flavour::Archive => Within::Files,
-            _ => Within::Document,
-        }
     }
 }
 

@@ -14,6 +14,7 @@ use std::ops::Range;
 pub(crate) use header::decode_text;
 pub use header::{ContentType, Fields};
 pub use transfer::Encoding;
+pub(crate) use transfer::{base64, hex};
 pub(crate) use uuencode::uuencoded;
 
 /// Multiparts inside multiparts; deeper ones are leaves.

@@ -1,12 +1,13 @@
 //! Messages and containers that the tests make.
 #![allow(dead_code, reason = "every test program uses some of it")]
 
-use std::io::{Cursor, Write};
+pub(crate) mod archives;
+pub(crate) mod documents;
+
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use mailkiln_inspect::{Class, Finding, Limits, Report, Rules, inspect};
-use zip::write::SimpleFileOptions;
 
 pub(crate) static RULES: LazyLock<Rules> = LazyLock::new(|| Rules::builtin().unwrap());
 
@@ -59,16 +60,11 @@ pub(crate) fn message(name: &str, content: &[u8]) -> Vec<u8> {
     .into()
 }
 
-pub(crate) fn zip(members: &[(&str, &[u8])]) -> Vec<u8> {
-    zip_by(members, zip::CompressionMethod::Deflated)
-}
-
-pub(crate) fn zip_by(members: &[(&str, &[u8])], method: zip::CompressionMethod) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    let options = SimpleFileOptions::default().compression_method(method);
-    for (name, content) in members {
-        writer.start_file(*name, options).unwrap();
-        writer.write_all(content).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
+/// The beginning of a Windows program: enough to be told as one.
+pub(crate) fn program() -> Vec<u8> {
+    let mut program = vec![0; 512];
+    program[..2].copy_from_slice(b"MZ");
+    program[60] = 128;
+    program[128..132].copy_from_slice(b"PE\0\0");
+    program
 }
