@@ -4,9 +4,14 @@
 //! process model: what runs this decides what survives a decoder that crashes.
 
 mod archive;
+pub mod fuzz;
 mod html;
 mod kind;
 mod limits;
+#[cfg(feature = "yara")]
+mod malware;
+#[cfg(not(feature = "yara"))]
+#[path = "unscanned.rs"]
 mod malware;
 pub mod message;
 mod name;

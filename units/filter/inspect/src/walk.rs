@@ -101,9 +101,14 @@ impl<'r> Walk<'r> {
         self.is_over
     }
 
+    /// Says how long the message is: what it has of itself doesn't count as unpacked.
+    pub(crate) fn begin(&mut self, length: u64) {
+        self.most = self.most.saturating_add(length.saturating_mul(2));
+    }
+
     /// The message itself: its leaves, each with its number.
     pub(crate) fn top(&mut self, bytes: &[u8]) {
-        self.most = self.most.saturating_add(bytes.len() as u64 * 2);
+        self.begin(bytes.len() as u64);
         self.message(bytes, true);
     }
 

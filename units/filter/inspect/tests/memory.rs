@@ -27,5 +27,5 @@ fn rules_are_compiled_and_run_without_executable_memory() {
     let report =
         inspect(&message, &Limits::default(), &rules, Instant::now() + Duration::from_secs(60));
     assert_eq!(report.findings[0].reason, "rule loops matches");
-    assert_eq!(executable(), [String::new(); 0]);
+    assert!(executable().is_empty(), "{:?}", executable());
 }

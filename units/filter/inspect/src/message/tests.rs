@@ -19,7 +19,7 @@ fn nested_multiparts_become_their_leaves() {
     assert_eq!(split.leaves[2].name(), Some("a.zip"));
     assert_eq!(&message[split.outside[0].clone()], "preamble\r\n");
     assert_eq!(&message[split.outside[1].clone()], "epilogue\r\n");
-    assert_eq!(split.oddities, [String::new(); 0]);
+    assert!(split.oddities.is_empty());
     // The range of a body is what a replacement may replace, and nothing more.
     assert_eq!(&message[split.leaves[2].body.clone()], "aGVs\r\nbG8=");
     assert!(message[split.leaves[2].body.end..].starts_with("\r\n--out--"));

@@ -80,7 +80,7 @@ fn object(walk: &mut Walk<'_>, text: &[u8]) {
         return walk.thing(&["object"], bytes.get(at..).unwrap_or_default(), Within::Document);
     }
     // The data of a package begins like that of one in an OLE file.
-    let at = memchr::memmem::find(&head.as_bytes(), b"package\0").unwrap_or(0);
+    let at = memchr::memmem::find(head.as_bytes(), b"package\0").unwrap_or(0);
     let found = (at..at.saturating_add(64)).find_map(|at| super::ole::package(bytes.get(at..)?));
     match found {
         Some((name, content)) => walk.thing(&[&name], content, Within::Files),

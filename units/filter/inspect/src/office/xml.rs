@@ -95,6 +95,11 @@ pub(crate) fn open_document(walk: &mut Walk<'_>, name: &str, content: &[u8]) {
             walk.find(Class::ActiveDocument, "a link starts a program (DDE)");
         }
         Seen::Element("event-listener", element) => listener(walk, element),
+        Seen::Element("table-cell", element)
+            if attribute(element, "formula").is_some_and(|formula| formula.contains("DDE(")) =>
+        {
+            walk.find(Class::ActiveDocument, "a cell starts a program (DDE)");
+        }
         Seen::Text("module", text) if is_basic => code.push_str(text),
         _ => {}
     });
@@ -126,6 +131,10 @@ enum Seen<'a> {
 /// Reads XML to its end or its first defect; names without their prefix.
 fn each(walk: &mut Walk<'_>, content: &[u8], mut look: impl FnMut(&mut Walk<'_>, Seen<'_>)) {
     let text = text(content);
+    // What doesn't begin like XML is encrypted, or for nobody to read.
+    if !text.trim_start().starts_with('<') {
+        return;
+    }
     let mut reader = Reader::from_str(&text);
     reader.config_mut().check_end_names = false;
     reader.config_mut().allow_unmatched_ends = true;
