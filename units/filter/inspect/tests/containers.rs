@@ -127,3 +127,9 @@ fn damaged_archives_are_told() {
         );
     }
 }
+
+#[test]
+fn what_fuzzing_found_is_told_as_damaged() {
+    let cabinet = include_bytes!("fixtures/crashes/offset-behind-the-data.cab");
+    assert_eq!(classes(&message("a.cab", cabinet)), [Class::Damaged]);
+}
