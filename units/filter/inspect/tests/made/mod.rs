@@ -1,5 +1,5 @@
 //! Messages and containers that the tests make.
-#![allow(dead_code, reason = "every test program uses some of it")]
+#![allow(dead_code, clippy::unwrap_used, reason = "every test program uses some of it")]
 
 pub(crate) mod archives;
 pub(crate) mod documents;
