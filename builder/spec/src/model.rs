@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::address::Address;
 use crate::domain_name::DomainName;
+use crate::filter::{Filter, FilterActions};
 
 /// The whole appliance, as `mail.toml` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Spec {
     pub mail: MailSettings,
     /// `[spam]`: the filter's thresholds and sources.
     pub spam: Spam,
+    /// `[filter]`: what looks into attachments; `None` when it is switched off.
+    pub filter: Option<Filter>,
     /// `[build] mirror`: where packages are downloaded from, if the file says so.
     pub mirror: Option<String>,
 }
@@ -70,6 +73,8 @@ pub struct Domain {
     pub name: DomainName,
     /// Address that gets mail for addresses which do not exist.
     pub catch_all: Option<Address>,
+    /// What is done about findings in mail of this domain, where it differs.
+    pub filter: FilterActions,
 }
 
 /// `[[account]]`.

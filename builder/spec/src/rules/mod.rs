@@ -4,6 +4,7 @@
 //! value that has it, so that all tables are judged in one run.
 
 mod accounts;
+mod filter;
 mod host;
 mod limits;
 mod network;
@@ -42,6 +43,7 @@ fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
     let relay = relay::judge(file.relay, network.as_ref().is_ok_and(|it| it.ipv6), problems);
     let mail = limits::judge_mail(file.mail, people.as_ref().ok(), problems);
     let spam = limits::judge_spam(file.spam, problems);
+    let filter = filter::judge(file.filter, problems);
     let mirror = limits::judge_mirror(file.build, problems);
     let accounts::People { domains, accounts } = people?;
     Ok(Spec {
@@ -53,6 +55,7 @@ fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
         relay: relay?,
         mail: mail?,
         spam: spam?,
+        filter: filter?,
         mirror: mirror?,
     })
 }
