@@ -10,6 +10,7 @@ mod appliance;
 mod appliance_json;
 mod config_file;
 mod disk;
+mod filter;
 mod firewall;
 mod journal;
 mod kernel;
@@ -32,6 +33,6 @@ pub use machine::Machine;
 pub use render::{Directive, RenderError};
 pub use sandbox::{Access, Capability, Confinement, Device, NetworkAccess, Sandbox};
 pub use service::{
-    Credential, Kind, Limits, Ordering, Port, Reach, Restart, Service, Share, StateDirectory,
+    Credential, Kind, Limits, Ordering, Port, Reach, Restart, Service, Share, StateDirectory, Timer,
 };
 pub use user::User;

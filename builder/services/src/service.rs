@@ -38,6 +38,8 @@ pub struct Service {
     pub confinement: Confinement,
     /// When it starts.
     pub ordering: Ordering,
+    /// When it starts again by itself, for a [`Kind::Oneshot`] that is done for now.
+    pub timer: Option<Timer>,
     /// What happens when it ends by itself.
     pub restart: Restart,
     /// What it may use up.
@@ -70,6 +72,7 @@ impl Service {
             umask: 0o077,
             confinement: Confinement::Sandboxed(Sandbox::default()),
             ordering: Ordering::default(),
+            timer: None,
             restart: Restart::OnFailure {
                 first: Duration::from_secs(2),
                 longest: Duration::from_secs(60),
@@ -160,6 +163,17 @@ pub struct Ordering {
     pub early: bool,
 }
 
+/// When a service starts by itself: systemd.timer(5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timer {
+    /// How long after the boot for the first time.
+    pub after_boot: Duration,
+    /// How long after it has last started.
+    pub every: Duration,
+    /// Each start is later by a random time up to this, so that not all appliances come at once.
+    pub spread: Duration,
+}
+
 /// What happens when a service ends by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Restart {
@@ -186,6 +200,8 @@ pub struct Limits {
     pub memory_high: Option<Share>,
     /// Above this it is killed (and restarted), not its neighbours.
     pub memory_max: Option<Share>,
+    /// Whether the rest of it goes on when the kernel kills one of its processes for want of memory.
+    pub outlives_its_parts: bool,
     /// Threads and processes.
     pub tasks: Option<u32>,
     /// Open files and sockets.

@@ -26,5 +26,8 @@ pub(crate) const MAILKILN: User = User { name: "mailkiln", id: 802, purpose: "Ma
 /// Owns `/var/lib/acme`; its group may read certificates.
 pub(crate) const ACME: User = User { name: "acme", id: 803, purpose: "Certificates" };
 
+/// Runs the filter; owns `/var/lib/mailkiln/filter`. Its group may use the filter's API.
+pub(crate) const MAIL_FILTER: User = User { name: "mail-filter", id: 804, purpose: "Mail filter" };
+
 /// Every user, by number.
-pub(crate) const ALL: [User; 3] = [MAIL_SERVER, MAILKILN, ACME];
+pub(crate) const ALL: [User; 4] = [MAIL_SERVER, MAILKILN, ACME, MAIL_FILTER];

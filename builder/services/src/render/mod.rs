@@ -54,6 +54,9 @@ pub(crate) fn tree_entries(appliance: &Appliance) -> Result<Vec<(TreePath, Entry
     let mut files = Files::default();
     for service in appliance.all_services() {
         files.text(&service::path(service), service::unit(service)?)?;
+        if let Some((path, text)) = service::timer(service)? {
+            files.text(&path, text)?;
+        }
         for (link, target) in service::links(service) {
             files.link(&link, &target)?;
         }

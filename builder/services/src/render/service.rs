@@ -14,16 +14,39 @@ pub(super) fn path(service: &Service) -> String {
     format!("/etc/systemd/system/{}", service.unit())
 }
 
-/// The links that enable the unit, `(path, target)`: what `systemctl enable` would make of its
-/// `[Install]` section.
+/// The links that enable the unit and its timer, `(path, target)`: what `systemctl enable` would
+/// make of their `[Install]` sections.
 pub(super) fn links(service: &Service) -> Vec<(String, String)> {
-    let unit = service.unit();
-    service
-        .ordering
-        .wanted_by
-        .iter()
-        .map(|target| (format!("/etc/systemd/system/{target}.wants/{unit}"), format!("../{unit}")))
-        .collect()
+    let link = |target: &str, unit: String| {
+        (format!("/etc/systemd/system/{target}.wants/{unit}"), format!("../{unit}"))
+    };
+    let wanted_by = service.ordering.wanted_by.iter();
+    let mut links: Vec<_> = wanted_by.map(|target| link(target, service.unit())).collect();
+    links.extend(service.timer.map(|_| link(TIMERS, timer_name(service))));
+    links
+}
+
+/// The target that starts timers.
+const TIMERS: &str = "timers.target";
+
+fn timer_name(service: &Service) -> String {
+    format!("{}.timer", service.name)
+}
+
+/// Path and text of the unit that starts the service from time to time, if there is one.
+pub(super) fn timer(service: &Service) -> Result<Option<(String, String)>, RenderError> {
+    let Some(timer) = service.timer else { return Ok(None) };
+    let name = timer_name(service);
+    let mut text = UnitText::new(name.clone());
+    text.section("Unit");
+    text.set("Description", literal(service.description))?;
+    text.section("Timer");
+    text.set("OnBootSec", seconds(timer.after_boot))?;
+    text.set("OnUnitActiveSec", seconds(timer.every))?;
+    text.set("RandomizedDelaySec", seconds(timer.spread))?;
+    text.section("Install");
+    text.set("WantedBy", TIMERS)?;
+    Ok(Some((format!("/etc/systemd/system/{name}"), text.finish())))
 }
 
 impl Service {
@@ -90,7 +113,7 @@ fn process(text: &mut UnitText, service: &Service) -> Result<(), RenderError> {
         Kind::NotifyReload => "notify-reload",
     };
     text.set("Type", kind)?;
-    if service.kind == Kind::Oneshot {
+    if service.kind == Kind::Oneshot && service.timer.is_none() {
         text.flag("RemainAfterExit", true)?;
     }
     let command: Vec<String> = std::iter::once(service.program)
@@ -157,6 +180,9 @@ fn limits(text: &mut UnitText, limits: &Limits) -> Result<(), RenderError> {
         if let Some(value) = value {
             text.set(key, value)?;
         }
+    }
+    if limits.outlives_its_parts {
+        text.set("OOMPolicy", "continue")?;
     }
     Ok(())
 }

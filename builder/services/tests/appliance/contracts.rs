@@ -22,7 +22,10 @@ fn the_agent_reads_what_mail_toml_says() {
 fn users_keep_their_numbers() {
     let users: Vec<(&str, u32)> =
         built(MINIMAL).users().iter().map(|user| (user.name, user.id)).collect();
-    assert_eq!(users, [("mail-server", 801), ("mailkiln", 802), ("acme", 803)]);
+    assert_eq!(
+        users,
+        [("mail-server", 801), ("mailkiln", 802), ("acme", 803), ("mail-filter", 804)]
+    );
 }
 
 #[test]
@@ -31,7 +34,13 @@ fn the_order_of_the_services_is_that_of_the_contract() {
     let names: Vec<&str> = appliance.services.iter().map(|service| service.name).collect();
     assert_eq!(
         names,
-        ["mailkiln-prepare", "mail-server", "mailkiln-provision", "mailkiln-console"]
+        [
+            "mailkiln-prepare",
+            "mailkiln-filter",
+            "mail-server",
+            "mailkiln-provision",
+            "mailkiln-console"
+        ]
     );
     for pair in names.windows(2) {
         let unit = file(&appliance, &format!("/etc/systemd/system/{}.service", pair[1]));

@@ -40,6 +40,9 @@ catch_all = "o'hara@example.org"
 
 [[domain]]
 name = "example.org.au"
+[domain.filter]
+executable = "pass"
+encrypted_archive = "quarantine"
 
 [[account]]
 address = "o'hara@example.org"
@@ -58,6 +61,17 @@ max_message_size = "100 MiB"
 junk_score = 4.5
 reject_score = 15.0
 dnsbl = ["dnsbl.example.net", "other-list.example.net"]
+
+[filter]
+on_failure = "pass"
+quarantine_days = 7
+quarantine_size = "200 MiB"
+digest = false
+rules_url = "https://rules.example.net/mail.yar"
+rules_key = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+
+[filter.actions]
+macro = "strip"
 "#;
 
 /// An IPv4-only machine with DHCP.
@@ -67,6 +81,9 @@ name = "mail.example.org"
 
 [network]
 ipv6 = false
+
+[filter]
+enabled = false
 
 [[domain]]
 name = "example.org"
