@@ -7,7 +7,8 @@ import socket
 from checks import Checks
 from clients import LOCAL, port
 
-UNITS = ["mailkiln-seed", "mailkiln-seed-erase", "mailkiln-prepare", "mail-server", "mailkiln-provision", "mailkiln-console"]
+UNITS = ["mailkiln-seed", "mailkiln-seed-erase", "mailkiln-prepare", "mailkiln-filter", "mail-server",
+         "mailkiln-provision", "mailkiln-console"]
 PUBLIC = {22, 25, 143, 465, 587, 993, 995, 4190}
 
 CHECKS = Checks()
@@ -88,7 +89,7 @@ def same_identity(world):
 
 @CHECKS("users and groups have the documented numbers")
 def numbers(world):
-    for name, number in (("mail-server", 801), ("mailkiln", 802), ("acme", 803)):
+    for name, number in (("mail-server", 801), ("mailkiln", 802), ("acme", 803), ("mail-filter", 804)):
         assert world.shell(f"id -u {name}").strip() == str(number)
 
 

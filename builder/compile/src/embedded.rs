@@ -12,13 +12,14 @@ use crate::patch::Patch;
 include!(concat!(env!("OUT_DIR"), "/embedded_files.rs"));
 
 /// The names that [`embedded`] knows.
-pub const EMBEDDED: [&str; 3] = ["init", "agent", "mail-server"];
+pub const EMBEDDED: [&str; 4] = ["init", "agent", "filter", "mail-server"];
 
 /// A component of this repository, by the name that locks use.
 pub fn embedded(name: &str) -> Option<Component> {
     let (files, package, binary) = match name {
         "init" => (APPLIANCE, "mailkiln-init", "init"),
         "agent" => (APPLIANCE, "mailkiln-agent", "mailkiln-agent"),
+        "filter" => (FILTER, "mailkiln-filter", "mailkiln-filter"),
         "mail-server" => (MAIL_SERVER, "mailkiln-mail-server", "mailkiln-mail-server"),
         _ => return None,
     };
