@@ -17,6 +17,7 @@ pub mod digest;
 pub mod durable;
 pub mod edit;
 pub mod filter;
+pub mod fuzz;
 pub mod journal;
 pub mod milter;
 pub mod policy;

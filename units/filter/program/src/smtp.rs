@@ -164,7 +164,8 @@ mod tests {
         assert_eq!(stuffed(b"a\xff\nb"), b"a\xff\nb\r\n.\r\n");
     }
 
-    /// A server that says what it is told to say, line by line, and returns what it heard.
+    /// A server that says what it is told to say, one reply after each line and one after the
+    /// message, and returns what it heard.
     fn server(script: &'static [&'static str]) -> (SocketAddr, thread::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -172,19 +173,11 @@ mod tests {
             let (stream, _) = listener.accept().unwrap();
             let mut stream = BufReader::new(stream);
             let mut heard = String::new();
-            for line in script {
-                stream.get_mut().write_all(line.as_bytes()).unwrap();
-                let mut got = String::new();
-                stream.read_line(&mut got).unwrap();
-                heard.push_str(&got);
-                while got == "DATA\r\n" || (heard.contains("DATA") && !heard.ends_with("\r\n.\r\n"))
-                {
-                    if got == "DATA\r\n" {
-                        stream.get_mut().write_all(b"354 go\r\n").unwrap();
-                    }
-                    got.clear();
-                    stream.read_line(&mut got).unwrap();
-                    heard.push_str(&got);
+            for reply in script {
+                stream.get_mut().write_all(reply.as_bytes()).unwrap();
+                stream.read_line(&mut heard).unwrap();
+                while reply.starts_with("354") && !heard.ends_with("\r\n.\r\n") {
+                    stream.read_line(&mut heard).unwrap();
                 }
             }
             heard
@@ -200,6 +193,7 @@ mod tests {
             "250 ok\r\n",
             "550 no such user\r\n",
             "250 ok\r\n",
+            "354 go\r\n",
             "250 taken\r\n",
         ]);
         let to = ["a@b.example".to_owned(), "c@d.example".to_owned()];

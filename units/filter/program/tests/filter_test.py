@@ -4,15 +4,21 @@ import email
 import http.client
 import json
 import os
+import pathlib
 import re
+import shutil
 import signal
 import smtplib
 import socket
+import subprocess
+import tempfile
 import threading
 import time
 import unittest
 
 from setup import ALICE, BOB, EICAR, MILTER, Filtered, message, program, zipped
+
+CLAMD = shutil.which("clamd") or shutil.which("clamd", path="/usr/sbin")
 
 
 def body_as_sent(raw):
@@ -72,7 +78,7 @@ class Way(unittest.TestCase):
         self.assertRegex(said, r"found +executable: .*tool\.exe")
         self.assertIn(BOB, said)
         self.assertIsNone(next((raw for raw in self.server.fetch(BOB, wait=1)
-                                if b"a program" in raw), None))
+                                if b"Subject: a program\r\n" in raw), None))
         self.assertIn(BOB, self.server.command("quarantine", "release", held).decode())
         raw = self.found(BOB, "a program")
         self.assertEqual(body_as_sent(raw), sent)
@@ -244,6 +250,33 @@ class Failure(unittest.TestCase):
         with Filtered(clamd="/nowhere/clamd.ctl") as server:
             self.deferred(server)
             self.assertIn("/nowhere/clamd.ctl", server.log_of_filter())
+
+    @unittest.skipUnless(CLAMD, "clamd is not installed")
+    def test_a_real_clamd_is_asked_too(self):
+        with tempfile.TemporaryDirectory() as work:
+            work = pathlib.Path(work)
+            (work / "db").mkdir()
+            (work / "db/own.ndb").write_text(f"Own-Test:0:*:{b'only-clamd-knows-this'.hex()}\n")
+            (work / "clamd.conf").write_text(f"LocalSocket {work}/socket\nDatabaseDirectory {work}/db\nForeground yes\n")
+            clamd = subprocess.Popen([CLAMD, "-c", work / "clamd.conf"], stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL)
+            try:
+                with Filtered(clamd=work / "socket") as server:
+                    end = time.monotonic() + 60
+                    while not (work / "socket").exists():
+                        self.assertLess(time.monotonic(), end)
+                        time.sleep(0.1)
+                    server.deliver(message("clean for clamd"), to=BOB)
+                    code, text = server.refused(message("known", text="x only-clamd-knows-this x"), to=BOB)
+                    self.assertEqual(code, 550)
+                    self.assertIn("ClamAV knows it as Own-Test", text)
+                    os.kill(clamd.pid, signal.SIGKILL)
+                    clamd.wait()
+                    self.deferred(server)
+            finally:
+                if clamd.poll() is None:
+                    clamd.kill()
+                    clamd.wait()
 
     def test_a_full_quarantine_defers(self):
         with Filtered() as server:

@@ -113,7 +113,7 @@ mod tests {
             body: Some(b"i".to_vec()),
         };
         let expected = b"\0\0\0\x07-<g@h>\0\0\0\0\x0am\0\0\0\x01X-A\0\0\
-                         \0\0\0\x0fhX-D\0eEvil: f\0\0\0\0\x02bi\0\0\0\x01a";
+                         \0\0\0\x0ehX-D\0eEvil: f\0\0\0\0\x02bi\0\0\0\x01a";
         assert_eq!(bytes(&Answer::Accept(changes)), expected);
     }
 
