@@ -1,6 +1,7 @@
 //! The filter: what looks into attachments, and what fetches its rules.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use mailkiln_spec::{Filter, FilterActions, OnFailure, Spec};
@@ -38,6 +39,7 @@ fn filter_service(spec: &Spec, filter: &Filter) -> Service {
         ports: vec![Port { number: PORT, purpose: "mail filter", reach: Reach::Loopback }],
         confinement: Confinement::Sandboxed(Sandbox {
             network: NetworkAccess::Loopback,
+            peers: filter.clamd.iter().map(SocketAddr::ip).collect(),
             ..Sandbox::default()
         }),
         ordering: Ordering {
@@ -120,6 +122,9 @@ fn configuration(spec: &Spec, filter: &Filter) -> String {
     );
     if let (true, Some(address)) = (filter.digest, administrator(spec)) {
         line(&mut text, format_args!("digest-to = {}", quoted(&address)));
+    }
+    if let Some(clamd) = filter.clamd {
+        line(&mut text, format_args!("clamd = \"{clamd}\""));
     }
     let (days, bytes) = (filter.quarantine_days, filter.quarantine_size);
     line(&mut text, format_args!("\n[quarantine]\ndays = {days}\nbytes = {bytes}"));

@@ -206,6 +206,10 @@ pub(crate) struct FilterTable {
     /// The Ed25519 key that signs the rules of `rules_url`: 32 bytes in base64.
     #[schemars(example = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")]
     pub(crate) rules_key: Option<Text>,
+    /// Address and port of a ClamAV (`clamd`) on a private network, which is asked too. Default:
+    /// none.
+    #[schemars(example = "10.0.0.5:3310")]
+    pub(crate) clamd: Option<Text>,
     /// What is done about which kind of attachment.
     pub(crate) actions: Option<Located<ActionsTable>>,
 }

@@ -1,6 +1,7 @@
 //! The filter that looks into attachments: what `[filter]` and `[domain.filter]` say.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 /// `[filter]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Filter {
     pub digest: bool,
     /// Where further malware rules come from.
     pub rules: Option<RuleSource>,
+    /// A ClamAV that is asked too, on a private network.
+    pub clamd: Option<SocketAddr>,
     /// What is done about which finding, for every class.
     pub actions: FilterActions,
 }

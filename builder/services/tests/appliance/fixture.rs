@@ -67,6 +67,7 @@ on_failure = "pass"
 quarantine_days = 7
 quarantine_size = "200 MiB"
 digest = false
+clamd = "10.0.0.5:3310"
 rules_url = "https://rules.example.net/mail.yar"
 rules_key = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 

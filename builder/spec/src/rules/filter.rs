@@ -1,7 +1,9 @@
 //! `[filter]` and `[domain.filter]`.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
+use super::relay::private;
 use super::{limits, table_or_empty};
 use crate::document::Located;
 use crate::file::{ActionValue, ActionsTable, FilterTable, OnFailureValue, Text};
@@ -34,6 +36,7 @@ pub(super) fn judge(
         Some(size) => limits::bytes(size, SIZES, "the quarantine", problems),
         None => Ok(USUAL_SIZE),
     };
+    let clamd = table.clamd.map(|text| problems.check(&text.span, self::clamd(&text.value)));
     let rules = rules(table.rules_url, table.rules_key, problems);
     let mut actions: FilterActions =
         FilterClass::ALL.into_iter().map(|(class, _, usual)| (class, usual)).collect();
@@ -46,6 +49,7 @@ pub(super) fn judge(
         quarantine_size: quarantine_size?,
         digest: table.digest.is_none_or(|it| it.value),
         rules: rules?,
+        clamd: clamd.transpose()?,
         actions,
     };
     Ok(table.enabled.is_none_or(|it| it.value).then_some(filter))
@@ -88,6 +92,19 @@ fn days(days: i64) -> Result<u32, Flaw> {
             format!("a message can't stay in the quarantine for {days} days"),
             "out of range",
             "write a number between 1 and 365, such as 30",
+        )
+    })
+}
+
+/// Messages travel to it unprotected.
+fn clamd(text: &str) -> Result<SocketAddr, Flaw> {
+    let address = text.parse::<SocketAddr>().ok().filter(|it| it.port() != 0);
+    let inside = |it: &SocketAddr| private(&it.ip().to_string()) && !it.ip().is_loopback();
+    address.filter(inside).ok_or_else(|| {
+        Flaw::new(
+            format!("`{}` can't be a ClamAV", shown(text)),
+            "not a private IP address with a port; mail travels there unprotected",
+            "write it like `10.0.0.5:3310`",
         )
     })
 }
