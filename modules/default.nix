@@ -5,6 +5,7 @@
     ./files.nix
     ./certificates.nix
     ./agent.nix
+    ./filter.nix
     ./mail-server.nix
   ];
 }

@@ -21,6 +21,7 @@ in
         requires = [ "mailkiln-prepare.service" ];
         after = [
           "mailkiln-prepare.service"
+          "mailkiln-filter.service"
           "network.target"
         ];
         startLimitIntervalSec = 0;

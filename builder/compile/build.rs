@@ -1,6 +1,6 @@
-//! Gathers the sources of `units/` into two tables of (path, bytes), sorted by path.
+//! Gathers the sources of `units/` into three tables of (path, bytes), sorted by path.
 //!
-//! In: `units/{Cargo.toml,Cargo.lock,init,store,agent,acme}` and `units/mail-server`. Out:
+//! In: `units/{Cargo.toml,Cargo.lock,init,store,agent,acme}`, `units/filter` and `units/mail-server`. Out:
 //! `embedded_files.rs`. Only what a compilation reads: manifests, locks, `src` and patches.
 
 use std::env;
@@ -21,9 +21,14 @@ fn main() -> io::Result<()> {
     for package in ["", "init", "store", "agent", "acme"] {
         gather(&units, package, &mut appliance)?;
     }
+    let mut filter = Vec::new();
+    for package in ["", "inspect", "program"] {
+        gather(&units.join("filter"), package, &mut filter)?;
+    }
     let mut mail_server = Vec::new();
     gather(&units.join("mail-server"), "", &mut mail_server)?;
     let code = table("APPLIANCE", &units, appliance)?
+        + &table("FILTER", &units.join("filter"), filter)?
         + &table("MAIL_SERVER", &units.join("mail-server"), mail_server)?;
     fs::write(out.join("embedded_files.rs"), code)
 }

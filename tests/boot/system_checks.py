@@ -7,8 +7,8 @@ import socket
 from checks import Checks
 from clients import LOCAL, port
 
-UNITS = ["mailkiln-seed", "mailkiln-seed-erase", "mailkiln-prepare", "mail-server", "mailkiln-provision", "mailkiln-console",
-         "mailkiln-acme", "mailkiln-certificate"]
+UNITS = ["mailkiln-seed", "mailkiln-seed-erase", "mailkiln-prepare", "mailkiln-filter", "mail-server",
+         "mailkiln-provision", "mailkiln-console", "mailkiln-acme", "mailkiln-certificate"]
 PUBLIC = {22, 25, 80, 143, 465, 587, 993, 995, 4190}
 
 CHECKS = Checks()
@@ -89,7 +89,8 @@ def same_identity(world):
 
 @CHECKS("users and groups have the documented numbers")
 def numbers(world):
-    for name, number in (("mail-server", 801), ("mailkiln", 802), ("acme", 803), ("mailkiln-acme", 804)):
+    users = (("mail-server", 801), ("mailkiln", 802), ("acme", 803), ("mailkiln-acme", 804), ("mail-filter", 805))
+    for name, number in users:
         assert world.shell(f"id -u {name}").strip() == str(number)
 
 

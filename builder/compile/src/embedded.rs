@@ -12,7 +12,7 @@ use crate::patch::Patch;
 include!(concat!(env!("OUT_DIR"), "/embedded_files.rs"));
 
 /// The names that [`embedded`] knows.
-pub const EMBEDDED: [&str; 4] = ["init", "agent", "acme", "mail-server"];
+pub const EMBEDDED: [&str; 5] = ["init", "agent", "acme", "filter", "mail-server"];
 
 /// A component of this repository, by the name that locks use.
 pub fn embedded(name: &str) -> Option<Component> {
@@ -20,6 +20,7 @@ pub fn embedded(name: &str) -> Option<Component> {
         "init" => (APPLIANCE, "mailkiln-init", "init"),
         "agent" => (APPLIANCE, "mailkiln-agent", "mailkiln-agent"),
         "acme" => (APPLIANCE, "mailkiln-acme", "mailkiln-acme"),
+        "filter" => (FILTER, "mailkiln-filter", "mailkiln-filter"),
         "mail-server" => (MAIL_SERVER, "mailkiln-mail-server", "mailkiln-mail-server"),
         _ => return None,
     };

@@ -7,7 +7,7 @@ use mailkiln_tree::{Entry, TreePath};
 
 use crate::{
     ConfigFile, Disk, Firewall, Journal, KernelSetting, Machine, RenderError, Service, SlotSizes,
-    User, acme, agent, firewall, kernel, mail_server, render, seed, ssh, user,
+    User, acme, agent, filter, firewall, kernel, mail_server, render, seed, ssh, user,
 };
 
 /// What the services must know about the board or cloud the image is for.
@@ -74,12 +74,13 @@ const CERTIFICATES: Directory =
 /// What runs on the appliance that `spec` describes, on `target`. `spam_rules` is the text of
 /// the spam filter's rule files in the mail server's TOML, one after the other.
 pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Appliance {
-    let mut services = vec![
-        agent::prepare(spec, target),
+    let mut services = vec![agent::prepare(spec, target)];
+    services.extend(filter::services(spec));
+    services.extend([
         mail_server::service(spec, spam_rules),
         agent::provision(),
         agent::console(target),
-    ];
+    ]);
     services.extend(spec.acme.iter().flat_map(|acme| acme::services(spec, acme)));
     let mut base = vec![firewall::loader(), seed::take(), seed::erase()];
     base.extend(spec.ssh.iter().flat_map(|ssh| ssh::services(ssh, spec.network.ipv6)));

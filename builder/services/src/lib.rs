@@ -11,6 +11,7 @@ mod appliance;
 mod appliance_json;
 mod config_file;
 mod disk;
+mod filter;
 mod firewall;
 mod journal;
 mod kernel;

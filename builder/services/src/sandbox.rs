@@ -5,6 +5,8 @@
 //! the system calls of an ordinary service. A [`Sandbox`] names only what is *added* to that, so
 //! a review of a service is a review of its exceptions.
 
+use std::net::IpAddr;
+
 /// Whether a service is locked in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confinement {
@@ -25,6 +27,8 @@ pub struct Sandbox {
     pub capabilities: Vec<Capability>,
     /// Whom it may talk to.
     pub network: NetworkAccess,
+    /// Machines that it may talk to though its network is [`NetworkAccess::Loopback`].
+    pub peers: Vec<IpAddr>,
     /// Whether it may list addresses and routes (`AF_NETLINK`).
     pub netlink: bool,
     /// Devices it may open.

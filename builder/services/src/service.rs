@@ -207,6 +207,8 @@ pub struct Limits {
     pub memory_high: Option<Share>,
     /// Above this it is killed (and restarted), not its neighbours.
     pub memory_max: Option<Share>,
+    /// Whether the rest of it goes on when the kernel kills one of its processes for want of memory.
+    pub outlives_its_parts: bool,
     /// Threads and processes.
     pub tasks: Option<u32>,
     /// Open files and sockets.

@@ -30,5 +30,8 @@ pub(crate) const ACME: User = User { name: "acme", id: 803, purpose: "Certificat
 pub(crate) const MAILKILN_ACME: User =
     User { name: "mailkiln-acme", id: 804, purpose: "Certificates from an authority" };
 
+/// Runs the filter; owns `/var/lib/mailkiln/filter`. Its group may use the filter's API.
+pub(crate) const MAIL_FILTER: User = User { name: "mail-filter", id: 805, purpose: "Mail filter" };
+
 /// Every user, by number.
-pub(crate) const ALL: [User; 4] = [MAIL_SERVER, MAILKILN, ACME, MAILKILN_ACME];
+pub(crate) const ALL: [User; 5] = [MAIL_SERVER, MAILKILN, ACME, MAILKILN_ACME, MAIL_FILTER];

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::address::Address;
 use crate::domain_name::DomainName;
+use crate::filter::{Filter, FilterActions};
 
 /// The whole appliance, as `mail.toml` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Spec {
     pub spam: Spam,
     /// `[acme]`: certificates from an authority; `None` when they are turned off.
     pub acme: Option<Acme>,
+    /// `[filter]`: what looks into attachments; `None` when it is switched off.
+    pub filter: Option<Filter>,
     /// `[build] mirror`: where packages are downloaded from, if the file says so.
     pub mirror: Option<String>,
 }
@@ -72,6 +75,8 @@ pub struct Domain {
     pub name: DomainName,
     /// Address that gets mail for addresses which do not exist.
     pub catch_all: Option<Address>,
+    /// What is done about findings in mail of this domain, where it differs.
+    pub filter: FilterActions,
 }
 
 /// `[[account]]`.

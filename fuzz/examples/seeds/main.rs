@@ -2,6 +2,7 @@
 //!
 //! In: a folder. Out: in it one folder for each target, with a file for each seed.
 
+mod attachments;
 mod containers;
 mod nix_cache;
 mod texts;
@@ -20,7 +21,8 @@ type Seeds = Vec<(&'static str, Vec<u8>)>;
 
 fn main() -> Result<(), Error> {
     let folder = PathBuf::from(env::args_os().nth(1).ok_or("usage: seeds FOLDER")?);
-    let seeds = [texts::seeds()?, containers::seeds()?, nix_cache::seeds()?].concat();
+    let seeds =
+        [texts::seeds()?, containers::seeds()?, nix_cache::seeds()?, attachments::seeds()].concat();
     for (number, (target, content)) in seeds.iter().enumerate() {
         let folder = folder.join(target);
         fs::create_dir_all(&folder)?;

@@ -23,7 +23,7 @@ use mailkiln_tree::{Contents, TreePath};
 use super::{AssemblyError, Order, Workbench};
 
 /// The programs of the appliance, by the names that locks use.
-const COMPONENTS: [&str; 4] = ["init", "agent", "acme", "mail-server"];
+const COMPONENTS: [&str; 5] = ["init", "agent", "acme", "filter", "mail-server"];
 /// The cache's kind for packs of compiled programs.
 const PROGRAM_PACK: &str = "program-pack";
 

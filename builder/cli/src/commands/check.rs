@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use mailkiln_spec::{Account, Address, Domain, DomainName, RelayTls, Spec, display_size};
+use mailkiln_spec::{
+    Account, Address, Domain, DomainName, FilterAction, RelayTls, Spec, display_size,
+};
 use serde::Serialize;
 
 use crate::arguments::CheckArguments;
@@ -89,6 +91,23 @@ fn limits(spec: &Spec) -> String {
     format!("messages up to {size}; junk from score {}{refused}", score(spec.spam.junk_score))
 }
 
+fn filter(spec: &Spec) -> String {
+    let Some(filter) = &spec.filter else {
+        return "off: attachments are not looked into".to_owned();
+    };
+    let with = |wanted| {
+        let actions = filter.actions.iter().filter(|(_, action)| **action == wanted);
+        actions.map(|(class, _)| class.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    [FilterAction::Reject, FilterAction::Strip, FilterAction::Quarantine]
+        .into_iter()
+        .map(|action| (action, with(action)))
+        .filter(|(_, classes)| !classes.is_empty())
+        .map(|(action, classes)| format!("{} {classes}", action.as_str()))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
 fn listed(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
@@ -105,6 +124,7 @@ impl fmt::Display for Summary<'_> {
             ("ssh", ssh(spec)),
             ("outgoing", outgoing(spec)),
             ("limits", limits(spec)),
+            ("filter", filter(spec)),
             ("domains", domains.join(", ")),
         ] {
             writeln!(f, "  {title:<10} {value}")?;

@@ -6,6 +6,8 @@ use super::settings::{Section, Value, constant, when};
 
 /// True for servers on port 25, false for users.
 pub(super) const FROM_SERVERS: &str = "listener == 'smtp'";
+/// True where nobody logs in: for other servers, and for what is released from the quarantine.
+const WITHOUT_LOGIN: &str = "listener == 'smtp' || listener == 'release'";
 const AUTHENTICATED: &str = "!is_empty(authenticated_as)";
 
 /// Bytes in one session; at least two messages of the largest size.
@@ -43,11 +45,11 @@ fn extensions() -> Section {
 fn authentication() -> Section {
     Section::new(
         "session.auth",
-        "Never on 25, elsewhere a must, no password without TLS, and the sender has to be an\n\
-         address of the account.",
+        "Never on 25 and for released mail, elsewhere a must, no password without TLS, and the\n\
+         sender has to be an address of the account.",
     )
-    .set("directory", when(FROM_SERVERS, "false", "'*'"))
-    .set("require", when(FROM_SERVERS, "false", "true"))
+    .set("directory", when(WITHOUT_LOGIN, "false", "'*'"))
+    .set("require", when(WITHOUT_LOGIN, "false", "true"))
     .set("mechanisms", when("listener != 'smtp' && is_tls", "[plain, login]", "false"))
     .set("must-match-sender", true)
     .set("errors.total", 3)

@@ -8,6 +8,13 @@ use crate::{Port, Reach};
 /// The API, on loopback.
 pub(crate) const API_PORT: u16 = 8080;
 
+/// Where the filter hands in what was released from the quarantine, on loopback.
+pub(crate) const RELEASE_PORT: u16 = 10_026;
+
+/// Name of that listener. It takes mail for its own mailboxes only, as port 25 does, but looks at
+/// it neither for spam nor through the filter.
+pub(super) const RELEASE: &str = "release";
+
 /// Clients on one listener at a time. Each costs some 30 KB and a file descriptor.
 const MAX_CONNECTIONS: u64 = 2048;
 
@@ -42,7 +49,7 @@ const fn public(
 
 /// RFC 8314 wants implicit TLS; 143, 587 and 4190 remain for clients that only know STARTTLS,
 /// and take no password without it. There is no 110: POP3 in plain text has no use left.
-const LISTENERS: [Listener; 8] = [
+const LISTENERS: [Listener; 9] = [
     public("smtp", "smtp", 25, "mail from other servers", Tls::Starttls),
     public("submissions", "smtp", 465, "mail from users", Tls::Implicit),
     public("submission", "smtp", 587, "mail from users", Tls::Starttls),
@@ -56,18 +63,34 @@ const LISTENERS: [Listener; 8] = [
         port: Port { number: API_PORT, purpose: "API and DAV", reach: Reach::Loopback },
         tls: Tls::Off,
     },
+    Listener {
+        id: RELEASE,
+        protocol: "smtp",
+        port: Port {
+            number: RELEASE_PORT,
+            purpose: "released from the quarantine",
+            reach: Reach::Loopback,
+        },
+        tls: Tls::Off,
+    },
 ];
 
+/// The listeners that there are: without a filter nothing is released.
+fn wanted(spec: &Spec) -> impl Iterator<Item = &'static Listener> {
+    let filtered = spec.filter.is_some();
+    LISTENERS.iter().filter(move |listener| filtered || listener.id != RELEASE)
+}
+
 /// All ports of the server.
-pub(super) fn ports() -> Vec<Port> {
-    LISTENERS.iter().map(|listener| listener.port).collect()
+pub(super) fn ports(spec: &Spec) -> Vec<Port> {
+    wanted(spec).map(|listener| listener.port).collect()
 }
 
 /// Listeners, their limits and the certificate.
 pub(super) fn sections(spec: &Spec) -> Vec<Section> {
     let everywhere = if spec.network.ipv6 { "[::]" } else { "0.0.0.0" };
     let mut sections: Vec<Section> =
-        LISTENERS.iter().map(|listener| listener_section(listener, everywhere)).collect();
+        wanted(spec).map(|listener| listener_section(listener, everywhere)).collect();
     let certificate = |file| format!("%{{file:/var/lib/acme/{}/{file}.pem}}%", spec.host.name);
     sections.push(
         Section::new(

@@ -1,6 +1,7 @@
 //! The mail server as a service: what it runs as, where it listens, which secrets it gets, and
 //! its configuration file, made from the same values.
 
+mod filter;
 mod identity;
 mod inbound;
 mod listeners;
@@ -18,14 +19,14 @@ use crate::{
     Restart, Sandbox, Service, Share, StateDirectory, user,
 };
 
-pub(crate) use listeners::API_PORT;
+pub(crate) use listeners::{API_PORT, RELEASE_PORT};
 
 /// Unit name; also the folder below `/run/credentials`.
 pub(crate) const NAME: &str = "mail-server";
 const CONFIG: &str = "/etc/mailkiln/mail-server.toml";
 const SECRETS: &str = "/var/lib/mailkiln/secrets";
 
-/// Sockets and files of the server. `listeners::MAX_CONNECTIONS` on each of eight listeners,
+/// Sockets and files of the server. `listeners::MAX_CONNECTIONS` on each of nine listeners,
 /// and the database, stay below it.
 const OPEN_FILES: u32 = 32_768;
 
@@ -42,14 +43,15 @@ pub(crate) fn service(spec: &Spec, spam_rules: &str) -> Service {
         groups: vec![user::ACME.name],
         state: vec![StateDirectory { name: NAME, mode: 0o700 }],
         runtime_directory: None,
-        ports: listeners::ports(),
+        ports: listeners::ports(spec),
         credentials: credentials(spec),
         // The C library's default, eight arenas for each processor, keeps what threads have freed.
         environment: vec![("MALLOC_ARENA_MAX", "2".to_owned())],
         umask: 0o077,
         confinement: Confinement::Sandboxed(sandbox()),
         ordering: Ordering {
-            after: vec!["mailkiln-prepare.service", "network.target"],
+            // Until the filter answers, mail is deferred.
+            after: vec!["mailkiln-prepare.service", "mailkiln-filter.service", "network.target"],
             requires: vec!["mailkiln-prepare.service"],
             wanted_by: vec!["multi-user.target"],
             ..Ordering::default()
@@ -62,6 +64,7 @@ pub(crate) fn service(spec: &Spec, spam_rules: &str) -> Service {
         limits: Limits {
             memory_high: Some(Share(65)),
             memory_max: Some(Share(80)),
+            outlives_its_parts: false,
             tasks: Some(512),
             files: Some(OPEN_FILES),
             // The first start makes the database; recovery after a power cut replays its log.
@@ -129,6 +132,7 @@ fn configuration(spec: &Spec, spam_rules: &str) -> String {
     sections.extend(identity::sections(spec));
     sections.extend(outbound::sections(spec));
     sections.extend(spam::sections(&spec.spam));
+    sections.extend(filter::sections(spec));
     let mut text = settings::text(HEADING, &sections);
     let rules = spam_rules.trim();
     if !rules.is_empty() {

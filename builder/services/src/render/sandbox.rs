@@ -124,7 +124,9 @@ fn network(text: &mut UnitText, sandbox: &Sandbox) -> Result<(), RenderError> {
         text.set("IPAddressDeny", "any")?;
     }
     if sandbox.network == NetworkAccess::Loopback {
-        text.set("IPAddressAllow", "localhost")?;
+        let peers = sandbox.peers.iter().map(ToString::to_string);
+        let allowed: Vec<String> = std::iter::once("localhost".to_owned()).chain(peers).collect();
+        text.list("IPAddressAllow", &allowed)?;
     }
     Ok(())
 }

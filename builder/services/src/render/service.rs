@@ -196,6 +196,9 @@ fn limits(text: &mut UnitText, limits: &Limits) -> Result<(), RenderError> {
             text.set(key, value)?;
         }
     }
+    if limits.outlives_its_parts {
+        text.set("OOMPolicy", "continue")?;
+    }
     Ok(())
 }
 

@@ -24,7 +24,13 @@ fn users_keep_their_numbers() {
         built(MINIMAL).users().iter().map(|user| (user.name, user.id)).collect();
     assert_eq!(
         users,
-        [("mail-server", 801), ("mailkiln", 802), ("acme", 803), ("mailkiln-acme", 804)]
+        [
+            ("mail-server", 801),
+            ("mailkiln", 802),
+            ("acme", 803),
+            ("mailkiln-acme", 804),
+            ("mail-filter", 805)
+        ]
     );
 }
 
@@ -36,6 +42,7 @@ fn the_order_of_the_services_is_that_of_the_contract() {
         names,
         [
             "mailkiln-prepare",
+            "mailkiln-filter",
             "mail-server",
             "mailkiln-provision",
             "mailkiln-console",

@@ -40,6 +40,9 @@ catch_all = "o'hara@example.org"
 
 [[domain]]
 name = "example.org.au"
+[domain.filter]
+executable = "pass"
+encrypted_archive = "quarantine"
 
 [[account]]
 address = "o'hara@example.org"
@@ -73,6 +76,18 @@ dns_provider = "rfc2136"
 dns_server = "192.0.2.54"
 dns_key_name = "acme"
 dns_wait = 5
+
+[filter]
+on_failure = "pass"
+quarantine_days = 7
+quarantine_size = "200 MiB"
+digest = false
+clamd = "10.0.0.5:3310"
+rules_url = "https://rules.example.net/mail.yar"
+rules_key = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+
+[filter.actions]
+macro = "strip"
 "#;
 
 /// An IPv4-only machine with DHCP.
@@ -82,6 +97,9 @@ name = "mail.example.org"
 
 [network]
 ipv6 = false
+
+[filter]
+enabled = false
 
 [[domain]]
 name = "example.org"

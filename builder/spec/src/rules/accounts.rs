@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use super::{each, limits, needed, parsed};
+use super::{each, filter, limits, needed, parsed};
 use crate::address::Address;
 use crate::document::Located;
 use crate::domain_name::DomainName;
 use crate::file::{AccountTable, DomainTable, Text};
+use crate::filter::FilterActions;
 use crate::model::{Account, Domain};
 use crate::problem::{Flaw, Problems, Reported, nearest, shown};
 use crate::roles;
@@ -68,6 +69,7 @@ pub(super) fn judge(
 struct Found {
     name: DomainName,
     catch_all: Option<(Address, Text)>,
+    filter: FilterActions,
 }
 
 fn domain(
@@ -90,7 +92,8 @@ fn domain(
         );
         return Err(problems.add(flaw.at(&text.span)));
     }
-    Ok(Located { value: Found { name, catch_all: catch_all? }, span })
+    let filter = table.filter.map(|table| filter::actions(&table.value)).unwrap_or_default();
+    Ok(Located { value: Found { name, catch_all: catch_all?, filter }, span })
 }
 
 /// The domain with its catch-all, if that exists.
@@ -99,12 +102,14 @@ fn catch_all(
     accounts: &[Account],
     problems: &mut Problems,
 ) -> Result<Domain, Reported> {
-    let Found { name, catch_all } = found.value;
-    let Some((address, text)) = catch_all else { return Ok(Domain { name, catch_all: None }) };
+    let Found { name, catch_all, filter } = found.value;
+    let Some((address, text)) = catch_all else {
+        return Ok(Domain { name, catch_all: None, filter });
+    };
     let addresses =
         || accounts.iter().flat_map(|it| std::iter::once(&it.address).chain(&it.aliases));
     if addresses().any(|known| *known == address) {
-        return Ok(Domain { name, catch_all: Some(address) });
+        return Ok(Domain { name, catch_all: Some(address), filter });
     }
     let known: Vec<String> = addresses().map(Address::to_string).collect();
     let help = match nearest(&address.to_string(), known.iter().map(String::as_str)) {

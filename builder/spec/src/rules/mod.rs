@@ -5,6 +5,7 @@
 
 mod accounts;
 mod acme;
+mod filter;
 mod host;
 mod limits;
 mod network;
@@ -43,6 +44,7 @@ fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
     let relay = relay::judge(file.relay, network.as_ref().is_ok_and(|it| it.ipv6), problems);
     let mail = limits::judge_mail(file.mail, people.as_ref().ok(), problems);
     let spam = limits::judge_spam(file.spam, problems);
+    let filter = filter::judge(file.filter, problems);
     let mirror = limits::judge_mirror(file.build, problems);
     let acme = acme::judge(file.acme, people.as_ref().ok(), mail.as_ref().ok(), problems);
     let accounts::People { domains, accounts } = people?;
@@ -56,6 +58,7 @@ fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
         mail: mail?,
         spam: spam?,
         acme: acme?,
+        filter: filter?,
         mirror: mirror?,
     })
 }

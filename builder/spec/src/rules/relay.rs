@@ -63,7 +63,7 @@ fn host(text: &Text, ipv6: bool, problems: &mut Problems) -> Result<String, Repo
 }
 
 /// Whether the host is given by an address that no stranger can be at. A name is no proof.
-fn private(host: &str) -> bool {
+pub(super) fn private(host: &str) -> bool {
     match host.parse() {
         Ok(IpAddr::V4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
         Ok(IpAddr::V6(ip)) => {

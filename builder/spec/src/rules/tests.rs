@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::{Problem, Spec, parse};
+use crate::{FilterAction, FilterClass, OnFailure, Problem, Spec, parse};
 
 /// The problems of a text that must have some.
 fn problems(text: &str) -> Vec<Problem> {
@@ -44,6 +44,11 @@ fn a_small_file_has_the_usual_values() {
     assert!(spec.network.ipv6 && spec.network.addresses.is_empty());
     assert_eq!((spec.mail.max_message_size, spec.spam.junk_score), (50 << 20, 50));
     assert_eq!(spec.mail.postmaster.to_string(), "postmaster@example.org");
+    let filter = spec.filter.unwrap();
+    assert_eq!((filter.on_failure, filter.quarantine_days), (OnFailure::Defer, 30));
+    assert_eq!(filter.actions.len(), FilterClass::ALL.len());
+    assert_eq!(filter.actions[&FilterClass::Macro], FilterAction::Mark);
+    assert!(spec.domains[0].filter.is_empty());
     assert!(spec.ssh.is_none() && spec.relay.is_none() && spec.mirror.is_none());
 }
 
@@ -156,6 +161,46 @@ fn a_certificate_has_the_names_that_programs_look_for_once_each() {
 }
 
 #[test]
+fn the_filter_is_set_up_for_all_and_for_a_domain() {
+    let text = format!(
+        r#"{BASE}
+[filter]
+on_failure = "pass"
+quarantine_days = 7
+quarantine_size = "200 MiB"
+digest = false
+clamd = "10.0.0.5:3310"
+rules_url = "https://rules.example/mail.yar"
+rules_key = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+[filter.actions]
+executable = "quarantine"
+[[domain]]
+name = "lax.example"
+[domain.filter]
+executable = "pass"
+"#
+    );
+    let spec = parse(&text).unwrap();
+    let filter = spec.filter.unwrap();
+    assert_eq!((filter.on_failure, filter.digest), (OnFailure::Pass, false));
+    assert_eq!((filter.quarantine_days, filter.quarantine_size), (7, 200 << 20));
+    assert_eq!(filter.clamd, Some(([10, 0, 0, 5], 3310).into()));
+    assert_eq!(filter.rules.unwrap().url, "https://rules.example/mail.yar");
+    assert_eq!(filter.actions[&FilterClass::Executable], FilterAction::Quarantine);
+    let own: Vec<_> = spec.domains[1].filter.clone().into_iter().collect();
+    assert_eq!(own, [(FilterClass::Executable, FilterAction::Pass)]);
+    assert!(parse(&format!("{BASE}[filter]\nenabled = false\n")).unwrap().filter.is_none());
+    for (url, key) in [
+        ("http://rules.example/a.yar", "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
+        ("https://rules.example", "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
+        ("https://rules.example/a.yar", "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo"),
+    ] {
+        let text = format!("{BASE}[filter]\nrules_url = '{url}'\nrules_key = '{key}'\n");
+        assert_eq!(problems(&text).len(), 1, "{url} {key}");
+    }
+}
+
+#[test]
 fn each_rule_marks_its_value() {
     for (table, extra, marked, reason) in [
         ("network", "addresses = ['192.0.2.10']", "'192.0.2.10'", "write `192.0.2.10/24`"),
@@ -206,6 +251,16 @@ fn each_rule_marks_its_value() {
         ("spam", "reject_score = 5", "5", "nothing would ever reach"),
         ("spam", "dnsbl = ['a.example', 'A.example']", "'A.example'", "twice"),
         ("spam", "dnsbl = ['zen']", "'zen'", "only one part"),
+        ("filter", "quarantine_days = 0", "0", "between 1 and 365"),
+        ("filter", "quarantine_size = '1 MiB'", "'1 MiB'", "the quarantine"),
+        ("filter", "on_failure = 'drop'", "'drop'", "write one of `defer`, `pass`"),
+        ("filter", "rules_url = 'https://a.example/x'", "'https://a.example/x'", "`rules_key`"),
+        ("filter", "clamd = 'localhost:3310'", "'localhost:3310'", "`10.0.0.5:3310`"),
+        ("filter", "clamd = '198.51.100.1:3310'", "'198.51.100.1:3310'", "unprotected"),
+        ("filter", "clamd = '127.0.0.1:3310'", "'127.0.0.1:3310'", "private IP address"),
+        ("filter", "rules_key = 'x'", "'x'", "add `rules_url`"),
+        ("filter", "actions = { virus = 'pass' }", "virus", "unknown key `virus`"),
+        ("filter", "actions = { macro = 'delete' }", "'delete'", "`quarantine`"),
         ("build", "mirror = 'ftp://mirror.example'", "'ftp://mirror.example'", "none of"),
         ("build", "mirror = 'https://u:p@m.example/'", "'https://u:p@m.example/'", "secrets"),
         ("build", "mirror = 'https://m.example/ x'", "'https://m.example/ x'", "characters"),

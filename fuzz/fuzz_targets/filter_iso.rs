@@ -1,0 +1,3 @@
+//! Disc images.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_inspect::fuzz::iso(bytes));

@@ -1,0 +1,3 @@
+//! Streams of old documents.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_inspect::fuzz::streams(bytes));

@@ -1,0 +1,86 @@
+# Made by `mailkiln emit modules` from the service model; a change here is lost.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.mailkiln;
+in
+{
+  options.services.mailkiln = {
+    filter = {
+      package = lib.mkPackageOption pkgs "mailkiln-filter" { };
+    };
+  };
+  config = lib.mkIf cfg.enable {
+    systemd.services = {
+      mailkiln-filter = {
+        description = "Look into attachments";
+        after = [ "mailkiln-prepare.service" ];
+        before = [ "mail-server.service" ];
+        startLimitIntervalSec = 0;
+        wantedBy = [ "multi-user.target" ];
+        restartTriggers = [ cfg.files ];
+        serviceConfig = {
+          Type = "notify";
+          ExecStart = "${lib.getExe cfg.filter.package} serve";
+          User = "mail-filter";
+          Group = "mail-filter";
+          UMask = "0077";
+          StateDirectory = "mailkiln/filter";
+          StateDirectoryMode = "0750";
+          RuntimeDirectory = "mailkiln-filter";
+          Restart = "on-failure";
+          RestartSec = "1s";
+          RestartSteps = 8;
+          RestartMaxDelaySec = "30s";
+          MemoryHigh = "40%";
+          MemoryMax = "50%";
+          TasksMax = 256;
+          LimitNOFILE = 4096;
+          TimeoutStartSec = "180s";
+          OOMPolicy = "continue";
+          NoNewPrivileges = true;
+          RestrictSUIDSGID = true;
+          ProtectSystem = "strict";
+          ProtectHome = true;
+          PrivateTmp = "disconnected";
+          PrivateMounts = true;
+          NoExecPaths = "/";
+          ExecPaths = builtins.storeDir;
+          MemoryDenyWriteExecute = true;
+          ProtectClock = true;
+          ProtectControlGroups = true;
+          ProtectHostname = true;
+          ProtectKernelLogs = true;
+          ProtectKernelModules = true;
+          ProtectKernelTunables = true;
+          LockPersonality = true;
+          RestrictNamespaces = true;
+          RestrictRealtime = true;
+          ProtectProc = "invisible";
+          PrivateIPC = true;
+          RemoveIPC = true;
+          KeyringMode = "private";
+          SystemCallArchitectures = "native";
+          SystemCallErrorNumber = "EPERM";
+          SystemCallFilter = [
+            "@system-service"
+            "~@privileged @resources"
+          ];
+          ProcSubset = "pid";
+          PrivateUsers = true;
+          CapabilityBoundingSet = "";
+          AmbientCapabilities = "";
+          PrivateDevices = true;
+          DevicePolicy = "closed";
+          RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6";
+          IPAddressDeny = "any";
+          IPAddressAllow = "localhost";
+        };
+      };
+    };
+  };
+}

@@ -1,0 +1,344 @@
+//! VBA: the compression of its sources ([MS-OVBA] 2.4.1) and what in a source is dangerous.
+
+/// A chunk holds at most this many bytes of source.
+const CHUNK: usize = 4096;
+
+/// How the source of every module begins, as its first token group stores it: a flag byte of
+/// literals, then letters.
+const BEGINNING: &[u8] = b"\0Attribut";
+
+/// Every source in a module's stream. It stands behind the compiled code, whose length is written
+/// in another stream that an attacker may have changed; its beginning can't be.
+pub(crate) fn sources(stream: &[u8], most: usize) -> Vec<String> {
+    let mut sources = Vec::new();
+    for at in memchr::memmem::find_iter(stream, BEGINNING) {
+        // Before the first group: the container's signature and the chunk's header.
+        let Some(container) = at.checked_sub(3).and_then(|start| stream.get(start..)) else {
+            continue;
+        };
+        if container.first() == Some(&1) {
+            let source = decompress(container, most);
+            sources.push(crate::message::decode_text(&source, "windows-1252"));
+        }
+    }
+    sources
+}
+
+/// Undoes the compression up to the first chunk that is none, or to `most` bytes.
+pub(crate) fn decompress(container: &[u8], most: usize) -> Vec<u8> {
+    let mut output = Vec::new();
+    let mut rest = container.get(1..).unwrap_or_default();
+    while let Some(header) =
+        rest.get(..2).and_then(|bytes| bytes.try_into().ok()).map(u16::from_le_bytes)
+    {
+        // 2.4.1.1.5: size less three in 12 bits, the signature 0b011, whether it is compressed.
+        let size = usize::from(header & 0x0fff) + 3;
+        if header >> 12 & 0b111 != 0b011 || output.len() >= most {
+            break;
+        }
+        let chunk = rest.get(2..size.min(rest.len())).unwrap_or_default();
+        if header & 0x8000 == 0 {
+            output.extend_from_slice(chunk.get(..CHUNK).unwrap_or(chunk));
+        } else {
+            decompress_chunk(chunk, &mut output);
+        }
+        rest = rest.get(size..).unwrap_or_default();
+    }
+    output
+}
+
+fn decompress_chunk(mut chunk: &[u8], output: &mut Vec<u8>) {
+    let start = output.len();
+    while let Some((flags, tokens)) = chunk.split_first() {
+        chunk = tokens;
+        for bit in 0..8 {
+            if flags >> bit & 1 == 0 {
+                let Some((literal, after)) = chunk.split_first() else { return };
+                output.push(*literal);
+                chunk = after;
+                continue;
+            }
+            let Some(token) =
+                chunk.get(..2).and_then(|bytes| bytes.try_into().ok()).map(u16::from_le_bytes)
+            else {
+                return;
+            };
+            chunk = chunk.get(2..).unwrap_or_default();
+            if !copy(token, start, output) {
+                return;
+            }
+            if output.len() - start >= CHUNK {
+                return;
+            }
+        }
+    }
+}
+
+/// 2.4.1.3.19: how many bits of a token are its offset depends on how far the chunk is.
+fn copy(token: u16, start: usize, output: &mut Vec<u8>) -> bool {
+    let far = output.len() - start;
+    let bits = (4..12).find(|bits| far <= 1 << bits).unwrap_or(12);
+    let length = usize::from(token & (0xffff >> bits)) + 3;
+    let offset = usize::from(token >> (16 - bits)) + 1;
+    let Some(mut from) = output.len().checked_sub(offset).filter(|from| *from >= start) else {
+        return false;
+    };
+    for _ in 0..length {
+        let Some(byte) = output.get(from).copied() else { return false };
+        output.push(byte);
+        from += 1;
+    }
+    true
+}
+
+/// Whether there is more than the attributes that every module has.
+pub(crate) fn has_code(source: &str) -> bool {
+    source.lines().map(str::trim).any(|line| {
+        let line = line.to_ascii_lowercase();
+        !line.is_empty()
+            && !line.starts_with("attribute ")
+            && !line.starts_with('\'')
+            && !line.starts_with("option ")
+            && !line.starts_with("rem ")
+    })
+}
+
+/// Procedures that the program calls of itself.
+const TRIGGERS: &[&str] = &[
+    "autoexec",
+    "autoopen",
+    "auto_open",
+    "autoexit",
+    "autoclose",
+    "auto_close",
+    "autonew",
+    "auto_new",
+    "document_open",
+    "documentopen",
+    "document_close",
+    "document_beforeclose",
+    "documentbeforeclose",
+    "document_new",
+    "newdocument",
+    "documentchange",
+    "document_beforesave",
+    "workbook_open",
+    "workbook_activate",
+    "workbook_close",
+    "workbook_beforeclose",
+    "workbook_deactivate",
+    "worksheet_activate",
+    "worksheet_change",
+    "worksheet_calculate",
+    "worksheet_selectionchange",
+    "app_workbookopen",
+    "onload",
+    "ribbon_onload",
+    "auto_add",
+    "auto_activate",
+    "auto_deactivate",
+    "presentation_open",
+    "onslideshowpagechange",
+    "onslideshowterminate",
+    "autoremove",
+];
+
+/// Events of controls that fire without a click.
+const EVENTS: &[&str] = &[
+    "_painted",
+    "_painting",
+    "_gotfocus",
+    "_lostfocus",
+    "_mousehover",
+    "_mousemove",
+    "_layout",
+    "_resize",
+    "_change",
+    "_initialize",
+    "_beforenavigate2",
+    "_navigatecomplete2",
+    "_documentcomplete",
+    "_progresschange",
+    "_statustextchange",
+    "_titlechange",
+    "_contentcontrolonenter",
+];
+
+/// What the procedures are called that run by themselves.
+pub(crate) fn triggers(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in source.lines() {
+        let Some(name) = procedure(line) else { continue };
+        let lower = name.to_ascii_lowercase();
+        let is_trigger =
+            TRIGGERS.contains(&lower.as_str()) || EVENTS.iter().any(|event| lower.ends_with(event));
+        let name = crate::shown(&name);
+        if is_trigger && !found.contains(&name) && found.len() < 5 {
+            found.push(name);
+        }
+    }
+    found
+}
+
+/// The name that a line declares a procedure by.
+fn procedure(line: &str) -> Option<String> {
+    let mut words = line.split_whitespace().skip_while(|word| {
+        ["public", "private", "friend", "static"]
+            .iter()
+            .any(|modifier| word.eq_ignore_ascii_case(modifier))
+    });
+    let kind = words.next()?;
+    if !kind.eq_ignore_ascii_case("sub") && !kind.eq_ignore_ascii_case("function") {
+        return None;
+    }
+    Some(words.next()?.split('(').next().unwrap_or_default().to_owned())
+}
+
+/// Words that reach out of the document, with what they do.
+const CALLS: &[&str] = &[
+    "shell",
+    "shellexecute",
+    "wscript.shell",
+    "shell.application",
+    "createobject",
+    "getobject",
+    "winmgmts",
+    "win32_process",
+    "powershell",
+    "cmd.exe",
+    "cmd /c",
+    "mshta",
+    "rundll32",
+    "regsvr32",
+    "certutil",
+    "bitsadmin",
+    "wmic",
+    "msiexec",
+    "curl ",
+    "urldownloadtofile",
+    "urldownloadtofilea",
+    "msxml2.xmlhttp",
+    "microsoft.xmlhttp",
+    "winhttp.winhttprequest",
+    "serverxmlhttp",
+    "adodb.stream",
+    "savetofile",
+    "scripting.filesystemobject",
+    "createtextfile",
+    "environ",
+    "callbyname",
+    "strreverse",
+    "regwrite",
+    "regread",
+    "virtualalloc",
+    "rtlmovememory",
+    "createthread",
+    "createprocess",
+    "writeprocessmemory",
+    "heapcreate",
+    "enumwindows",
+    "codemodule",
+    "vbcomponents",
+    "vbproject",
+    "macscript",
+    "applescripttask",
+    "execute4macro",
+    "executeexcel4macro",
+    "sendkeys",
+    "setlocale",
+    "wscript",
+    "followhyperlink",
+    "kill ",
+    "for binary",
+    "for output",
+];
+
+/// The calls that a source makes, of those that documents have no need of.
+pub(crate) fn calls(source: &str) -> Vec<String> {
+    // A line may be continued, and words be put together from pieces.
+    let joined = source.replace("_\r\n", " ").replace("_\n", " ");
+    let lower: String = joined
+        .lines()
+        .filter(|line| !line.trim_start().to_ascii_lowercase().starts_with("attribute "))
+        .map(|line| format!("{line}\n"))
+        .collect::<String>()
+        .to_lowercase();
+    let glued = lower
+        .replace("\" & \"", "")
+        .replace("\"&\"", "")
+        .replace("\" + \"", "")
+        .replace("\"+\"", "");
+    let mut found: Vec<String> = CALLS
+        .iter()
+        .filter(|call| has_word(&glued, call))
+        .map(|call| call.trim().to_owned())
+        .collect();
+    if lower.lines().any(|line| line.contains("declare ") && line.contains(" lib ")) {
+        found.push("a library of the system".to_owned());
+    }
+    let letters = lower.matches("chr(").count()
+        + lower.matches("chrw(").count()
+        + lower.matches("chr$(").count();
+    if letters > 8 {
+        found.push("text hidden as numbers".to_owned());
+    }
+    found.truncate(8);
+    found
+}
+
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    memchr::memmem::find_iter(text.as_bytes(), word.as_bytes()).any(|at| {
+        let before = at.checked_sub(1).and_then(|before| text.as_bytes().get(before));
+        let after = text.as_bytes().get(at + word.len());
+        !is_part(before) && (word.ends_with(' ') || !is_part(after))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The examples of [MS-OVBA] 3.2.1 to 3.2.3.
+    #[test]
+    fn the_examples_of_the_specification_decompress() {
+        let none = b"\x01\x19\xb0\0abcdefgh\0ijklmnop\0qrstuv.";
+        assert_eq!(decompress(none, 1 << 20), b"abcdefghijklmnopqrstuv.");
+        let normal = b"\x01\x2f\xb0\0#aaabcde\x82f\0\x70aghij\x01\x38\x08akl\0\x30mnop\x06q\x02\x70\x04\x10rstuv\x10wxyz\0\x3c";
+        assert_eq!(
+            decompress(normal, 1 << 20),
+            b"#aaabcdefaaaaghijaaaaaklaaamnopqaaaaaaaaaaaarstuvwxyzaaa"
+        );
+        let most = b"\x01\x03\xb0\x02a\x45\0";
+        assert_eq!(decompress(most, 1 << 20), [b'a'; 73]);
+    }
+
+    #[test]
+    fn triggers_are_procedures_and_not_words() {
+        assert_eq!(triggers("Private Sub Document_Open()\nEnd Sub"), ["Document_Open"]);
+        assert_eq!(triggers("sub AUTOOPEN"), ["AUTOOPEN"]);
+        assert_eq!(triggers("' Sub AutoOpen()\nx = \"autoopen\""), [""; 0]);
+        assert_eq!(triggers("Sub InkPicture1_Painted(x)"), ["InkPicture1_Painted"]);
+    }
+
+    #[test]
+    fn calls_are_found_in_pieces_and_not_in_longer_words() {
+        assert_eq!(
+            calls("CreateObject(\"WScr\" & \"ipt.Sh\" & \"ell\")"),
+            ["shell", "wscript.shell", "createobject", "wscript"]
+        );
+        assert_eq!(calls("Seashell = 1: MyShellfish = 2"), [""; 0]);
+        assert_eq!(
+            calls("Declare PtrSafe Function f Lib \"kernel32\" ()"),
+            ["a library of the system"]
+        );
+        assert_eq!(calls("Sub Sum()\nRange(\"A1\") = 1\nEnd Sub"), [""; 0]);
+    }
+
+    #[test]
+    fn attributes_alone_are_no_code() {
+        assert!(!has_code("Attribute VB_Name = \"ThisDocument\"\r\nOption Explicit\r\n\r\n"));
+        assert!(has_code("Attribute VB_Name = \"M\"\r\nSub a()\r\nEnd Sub\r\n"));
+    }
+}

@@ -1,0 +1,188 @@
+//! Connections of the mail server: one thread each, so many and no more.
+//!
+//! In: connections. Out: for each message an answer of the filter. What can't be served now is
+//! told so at once, so that mail waits with its senders and not here.
+
+use std::io::{BufReader, BufWriter};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use super::answer::{Answer, Changes};
+use super::transaction::{Step, Transaction, TransactionError};
+use super::{frame, negotiation};
+use crate::journal;
+
+/// Connections at a time. Each is one message that the mail server holds a session open for.
+const MOST_CONNECTIONS: usize = 64;
+/// How long a mail server may be silent in the middle of a message; it sends what it has at once.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Decides over messages.
+pub trait Judge: Send + Sync + 'static {
+    /// What becomes of a whole message.
+    fn judge(&self, transaction: &Transaction) -> Answer;
+
+    /// What becomes of a message that there is no room for now.
+    fn overloaded(&self) -> Answer;
+}
+
+/// What the connections share.
+#[derive(Debug, Default)]
+struct Load {
+    connections: AtomicUsize,
+    /// Bytes of all messages that are being received or looked into.
+    bytes: AtomicU64,
+}
+
+/// How much the connections may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes of one message.
+    pub largest_message: u64,
+    /// Bytes of all messages together.
+    pub bytes: u64,
+}
+
+/// Why a connection ended before its time.
+#[derive(Debug, thiserror::Error)]
+enum ConnectionError {
+    #[error(transparent)]
+    Frame(#[from] frame::FrameError),
+    #[error(transparent)]
+    Negotiation(#[from] negotiation::NegotiationError),
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    #[error("the mail server's connection broke: {0}")]
+    Write(#[from] std::io::Error),
+}
+
+/// Serves connections until the process ends.
+pub fn serve(listener: &TcpListener, judge: &Arc<impl Judge>, room: Room) {
+    let load = Arc::new(Load::default());
+    for stream in listener.incoming() {
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                journal::warn(&format!("cannot accept a connection: {error}"));
+                // Out of file descriptors: some will be free again soon.
+                thread::sleep(Duration::from_millis(100));
+                continue;
+            }
+        };
+        if load.connections.fetch_add(1, Ordering::SeqCst) >= MOST_CONNECTIONS {
+            load.connections.fetch_sub(1, Ordering::SeqCst);
+            // Without an answer to its offer the mail server defers the message.
+            journal::warn("too many connections of the mail server; one is sent away");
+            continue;
+        }
+        let (judge, load) = (Arc::clone(judge), Arc::clone(&load));
+        let served = thread::Builder::new().spawn({
+            let load = Arc::clone(&load);
+            move || {
+                if let Err(error) = connection(&stream, judge.as_ref(), room, &load) {
+                    journal::warn(&error.to_string());
+                }
+                load.connections.fetch_sub(1, Ordering::SeqCst);
+            }
+        });
+        if let Err(error) = served {
+            journal::warn(&format!("cannot serve a connection: {error}"));
+            load.connections.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Bytes that one connection holds, given back when it ends.
+struct Held<'a> {
+    load: &'a Load,
+    bytes: u64,
+}
+
+impl Held<'_> {
+    /// Takes room for more bytes; false when there is none.
+    fn grow(&mut self, more: u64, room: u64) -> bool {
+        let before = self.load.bytes.fetch_add(more, Ordering::SeqCst);
+        self.bytes += more;
+        before + more <= room
+    }
+
+    fn release(&mut self) {
+        self.load.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+fn connection(
+    stream: &TcpStream,
+    judge: &impl Judge,
+    room: Room,
+    load: &Load,
+) -> Result<(), ConnectionError> {
+    stream.set_read_timeout(Some(SILENCE))?;
+    stream.set_write_timeout(Some(SILENCE))?;
+    stream.set_nodelay(true)?;
+    let (mut from, mut to) = (BufReader::new(stream), BufWriter::new(stream));
+    let Some(offer) = frame::read(&mut from)? else { return Ok(()) };
+    frame::write(&mut to, negotiation::OPTNEG, &negotiation::reply(&offer)?)?;
+    std::io::Write::flush(&mut to)?;
+    let mut transaction = Transaction::default();
+    let mut held = Held { load, bytes: 0 };
+    let mut refusal = None;
+    while let Some(packet) = frame::read(&mut from)? {
+        if packet.code == b'B' {
+            let size = packet.data.len() as u64;
+            if held.bytes + size > room.largest_message {
+                refusal = Some(Answer::Reply(too_large(room.largest_message)));
+            } else if !held.grow(size, room.bytes) {
+                refusal = Some(judge.overloaded());
+            }
+            if refusal.is_some() {
+                // The rest is read and forgotten: the answer comes at the end.
+                transaction.message = Vec::new();
+                held.release();
+                continue;
+            }
+        }
+        match transaction.take(packet)? {
+            Step::More => {}
+            Step::Quit => return Ok(()),
+            Step::Whole => {
+                let answer = match refusal.take() {
+                    Some(refusal) => refusal,
+                    None if !transaction.begins_with_header() => Answer::Reply(half()),
+                    None => judge.judge(&transaction),
+                };
+                answer.write(&mut to)?;
+                held.release();
+                transaction = Transaction::default();
+            }
+        }
+    }
+    Ok(())
+}
+
+fn too_large(most: u64) -> String {
+    format!("552 5.3.4 The message is larger than {most} bytes")
+}
+
+fn half() -> String {
+    journal::error(
+        "the mail server sends messages without their header: this version of it does not work \
+         with this filter; mail is deferred",
+    );
+    "451 4.3.5 The mail server and its filter do not understand each other".to_owned()
+}
+
+/// An answer that changes nothing.
+pub fn unchanged() -> Answer {
+    Answer::Accept(Changes::default())
+}
