@@ -70,6 +70,201 @@ in
                 example = "alice@example.org";
                 description = "The account or alias that gets mail for addresses of this domain that do not exist.";
               };
+              filter = lib.mkOption {
+                type = lib.types.nullOr (
+                  lib.types.submodule {
+                    options = {
+                      active_document = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "Documents that reach outside: DDE, remote templates, objects. Default: `quarantine`.";
+                      };
+                      auto_macro = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "Macros that start by themselves or do what documents have no need of. Default: `quarantine`.";
+                      };
+                      damaged = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "mark";
+                        description = "What is broken, so that not all of it could be read. Default: `mark`.";
+                      };
+                      deceptive_name = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "reject";
+                        description = "Names that pretend: `invoice.pdf.exe`, text that runs backwards. Default: `reject`.";
+                      };
+                      encrypted_archive = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "mark";
+                        description = "What needs a password, so that nobody could look into it. Default: `mark`.";
+                      };
+                      executable = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "reject";
+                        description = "Programs, by their content or by a name that would start them. Default: `reject`.";
+                      };
+                      html_smuggling = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "Web pages that make a file in the browser. Default: `quarantine`.";
+                      };
+                      limit = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "What a limit ended before all of it was seen, such as a bomb. Default: `quarantine`.";
+                      };
+                      macro = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "mark";
+                        description = "Other macros. Default: `mark`.";
+                      };
+                      malware = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "reject";
+                        description = "What a malware rule knows. Default: `reject`.";
+                      };
+                      opaque = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "mark";
+                        description = "Containers of a kind that the filter cannot open. Default: `mark`.";
+                      };
+                      script = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "reject";
+                        description = "Scripts that a double click would run. Default: `reject`.";
+                      };
+                      shortcut = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "reject";
+                        description = "Links to programs: `.lnk`, `.url` and their kin. Default: `reject`.";
+                      };
+                    };
+                  }
+                );
+                default = null;
+                description = ''
+                  What is done about attachments for this domain, where that is not what `[filter.actions]`
+                  says.
+                '';
+              };
               name = lib.mkOption {
                 type = lib.types.str;
                 example = "example.org";
@@ -79,6 +274,275 @@ in
           }
         );
         description = "The domains that mail is taken for, one table each.";
+      };
+      filter = lib.mkOption {
+        type = lib.types.nullOr (
+          lib.types.submodule {
+            options = {
+              actions = lib.mkOption {
+                type = lib.types.nullOr (
+                  lib.types.submodule {
+                    options = {
+                      active_document = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "Documents that reach outside: DDE, remote templates, objects. Default: `quarantine`.";
+                      };
+                      auto_macro = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "Macros that start by themselves or do what documents have no need of. Default: `quarantine`.";
+                      };
+                      damaged = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "mark";
+                        description = "What is broken, so that not all of it could be read. Default: `mark`.";
+                      };
+                      deceptive_name = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "reject";
+                        description = "Names that pretend: `invoice.pdf.exe`, text that runs backwards. Default: `reject`.";
+                      };
+                      encrypted_archive = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "mark";
+                        description = "What needs a password, so that nobody could look into it. Default: `mark`.";
+                      };
+                      executable = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "reject";
+                        description = "Programs, by their content or by a name that would start them. Default: `reject`.";
+                      };
+                      html_smuggling = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "Web pages that make a file in the browser. Default: `quarantine`.";
+                      };
+                      limit = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "What a limit ended before all of it was seen, such as a bomb. Default: `quarantine`.";
+                      };
+                      macro = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "mark";
+                        description = "Other macros. Default: `mark`.";
+                      };
+                      malware = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "reject";
+                        description = "What a malware rule knows. Default: `reject`.";
+                      };
+                      opaque = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "mark";
+                        description = "Containers of a kind that the filter cannot open. Default: `mark`.";
+                      };
+                      script = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "reject";
+                        description = "Scripts that a double click would run. Default: `reject`.";
+                      };
+                      shortcut = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "reject";
+                        description = "Links to programs: `.lnk`, `.url` and their kin. Default: `reject`.";
+                      };
+                    };
+                  }
+                );
+                default = null;
+                description = "What is done about which kind of attachment.";
+              };
+              clamd = lib.mkOption {
+                type = lib.types.nullOr lib.types.str;
+                default = null;
+                example = "10.0.0.5:3310";
+                description = ''
+                  Address and port of a ClamAV (`clamd`) on a private network, which is asked too. Default:
+                  none.
+                '';
+              };
+              digest = lib.mkOption {
+                type = lib.types.nullOr lib.types.bool;
+                default = null;
+                example = true;
+                description = ''
+                  Whether the postmaster gets a daily letter about what is new in the quarantine. Default:
+                  true.
+                '';
+              };
+              enabled = lib.mkOption {
+                type = lib.types.nullOr lib.types.bool;
+                default = null;
+                example = true;
+                description = "Whether there is a filter. Default: true.";
+              };
+              on_failure = lib.mkOption {
+                type = lib.types.nullOr (
+                  lib.types.enum [
+                    "defer"
+                    "pass"
+                  ]
+                );
+                default = null;
+                example = "defer";
+                description = ''
+                  What happens to a message that could not be looked into: `defer` (the default), it waits
+                  with its sender, or `pass`, it is delivered with a mark.
+                '';
+              };
+              quarantine_days = lib.mkOption {
+                type = lib.types.nullOr lib.types.int;
+                default = null;
+                example = 30;
+                description = "Days that a message stays in the quarantine. Default: 30.";
+              };
+              quarantine_size = lib.mkOption {
+                type = lib.types.nullOr (
+                  lib.types.oneOf [
+                    lib.types.str
+                    lib.types.int
+                  ]
+                );
+                default = null;
+                example = "1 GiB";
+                description = "Most that the quarantine holds, in bytes or with a unit. Default: 1 GiB.";
+              };
+              rules_key = lib.mkOption {
+                type = lib.types.nullOr lib.types.str;
+                default = null;
+                example = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+                description = "The Ed25519 key that signs the rules of `rules_url`: 32 bytes in base64.";
+              };
+              rules_url = lib.mkOption {
+                type = lib.types.nullOr lib.types.str;
+                default = null;
+                example = "https://rules.example.net/mail.yar";
+                description = "Address of further malware rules (YARA), fetched once a day. It needs `rules_key`.";
+              };
+            };
+          }
+        );
+        default = null;
+        description = "The filter that looks into attachments.";
       };
       host = lib.mkOption {
         type = lib.types.submodule {
@@ -222,6 +686,9 @@ in
       "mailkiln/appliance.json" = {
         source = "${cfg.files}/etc/mailkiln/appliance.json";
       };
+      "mailkiln/filter.toml" = {
+        source = "${cfg.files}/etc/mailkiln/filter.toml";
+      };
       "mailkiln/mail-server.toml" = {
         source = "${cfg.files}/etc/mailkiln/mail-server.toml";
       };
@@ -248,12 +715,18 @@ in
           group = "mailkiln-acme";
           description = "Certificates from an authority";
         };
+        mail-filter = {
+          isSystemUser = true;
+          group = "mail-filter";
+          description = "Mail filter";
+        };
       };
       groups = {
         mail-server = { };
         mailkiln = { };
         acme = { };
         mailkiln-acme = { };
+        mail-filter = { };
       };
     };
     systemd.tmpfiles.settings.mailkiln = {

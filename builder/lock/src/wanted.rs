@@ -236,7 +236,7 @@ mod tests {
             assert!(own.sets.contains_key(set), "{set}");
         }
         let names: Vec<_> = own.components.iter().map(|one| one.name.as_str()).collect();
-        assert_eq!(names, ["init", "agent", "filter", "mail-server"]);
+        assert_eq!(names, ["init", "agent", "acme", "filter", "mail-server"]);
         assert!(
             own.sets.values().flat_map(|set| &set.over).all(|over| own.sets.contains_key(over))
         );
