@@ -113,6 +113,10 @@
           name = "mailkiln-agent";
           source = ./units;
         };
+        mailkiln-filter = rust final {
+          name = "mailkiln-filter";
+          source = ./units/filter;
+        };
       };
 
       nixosModules = {
@@ -121,6 +125,7 @@
           nixpkgs.overlays = [ self.overlays.default ];
         };
         agent = ./modules/agent.nix;
+        filter = ./modules/filter.nix;
         mail-server = ./modules/mail-server.nix;
       };
 
@@ -129,7 +134,7 @@
       packages = forEach (
         pkgs:
         {
-          inherit (pkgs) mailkiln mailkiln-agent;
+          inherit (pkgs) mailkiln mailkiln-agent mailkiln-filter;
           default = pkgs.mailkiln;
         }
         // lib.listToAttrs (

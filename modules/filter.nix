@@ -16,7 +16,7 @@ in
   };
   config = lib.mkIf cfg.enable {
     systemd.services = {
-      mailkiln-filter = {
+      mailkiln-filter = lib.mkIf (cfg.settings.filter == null || cfg.settings.filter.enabled != false) {
         description = "Look into attachments";
         after = [ "mailkiln-prepare.service" ];
         before = [ "mail-server.service" ];

@@ -104,8 +104,9 @@ let
   keyed =
     of: sets:
     let
-      names = concatMap attrNames sets;
       found = name: concatMap (set: if hasAttr name set then [ set.${name} ] else [ ]) sets;
+      # What stands behind conditions that do not hold is not there.
+      names = filter (name: concatMap discharged (found name) != [ ]) (concatMap attrNames sets);
     in
     listToAttrs (
       map (name: {

@@ -32,6 +32,12 @@ const OPTIONAL: [(&str, &str); 1] = [(
     "[relay]\nhost = \"relay.invalid\"\nuser = \"user\"\n",
 )];
 
+/// Tables that turn services off, and when they are not turned off.
+const SWITCHES: [(&str, &str); 1] = [(
+    "cfg.settings.filter == null || cfg.settings.filter.enabled != false",
+    "[filter]\nenabled = false\n",
+)];
+
 /// What no model says, because an image has no use for it, by path.
 const WRITTEN: [(&str, &str); 2] = [
     ("files.nix", include_str!("../written/files.nix")),
@@ -59,6 +65,7 @@ pub enum ModulesError {
 struct Model {
     plain: Appliance,
     optional: Vec<(&'static str, Appliance)>,
+    switched_off: Vec<(&'static str, Appliance)>,
 }
 
 /// The files of `modules/`, sorted by path.
@@ -95,7 +102,12 @@ impl Model {
             Ok::<_, ModulesError>(on_a_host(&spec, ""))
         };
         let optional = OPTIONAL.iter().map(|(condition, table)| Ok((*condition, build(table)?)));
-        Ok(Self { plain: build("")?, optional: optional.collect::<Result<_, ModulesError>>()? })
+        let switched = SWITCHES.iter().map(|(condition, table)| Ok((*condition, build(table)?)));
+        Ok(Self {
+            plain: build("")?,
+            optional: optional.collect::<Result<_, ModulesError>>()?,
+            switched_off: switched.collect::<Result<_, ModulesError>>()?,
+        })
     }
 
     fn services(&self) -> impl Iterator<Item = &Service> {
@@ -110,6 +122,16 @@ impl Model {
     /// The units in the order of their names: `agent`, `mail-server`.
     fn units(&self) -> BTreeSet<&str> {
         self.services().filter_map(unit_of).collect()
+    }
+
+    /// When the service is there, if that can be chosen.
+    fn condition(&self, service: &Service) -> Option<&'static str> {
+        let gone =
+            |appliance: &Appliance| appliance.services.iter().all(|it| it.name != service.name);
+        self.switched_off
+            .iter()
+            .find(|(_, appliance)| gone(appliance))
+            .map(|(condition, _)| *condition)
     }
 
     fn variants<'a>(&'a self, plain: &'a Service) -> Variants<'a> {
@@ -270,7 +292,13 @@ fn unit_module(model: &Model, unit: &str, names: &Names) -> Result<Value, Module
         if foreign.is_some() {
             speak_plainly(&mut entry, unit);
         }
-        services.push((service.name, entry));
+        services.push((
+            service.name,
+            match model.condition(service) {
+                Some(condition) => Value::code(format!("lib.mkIf ({condition}) {entry}")),
+                None => entry,
+            },
+        ));
     }
     let ports: BTreeSet<i64> = of_unit()
         .flat_map(|service| &service.ports)
