@@ -5,12 +5,11 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use mailkiln_fetch::Cache;
-use mailkiln_format::unnamed;
 use mailkiln_nix_store::{CacheInfo, Entry, INFO_NAME, SecretKey, add_signature};
 use mailkiln_pin::Arch;
 use serde::Serialize;
@@ -22,6 +21,7 @@ use crate::failure::Failure;
 use crate::pins;
 use crate::printer::Printer;
 use crate::progress::Bars;
+use crate::whole_file;
 
 /// Longest key file that is read, in bytes; a key has about 100.
 const LONGEST_KEY: u64 = 4096;
@@ -101,7 +101,7 @@ fn prepare(folder: &Path) -> Result<(), Failure> {
                 });
             }
             fs::create_dir_all(&nars).map_err(Failure::file("make the folder", &nars))?;
-            write(&info, CacheInfo::default().to_string().as_bytes())
+            whole_file::write(&info, CacheInfo::default().to_string().as_bytes())
         }
         Err(error) => Err(Failure::file("read", &info)(error)),
     }
@@ -114,17 +114,19 @@ fn add(folder: &Path, exported: &Exported, key: &SecretKey) -> Result<PathReport
     let nar = folder.join(&entry.nar_name);
     // The name is the digest: what has other bytes is damaged.
     if fs::read(&nar).ok().as_ref() != Some(&entry.nar) {
-        write(&nar, &entry.nar)?;
+        whole_file::write(&nar, &entry.nar)?;
     }
     let record = folder.join(&entry.record_name);
     match fs::read(&record) {
         Ok(existing) => {
             let wider = add_signature(&existing, &entry, key);
             if let Some(wider) = wider.map_err(|error| Failure::input(&error))? {
-                write(&record, &wider)?;
+                whole_file::write(&record, &wider)?;
             }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => write(&record, &entry.record)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            whole_file::write(&record, &entry.record)?
+        }
         Err(error) => return Err(Failure::file("read", &record)(error)),
     }
     Ok(PathReport {
@@ -134,15 +136,6 @@ fn add(folder: &Path, exported: &Exported, key: &SecretKey) -> Result<PathReport
         nar_size: object.nar_size(),
         file_size: entry.nar.len() as u64,
     })
-}
-
-/// Writes a file as a whole.
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = unnamed(folder).map_err(|error| Failure::work(&error))?;
-    let written = file.write_all(bytes).and_then(|()| file.as_file().sync_all());
-    written.map_err(Failure::file("write", path))?;
-    file.persist(path).map(drop).map_err(|failed| Failure::file("write", path)(failed.error))
 }
 
 /// What the cache has now.
@@ -195,16 +188,5 @@ mod tests {
     fn both_architectures_unless_one_is_chosen() {
         assert_eq!(architectures(&[]), Arch::ALL);
         assert_eq!(architectures(&[ArchChoice::Aarch64; 2]), [Arch::Aarch64]);
-    }
-
-    #[test]
-    fn files_are_replaced_as_a_whole_and_readable() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x");
-        write(&path, b"one").unwrap();
-        write(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o400, 0o400);
     }
 }

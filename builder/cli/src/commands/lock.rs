@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use mailkiln_compile::embedded;
@@ -23,6 +22,7 @@ use crate::indexes::{Offer, OfferError};
 use crate::pins;
 use crate::printer::Printer;
 use crate::progress::Bars;
+use crate::whole_file;
 
 /// Most causes that a failure lists.
 const SHOWN: usize = 8;
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &LockArguments, printer: &Printer) -> Result<(), Fa
         return if report.is_current() { printer.result(&report) } else { Err(report.stale()) };
     }
     if !report.is_current() {
-        write(path, &new.to_string())?;
+        whole_file::write(path, new.to_string().as_bytes())?;
     }
     printer.result(&report)
 }
@@ -179,20 +179,6 @@ fn component(wanted: &WantedComponent) -> Result<Component, Failure> {
         }
     };
     Ok(Component { name: wanted.name.clone(), source })
-}
-
-/// Replaces the file as a whole: an interrupted command leaves the old one.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let write = || {
-        let mut file = tempfile::Builder::new()
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(folder.unwrap_or(Path::new(".")))?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    write().map(drop).map_err(Failure::file("write", path))
 }
 
 /// What a lock pins: by name, what a person tells one pin from another by.
@@ -331,16 +317,5 @@ mod tests {
         let cut = few(list.clone());
         assert_eq!((cut.len(), cut[SHOWN].as_str()), (SHOWN + 1, "and 12 more"));
         assert_eq!(few(list[..SHOWN].to_vec()), list[..SHOWN]);
-    }
-
-    #[test]
-    fn the_file_is_replaced_as_a_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("mailkiln.lock");
-        write(&path, "one").unwrap();
-        write(&path, "two").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        assert!(write(&folder.path().join("none/x"), "one").is_err());
     }
 }

@@ -9,7 +9,6 @@ mod modules;
 
 use std::fmt;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use mailkiln_nix::Source;
@@ -18,6 +17,7 @@ use serde::Serialize;
 use crate::arguments::EmitCommand;
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::whole_file;
 
 /// Runs one of them.
 pub(super) fn run(command: &EmitCommand, printer: &Printer) -> Result<(), Failure> {
@@ -53,14 +53,7 @@ fn write(folder: &Path, files: &[Source]) -> Result<Written, Failure> {
         let path = folder.join(path);
         let parent = path.parent().unwrap_or(folder);
         fs::create_dir_all(parent).map_err(Failure::file("create", parent))?;
-        let write = || {
-            let mut file = tempfile::Builder::new()
-                .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-                .tempfile_in(parent)?;
-            file.write_all(text.as_bytes())?;
-            file.persist(&path).map_err(|error| error.error)
-        };
-        write().map_err(Failure::file("write", &path))?;
+        whole_file::write(&path, text.as_bytes())?;
     }
     let files = files.iter().map(|file| file.path.clone()).collect();
     Ok(Written { folder: folder.to_owned(), files, next: None })
