@@ -119,14 +119,10 @@
         };
       };
 
-      nixosModules = {
-        default = {
-          imports = [ ./modules ];
-          nixpkgs.overlays = [ self.overlays.default ];
-        };
-        agent = ./modules/agent.nix;
-        filter = ./modules/filter.nix;
-        mail-server = ./modules/mail-server.nix;
+      # One module: no unit of it runs without the others' users, secrets and files.
+      nixosModules.default = {
+        imports = [ ./modules ];
+        nixpkgs.overlays = [ self.overlays.default ];
       };
 
       nixosConfigurations.example = example "x86_64-linux" [ disk ];

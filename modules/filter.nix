@@ -16,7 +16,7 @@ in
   };
   config = lib.mkIf cfg.enable {
     systemd.services = {
-      mailkiln-filter = lib.mkIf (cfg.settings.filter == null || cfg.settings.filter.enabled != false) {
+      mailkiln-filter = lib.mkIf (cfg.settings.filter == null || cfg.settings.filter.enable != false) {
         description = "Look into attachments";
         after = [ "mailkiln-prepare.service" ];
         before = [ "mail-server.service" ];

@@ -489,7 +489,7 @@ in
                   true.
                 '';
               };
-              enabled = lib.mkOption {
+              enable = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
                 example = true;

@@ -34,8 +34,8 @@ const OPTIONAL: [(&str, &str); 1] = [(
 
 /// Tables that turn services off, and when they are not turned off.
 const SWITCHES: [(&str, &str); 1] = [(
-    "cfg.settings.filter == null || cfg.settings.filter.enabled != false",
-    "[filter]\nenabled = false\n",
+    "cfg.settings.filter == null || cfg.settings.filter.enable != false",
+    "[filter]\nenable = false\n",
 )];
 
 /// What no model says, because an image has no use for it, by path.

@@ -275,7 +275,7 @@ pub(crate) enum AcmeDnsValue {
 pub(crate) struct FilterTable {
     /// Whether there is a filter. Default: true.
     #[schemars(example = true)]
-    pub(crate) enabled: Option<Located<bool>>,
+    pub(crate) enable: Option<Located<bool>>,
     /// What happens to a message that could not be looked into: `defer` (the default), it waits
     /// with its sender, or `pass`, it is delivered with a mark.
     #[schemars(example = &"defer")]

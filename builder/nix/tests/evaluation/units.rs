@@ -105,7 +105,7 @@ fn written(value: &Json) -> String {
 #[test]
 fn units_users_and_ports_are_those_of_an_image() {
     let Some(nix) = Nix::here() else { return };
-    let unfiltered = format!("{PLAIN}[filter]\nenabled = false\n");
+    let unfiltered = format!("{PLAIN}[filter]\nenable = false\n");
     for text in [PLAIN, FULL, &unfiltered] {
         let settings = Value::from_toml(&toml::from_str(text).unwrap()).unwrap().to_string();
         // Our own build of the mail server, which an image has.

@@ -99,7 +99,7 @@ name = "mail.example.org"
 ipv6 = false
 
 [filter]
-enabled = false
+enable = false
 
 [[domain]]
 name = "example.org"

@@ -52,7 +52,7 @@ pub(super) fn judge(
         clamd: clamd.transpose()?,
         actions,
     };
-    Ok(table.enabled.is_none_or(|it| it.value).then_some(filter))
+    Ok(table.enable.is_none_or(|it| it.value).then_some(filter))
 }
 
 /// The actions that a table names.

@@ -189,7 +189,7 @@ executable = "pass"
     assert_eq!(filter.actions[&FilterClass::Executable], FilterAction::Quarantine);
     let own: Vec<_> = spec.domains[1].filter.clone().into_iter().collect();
     assert_eq!(own, [(FilterClass::Executable, FilterAction::Pass)]);
-    assert!(parse(&format!("{BASE}[filter]\nenabled = false\n")).unwrap().filter.is_none());
+    assert!(parse(&format!("{BASE}[filter]\nenable = false\n")).unwrap().filter.is_none());
     for (url, key) in [
         ("http://rules.example/a.yar", "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
         ("https://rules.example", "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="),
