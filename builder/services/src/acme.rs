@@ -51,7 +51,9 @@ fn client(spec: &Spec, acme: &Acme) -> Service {
         umask: 0o007,
         confinement: Confinement::Sandboxed(sandbox(&acme.challenge)),
         ordering: Ordering {
-            after: vec!["mailkiln-prepare.service", "network.target", "time-set.target"],
+            // An attempt without a way out would count as a failure, and put the next one off.
+            after: vec!["mailkiln-prepare.service", "network-online.target", "time-set.target"],
+            wants: vec!["network-online.target"],
             ..Ordering::default()
         },
         triggers: vec![Trigger::Every {

@@ -7,8 +7,26 @@ use crate::Appliance;
 pub(super) fn files(files: &mut Files, appliance: &Appliance) -> Result<(), RenderError> {
     files.text("/etc/systemd/network/10-mailkiln.network", link(appliance)?)?;
     files.text("/etc/systemd/resolved.conf.d/10-mailkiln.conf", resolver(appliance)?)?;
+    files.text(&format!("/etc/systemd/system/{ONLINE}.d/10-mailkiln.conf"), online()?)?;
     files.text("/etc/hostname", format!("{}\n", appliance.host))?;
     files.text("/etc/hosts", hosts(&appliance.host, appliance.network.ipv6))
+}
+
+/// What `network-online.target` waits for.
+const ONLINE: &str = "systemd-networkd-wait-online.service";
+
+/// Online is who has one way out: a second socket without a cable must not hold anything up, and a
+/// machine without any network has not failed.
+fn online() -> Result<String, RenderError> {
+    let mut text = UnitText::new(ONLINE);
+    text.section("Service");
+    text.set("ExecStart", "")?;
+    text.set(
+        "ExecStart",
+        "/usr/lib/systemd/systemd-networkd-wait-online --any --operational-state=routable --timeout=120",
+    )?;
+    text.set("SuccessExitStatus", 1)?;
+    Ok(text.finish())
 }
 
 fn link(appliance: &Appliance) -> Result<String, RenderError> {
