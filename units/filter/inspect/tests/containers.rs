@@ -130,6 +130,10 @@ fn damaged_archives_are_told() {
 
 #[test]
 fn what_fuzzing_found_is_told_as_damaged() {
-    let cabinet = include_bytes!("fixtures/crashes/offset-behind-the-data.cab");
-    assert_eq!(classes(&message("a.cab", cabinet)), [Class::Damaged]);
+    for cabinet in [
+        include_bytes!("fixtures/crashes/offset-behind-the-data.cab").as_slice(),
+        include_bytes!("fixtures/crashes/stored-block-of-another-size.cab"),
+    ] {
+        assert_eq!(classes(&message("a.cab", cabinet)), [Class::Damaged]);
+    }
 }

@@ -8,7 +8,7 @@ use crate::walk::{Walk, Within};
 /// Hands every file to the walk.
 pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     if is_sound(data) != Some(true) {
-        return walk.find(Class::Damaged, "a file of the cabinet begins behind its data");
+        return walk.find(Class::Damaged, "sizes in the cabinet contradict each other");
     }
     let size = data.len() as u64;
     let source = Timed::new(data, walk.budget.deadline);
@@ -34,12 +34,14 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     }
 }
 
-/// Whether every file begins inside of its folder's data: the crate's reader panics where one
-/// doesn't. Fields as in [MS-CAB] 2.1 to 2.4; nothing if the headers end too early.
+/// Whether every file begins inside of its folder's data, and what is stored has the size that
+/// its block names: the crate's reader panics where that is not so. Fields as in [MS-CAB] 2.1 to
+/// 2.4; nothing if the headers end too early.
 fn is_sound(data: &[u8]) -> Option<bool> {
     const HAS_PREVIOUS: u16 = 1;
     const HAS_NEXT: u16 = 2;
     const HAS_RESERVE: u16 = 4;
+    const COMPRESSION: u16 = 0x000f;
     let (folders, files, flags) = (u16_at(data, 26)?, u16_at(data, 28)?, u16_at(data, 30)?);
     let (mut at, mut per_folder, mut per_block) = (36, 0, 0);
     if flags & HAS_RESERVE != 0 {
@@ -57,10 +59,16 @@ fn is_sound(data: &[u8]) -> Option<bool> {
     for _ in 0..folders {
         let mut block = usize::try_from(u32_at(data, at)?).ok()?;
         let mut size = 0u64;
+        let is_stored = u16_at(data, at + 6)? & COMPRESSION == 0;
         for _ in 0..u16_at(data, at + 4)? {
             left = left.checked_sub(1)?;
-            size += u64::from(u16_at(data, block.checked_add(6)?)?);
-            block = block + 8 + per_block + usize::from(u16_at(data, block + 4)?);
+            let packed = u16_at(data, block.checked_add(4)?)?;
+            let unpacked = u16_at(data, block + 6)?;
+            if is_stored && packed != unpacked {
+                return Some(false);
+            }
+            size += u64::from(unpacked);
+            block = block + 8 + per_block + usize::from(packed);
         }
         sizes.push(size);
         at += 8 + per_folder;
