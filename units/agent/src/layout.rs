@@ -89,9 +89,9 @@ impl Layout {
         }
     }
 
-    /// A secret that systemd hands to this service alone: `CREDENTIALS_DIRECTORY`, systemd.exec(5).
-    pub fn credential(name: &str) -> Option<PathBuf> {
-        std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(name))
+    /// Where systemd puts the secrets for this service alone: `CREDENTIALS_DIRECTORY`, systemd.exec(5).
+    pub fn credentials() -> Option<PathBuf> {
+        std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
     }
 
     /// Who may log in, beside those of `mail.toml`.

@@ -77,6 +77,19 @@ impl SecretName {
         Ok(Self(name.to_owned()))
     }
 
+    /// What other services need of what people bring as files: who asks for mail through a relay,
+    /// and who gets certificates.
+    pub fn brought() -> [Self; 4] {
+        ["relay-password", "acme-account-key.pem", "acme-eab-key", "acme-dns-key"]
+            .map(|name| Self(name.to_owned()))
+    }
+
+    /// The password that an account has by a file; accounts are counted from 0, as in
+    /// `appliance.json`: not every address can be the name of a credential.
+    pub fn account_credential(index: usize) -> Self {
+        Self(format!("account-password-{index}"))
+    }
+
     /// The address that [`SecretName::account`] was made from.
     pub fn account_address(&self) -> Option<String> {
         let mut bytes = self.0.strip_prefix(ACCOUNT)?.bytes();
@@ -180,6 +193,15 @@ impl Secrets {
             fs::read(&path).map_err(|source| SecretError::Read { path: path.clone(), source })?;
         let text = String::from_utf8(bytes).map_err(|_| SecretError::Damaged(path))?;
         Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+
+    /// Reads a secret that people wrote: without the newlines that editors append.
+    ///
+    /// # Errors
+    /// Those of [`Secrets::read`].
+    pub fn read_written(&self, name: &SecretName) -> Result<Option<String>, SecretError> {
+        let text = self.read(name)?.map(|text| text.trim_end_matches(['\n', '\r']).to_owned());
+        Ok(text.filter(|text| !text.is_empty()))
     }
 
     /// Reads a secret that must exist.

@@ -74,10 +74,11 @@ class Appliance(MailServer):
         for name in ("fullchain.pem", "key.pem"):
             shutil.copy(self.root / "var/lib/acme" / HOST / name, self.directory / name)
 
-    def agent(self, *arguments, status=0, stdin=""):
+    def agent(self, *arguments, status=0, stdin="", credentials=None):
         """Runs the agent; returns standard output and error."""
+        given = {"CREDENTIALS_DIRECTORY": str(credentials)} if credentials else {}
         done = subprocess.run([os.environ["AGENT"], "--root", str(self.root), *arguments],
-                              input=stdin, capture_output=True, text=True, timeout=120)
+                              input=stdin, capture_output=True, text=True, timeout=120, env={**os.environ, **given})
         assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
         return done.stdout, done.stderr
 
@@ -232,6 +233,29 @@ class ChangeTest(unittest.TestCase):
             self.assertFalse((server.secrets / f"hash-{ALICE}").exists())
             server.agent("provision")
             self.assertEqual(status("another"), 200)
+
+    def test_passwords_that_came_as_files(self):
+        with Appliance() as server:
+            folder = server.directory / "brought"
+            folder.mkdir()
+            server.agent("provision")
+            first = server.password(BOB)
+            # An account that exists gets it too, and at every start.
+            for password in ("correct horse", "battery staple"):
+                (folder / "account-password-1").write_text(f"{password}\n")
+                (folder / "admin-password").write_text(f"{password} too\n")
+                server.agent("provision", credentials=folder)
+                self.assertTrue(server.can_log_in(BOB, password))
+                self.assertFalse(server.can_log_in(BOB, first))
+                first = password
+                status = lambda password: server.http("GET", "/api/principal?types=domain", password=password)[0]  # noqa: E731
+                self.assertEqual(status(f"{password} too"), 200)
+                self.assertEqual(status(server.secret("admin-password")), 200)
+            self.assertFalse((server.secrets / f"account-{BOB}").exists())
+            self.assertTrue(server.can_log_in(ALICE, server.password(ALICE)))
+            (folder / "account-password-0").write_text("two\nlines\n")
+            _, err = server.agent("provision", status=1, credentials=folder)
+            self.assertIn(ALICE, err)
 
     def test_a_lost_hash_is_no_trap(self):
         with Appliance() as server:

@@ -22,26 +22,35 @@ use crate::password;
 use crate::secrets::{SecretError, SecretName, Secrets};
 use crate::seed::{self, Seed};
 
-/// Runs the command, with the seed that systemd hands over as a credential.
+/// Runs the command, with what systemd hands over as credentials: a seed, or secrets one by one.
 ///
 /// # Errors
 /// [`CommandError`] with the first thing that could not be made.
 pub fn run(layout: &Layout) -> Result<(), CommandError> {
-    let bytes = match Layout::credential("seed").map(|path| (fs::read(&path), path)) {
+    let credentials = Layout::credentials();
+    let seed = credentials.as_ref().map(|folder| folder.join("seed"));
+    let bytes = match seed.map(|path| (fs::read(&path), path)) {
         None => Vec::new(),
         Some((Err(error), _)) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Some((Err(error), path)) => return Err(CommandError::Kept(path, error)),
         Some((Ok(bytes), _)) => bytes,
     };
-    prepare(layout, seed::parse(&bytes)?.as_ref())
+    prepare(layout, seed::parse(&bytes)?.as_ref(), credentials.map(Secrets::new).as_ref())
 }
 
-fn prepare(layout: &Layout, seed: Option<&Seed>) -> Result<(), CommandError> {
+fn prepare(
+    layout: &Layout,
+    seed: Option<&Seed>,
+    brought: Option<&Secrets>,
+) -> Result<(), CommandError> {
     let appliance = Appliance::read(&layout.appliance())?;
     let secrets = Secrets::new(layout.secrets());
     secrets.create_directory()?;
     if let Some(seed) = seed {
         take_over(&secrets, seed)?;
+    }
+    if let Some(brought) = brought {
+        take_over_files(&secrets, brought, &appliance)?;
     }
     ensure(&secrets, &SecretName::oauth_key(), |_| true, || Ok(password::generate_key()?))?;
     ensure(&secrets, &SecretName::probe_password(), |_| true, || Ok(password::generate()?))?;
@@ -67,6 +76,38 @@ fn take_over(secrets: &Secrets, seed: &Seed) -> Result<(), SecretError> {
         Some(key) if secrets.read(&name)?.is_none() => secrets.write(&name, key),
         _ => Ok(()),
     }
+}
+
+/// Secrets that came as files of their own, as a NixOS host has them: each is a credential with the
+/// name of the secret that it becomes. The file is what counts, also where there is a secret already.
+fn take_over_files(
+    secrets: &Secrets,
+    brought: &Secrets,
+    appliance: &Appliance,
+) -> Result<(), CommandError> {
+    for domain in &appliance.domains {
+        for algorithm in ALGORITHMS {
+            let name = SecretName::dkim(algorithm.selector(), &domain.name);
+            if let Some(pem) = brought.read_written(&name)? {
+                algorithm.record(&pem)?;
+                replace(secrets, &name, &pem)?;
+            }
+        }
+    }
+    for name in SecretName::brought() {
+        if let Some(value) = brought.read_written(&name)? {
+            replace(secrets, &name, &value)?;
+        }
+    }
+    Ok(())
+}
+
+fn replace(secrets: &Secrets, name: &SecretName, value: &str) -> Result<(), SecretError> {
+    if !matches!(secrets.read(name), Ok(Some(old)) if old == value) {
+        secrets.write(name, value)?;
+        journal::note(&format!("took over the secret {}", name.as_str()));
+    }
+    Ok(())
 }
 
 /// Keeps a secret that `fits`, makes one that is missing, and replaces one that is damaged: a
@@ -291,7 +332,7 @@ mod tests {
         );
         let domain = crate::appliance::DomainName::try_from("example.org".to_owned()).unwrap();
         for _ in 0..2 {
-            prepare(&layout, Some(&seed)).unwrap();
+            prepare(&layout, Some(&seed), None).unwrap();
             for algorithm in ALGORITHMS {
                 let pem = read(&format!("dkim-{}-example.org.pem", algorithm.selector()));
                 assert_eq!(Some(pem.as_str()), seed.dkim_key(algorithm, &domain));
@@ -308,11 +349,40 @@ mod tests {
             }
         }
         let (_root, layout) = appliance();
-        prepare(&layout, None).unwrap();
+        prepare(&layout, None, None).unwrap();
         let own = layout.secrets().join("dkim-rsa-example.org.pem");
         let before = fs::read(&own).unwrap();
-        prepare(&layout, Some(&seed)).unwrap();
+        prepare(&layout, Some(&seed), None).unwrap();
         assert_eq!(fs::read(&own).unwrap(), before);
+    }
+
+    #[test]
+    fn files_are_taken_over_and_count_more_than_what_is_there() {
+        let (root, layout) = appliance();
+        prepare(&layout, None, None).unwrap();
+        let kept = |name: &str| fs::read_to_string(layout.secrets().join(name)).unwrap();
+        let record = || fs::read(layout.dkim_records().join("example.org.txt")).unwrap();
+        let (before, other) = (record(), kept("dkim-rsa-example.org.pem"));
+        let folder = root.path().join("credentials");
+        fs::create_dir(&folder).unwrap();
+        let put = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+        let pem = Algorithm::Ed25519.generate().unwrap();
+        put("dkim-ed25519-example.org.pem", &format!("{pem}\n\n"));
+        put("relay-password", "correct horse\n");
+        put("acme-eab-key", "");
+        let brought = Secrets::new(&folder);
+        for _ in 0..2 {
+            prepare(&layout, None, Some(&brought)).unwrap();
+            assert_eq!(kept("dkim-ed25519-example.org.pem"), pem.trim_end());
+            assert_eq!(kept("dkim-rsa-example.org.pem"), other);
+            assert_eq!(kept("relay-password"), "correct horse");
+            assert!(!layout.secrets().join("acme-eab-key").exists());
+            assert_ne!(record(), before);
+        }
+        put("dkim-rsa-example.org.pem", "not a key");
+        let error = prepare(&layout, None, Some(&brought)).unwrap_err();
+        assert!(matches!(error, CommandError::Dkim(_)), "{error}");
+        assert_eq!(kept("dkim-rsa-example.org.pem"), other);
     }
 
     #[test]

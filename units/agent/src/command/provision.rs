@@ -29,6 +29,11 @@ const PROBE_QUOTA: u64 = 10 << 20;
 pub fn run(layout: &Layout) -> Result<(), CommandError> {
     let appliance = Appliance::read(&layout.appliance())?;
     let secrets = Secrets::new(layout.secrets());
+    let brought = Layout::credentials().map(Secrets::new);
+    let password = |name: &SecretName| match &brought {
+        Some(brought) => brought.read_written(name),
+        None => Ok(None),
+    };
     let api = Api::new(&appliance.api, &secrets.require(&SecretName::admin_password())?);
     api.wait(Deadline::after(PATIENCE))?;
     let mut failures = 0;
@@ -44,11 +49,13 @@ pub fn run(layout: &Layout) -> Result<(), CommandError> {
     for (domain, target) in provisioning::dangling_catch_alls(&appliance) {
         journal::warn(&format!("{domain}: its catch-all `{target}` is no account of mail.toml"));
     }
-    for account in &appliance.accounts {
-        let emails = provisioning::wanted_emails(account);
-        attempt(account.address.as_str(), ensure_account(&api, &secrets, account, &emails));
+    for (index, account) in appliance.accounts.iter().enumerate() {
+        let password = password(&SecretName::account_credential(index))?;
+        let made = ensure_account(&api, &secrets, account, password.as_deref());
+        attempt(account.address.as_str(), made);
     }
-    attempt(ADMINISTRATOR, ensure_administrator(&api, &secrets));
+    let administrator = password(&SecretName::admin_password())?;
+    attempt(ADMINISTRATOR, ensure_administrator(&api, &secrets, administrator.as_deref()));
     let probe = appliance.probe_address()?;
     attempt(probe.as_str(), ensure_probe(&api, &secrets, &probe));
     if failures > 0 { Err(CommandError::Provision(failures)) } else { Ok(()) }
@@ -71,27 +78,31 @@ fn ensure_domain(api: &Api, name: &str) -> Result<(), CommandError> {
     Ok(())
 }
 
+/// A password that came as a file is the account's at each start; any other is its first one alone.
 fn ensure_account(
     api: &Api,
     secrets: &Secrets,
     account: &Account,
-    emails: &[String],
+    password: Option<&str>,
 ) -> Result<(), CommandError> {
     let address = &account.address;
     let existing = match find(api, address.as_str(), "individual")? {
-        Some(principal) => principal.emails.as_slice().to_vec(),
+        Some(principal) => {
+            if let Some(password) = password.filter(|it| !is_password(&principal, it)) {
+                account_password::set(api, secrets, address, password)?;
+                journal::note(&format!("{address} has the password of its file"));
+            }
+            principal.emails.as_slice().to_vec()
+        }
         None => {
-            let hash = match secrets.read(&SecretName::account_hash(address))? {
-                Some(hash) => hash,
-                // Kept before it is used: see `account_password`.
-                None => password::hash(&account_password::initial(secrets, address)?)?,
-            };
+            let hash = first_hash(secrets, address, password)?;
             create_account(api, address, &account.name, account.quota.unwrap_or(0), &hash)?;
             journal::note(&format!("made the account {address}"));
             vec![address.to_string()]
         }
     };
-    for email in provisioning::missing_emails(emails, &existing) {
+    let emails = provisioning::wanted_emails(account);
+    for email in provisioning::missing_emails(&emails, &existing) {
         match api.add_email(address.as_str(), email) {
             Ok(()) => journal::note(&format!("{address} gets mail for {email}")),
             // An administrator gave it to somebody else; that is not ours to undo.
@@ -104,11 +115,48 @@ fn ensure_account(
     Ok(())
 }
 
-/// Where a seed brought the hash of a password, the administrator is an account of his own: the
-/// agent needs a password of the API in plain, and keeps the one that it has made for itself.
-fn ensure_administrator(api: &Api, secrets: &Secrets) -> Result<(), CommandError> {
-    let Some(hash) = secrets.read(&SecretName::administrator_hash())? else { return Ok(()) };
-    if find(api, ADMINISTRATOR, "individual")?.is_some() {
+/// The hash of the password that a new account gets.
+fn first_hash(
+    secrets: &Secrets,
+    address: &Address,
+    password: Option<&str>,
+) -> Result<String, CommandError> {
+    if let Some(password) = password {
+        password::check(password)?;
+        return Ok(password::hash(password)?);
+    }
+    match secrets.read(&SecretName::account_hash(address))? {
+        Some(hash) => Ok(hash),
+        // Kept before it is used: see `account_password`.
+        None => Ok(password::hash(&account_password::initial(secrets, address)?)?),
+    }
+}
+
+fn is_password(principal: &Principal, password: &str) -> bool {
+    principal.secrets.as_slice().iter().any(|hash| password::verify(password, hash))
+}
+
+/// Where a file brought a password, or a seed the hash of one, the administrator is an account of
+/// his own: the agent needs a password of the API in plain, and keeps the one that it has made for
+/// itself.
+fn ensure_administrator(
+    api: &Api,
+    secrets: &Secrets,
+    password: Option<&str>,
+) -> Result<(), CommandError> {
+    let hash = match password {
+        Some(password) => {
+            password::check(password)?;
+            Some(password::hash(password)?)
+        }
+        None => secrets.read(&SecretName::administrator_hash())?,
+    };
+    let Some(hash) = hash else { return Ok(()) };
+    if let Some(principal) = find(api, ADMINISTRATOR, "individual")? {
+        if password.is_some_and(|password| !is_password(&principal, password)) {
+            api.set_password_hash(ADMINISTRATOR, &hash)?;
+            journal::note("the administrator has the password of the file");
+        }
         return Ok(());
     }
     api.create(&NewPrincipal {
@@ -132,8 +180,7 @@ fn ensure_probe(api: &Api, secrets: &Secrets, address: &Address) -> Result<(), C
         let hash = password::hash(&password)?;
         return create_account(api, address, description, PROBE_QUOTA, &hash);
     };
-    let fits = |hash: &String| password::verify(&password, hash);
-    if !principal.secrets.as_slice().iter().any(fits) {
+    if !is_password(&principal, &password) {
         api.set_password_hash(address.as_str(), &password::hash(&password)?)?;
     }
     Ok(())
