@@ -37,7 +37,7 @@ in
           StateDirectory = "mailkiln";
           StateDirectoryMode = "0755";
           SetCredential = "seed:none";
-          LoadCredential = "seed:${cfg.secrets.seed}";
+          LoadCredential = "seed:${cfg.secrets.seedFile}";
           Restart = "on-failure";
           RestartMode = "direct";
           RestartSec = "2s";

@@ -4,6 +4,8 @@
     ./settings.nix
     ./files.nix
     ./certificates.nix
+    ./secrets.nix
+    ./acme.nix
     ./agent.nix
     ./filter.nix
     ./mail-server.nix

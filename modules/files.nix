@@ -19,7 +19,11 @@ let
     else
       value;
 
-  mailToml = (pkgs.formats.toml { }).generate "mail.toml" (given cfg.settings);
+  acme = lib.optionalAttrs (cfg.settings.acme != null) cfg.settings.acme // {
+    enable = cfg.acme.client == "mailkiln";
+  };
+
+  mailToml = (pkgs.formats.toml { }).generate "mail.toml" (given (cfg.settings // { inherit acme; }));
 in
 {
   options.services.mailkiln = {

@@ -78,9 +78,95 @@ in
           DevicePolicy = "closed";
           RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6";
           IPAddressDeny = "any";
-          IPAddressAllow = "localhost";
+          IPAddressAllow =
+            if cfg.settings.filter != null && cfg.settings.filter.clamd != null then
+              "localhost ${lib.head (builtins.match "\\[?([^]]+)]?:[0-9]+" cfg.settings.filter.clamd)}"
+            else
+              "localhost";
         };
       };
+      mailkiln-filter-rules =
+        lib.mkIf
+          (
+            cfg.settings.filter != null
+            && cfg.settings.filter.enable != false
+            && cfg.settings.filter.rules_url != null
+          )
+          {
+            description = "Fetch malware rules";
+            wants = [ "network-online.target" ];
+            after = [
+              "mailkiln-filter.service"
+              "network-online.target"
+            ];
+            restartTriggers = [ cfg.files ];
+            serviceConfig = {
+              Type = "oneshot";
+              ExecStart = "${lib.getExe cfg.filter.package} rules update";
+              User = "mail-filter";
+              Group = "mail-filter";
+              UMask = "0077";
+              StateDirectory = "mailkiln/filter";
+              StateDirectoryMode = "0750";
+              TasksMax = 256;
+              LimitNOFILE = 4096;
+              TimeoutStartSec = "600s";
+              NoNewPrivileges = true;
+              RestrictSUIDSGID = true;
+              ProtectSystem = "strict";
+              ProtectHome = true;
+              PrivateTmp = "disconnected";
+              PrivateMounts = true;
+              NoExecPaths = "/";
+              ExecPaths = builtins.storeDir;
+              MemoryDenyWriteExecute = true;
+              ProtectClock = true;
+              ProtectControlGroups = true;
+              ProtectHostname = true;
+              ProtectKernelLogs = true;
+              ProtectKernelModules = true;
+              ProtectKernelTunables = true;
+              LockPersonality = true;
+              RestrictNamespaces = true;
+              RestrictRealtime = true;
+              ProtectProc = "invisible";
+              PrivateIPC = true;
+              RemoveIPC = true;
+              KeyringMode = "private";
+              SystemCallArchitectures = "native";
+              SystemCallErrorNumber = "EPERM";
+              SystemCallFilter = [
+                "@system-service"
+                "~@privileged @resources"
+              ];
+              ProcSubset = "pid";
+              PrivateUsers = true;
+              CapabilityBoundingSet = "";
+              AmbientCapabilities = "";
+              PrivateDevices = true;
+              DevicePolicy = "closed";
+              RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6";
+            };
+          };
+    };
+    systemd.timers = {
+      mailkiln-filter-rules =
+        lib.mkIf
+          (
+            cfg.settings.filter != null
+            && cfg.settings.filter.enable != false
+            && cfg.settings.filter.rules_url != null
+          )
+          {
+            description = "Fetch malware rules";
+            wantedBy = [ "timers.target" ];
+            timerConfig = {
+              OnBootSec = "300s";
+              OnUnitActiveSec = "86400s";
+              RandomizedDelaySec = "3600s";
+              AccuracySec = "1s";
+            };
+          };
     };
   };
 }

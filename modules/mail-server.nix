@@ -49,7 +49,7 @@ in
             "dkim-ed25519-${domain}:/var/lib/mailkiln/secrets/dkim-ed25519-${domain}.pem"
           ]) cfg.domainNames
           ++ lib.optionals (cfg.settings.relay != null && cfg.settings.relay.user != null) [
-            "relay-password:${cfg.secrets.relay-password}"
+            "relay-password:/var/lib/mailkiln/secrets/relay-password"
           ];
           Restart = "on-failure";
           RestartSec = "1s";
@@ -103,9 +103,9 @@ in
     };
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall [
       25
-      143
       465
       587
+      143
       993
       995
       4190

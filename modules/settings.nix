@@ -16,7 +16,7 @@ in
       type = lib.types.bool;
       default = false;
       example = true;
-      description = "Whether to open the ports of the mail server in the firewall.";
+      description = "Whether to open the ports of the mail server, and of the proofs for its certificate, in the firewall.";
     };
     settings = {
       account = lib.mkOption {
@@ -58,6 +58,135 @@ in
         description = ''
           The mailboxes, one table each. `postmaster@` and `abuse@` of every domain go to the first,
           unless an account claims them.
+        '';
+      };
+      acme = lib.mkOption {
+        type = lib.types.nullOr (
+          lib.types.submodule {
+            options = {
+              challenge = lib.mkOption {
+                type = lib.types.nullOr (
+                  lib.types.enum [
+                    "http-01"
+                    "tls-alpn-01"
+                    "dns-01"
+                  ]
+                );
+                default = null;
+                example = "http-01";
+                description = ''
+                  How control over the names is proved: `http-01` (the default; port 80), `tls-alpn-01` (port 443)
+                  or `dns-01`.
+                '';
+              };
+              contact = lib.mkOption {
+                type = lib.types.nullOr lib.types.str;
+                default = null;
+                example = "postmaster@example.org";
+                description = "Whom the authority may write to. Default: the postmaster.";
+              };
+              directory = lib.mkOption {
+                type = lib.types.nullOr lib.types.str;
+                default = null;
+                example = "https://acme-v02.api.letsencrypt.org/directory";
+                description = ''
+                  URL of the authority's directory. By naming an authority you agree to its terms of service.
+                  Default: Let's Encrypt.
+                '';
+              };
+              dns_key_name = lib.mkOption {
+                type = lib.types.nullOr lib.types.str;
+                default = null;
+                example = "acme";
+                description = "For `rfc2136`: name of the TSIG key (HMAC-SHA256). The key is stored on the appliance.";
+              };
+              dns_provider = lib.mkOption {
+                type = lib.types.nullOr (
+                  lib.types.enum [
+                    "rfc2136"
+                    "exec"
+                  ]
+                );
+                default = null;
+                example = "rfc2136";
+                description = ''
+                  For `dns-01`: `rfc2136`, a name server that takes signed updates, or `exec`, a program on the
+                  appliance.
+                '';
+              };
+              dns_server = lib.mkOption {
+                type = lib.types.nullOr lib.types.str;
+                default = null;
+                example = "192.0.2.53";
+                description = "For `rfc2136`: address and port of the primary name server. Default port: 53.";
+              };
+              dns_wait = lib.mkOption {
+                type = lib.types.nullOr lib.types.int;
+                default = null;
+                example = 30;
+                description = "For `dns-01`: seconds until all name servers of the zone have a change. Default: 30.";
+              };
+              dns_zones = lib.mkOption {
+                type = lib.types.listOf lib.types.str;
+                default = [ ];
+                example = [ "example.org" ];
+                description = "For `rfc2136`: zones of that name server. Default: the mail domains.";
+              };
+              eab_key_id = lib.mkOption {
+                type = lib.types.nullOr lib.types.str;
+                default = null;
+                example = "kid-1";
+                description = ''
+                  Identifier of your account with an authority that asks for external account binding. Its key is
+                  stored on the appliance, never here.
+                '';
+              };
+              keep_key = lib.mkOption {
+                type = lib.types.nullOr lib.types.bool;
+                default = null;
+                example = true;
+                description = "Whether a renewal keeps the key, so that TLSA records stay right. Default: true.";
+              };
+              key = lib.mkOption {
+                type = lib.types.nullOr (
+                  lib.types.enum [
+                    "ecdsa-p256"
+                    "rsa-2048"
+                    "rsa-4096"
+                  ]
+                );
+                default = null;
+                example = "ecdsa-p256";
+                description = "Kind of the certificate's key: `ecdsa-p256` (the default), `rsa-2048` or `rsa-4096`.";
+              };
+              names = lib.mkOption {
+                type = lib.types.listOf lib.types.str;
+                default = [ ];
+                example = [ "imap.example.org" ];
+                description = "Further names that the certificate shall have.";
+              };
+              profile = lib.mkOption {
+                type = lib.types.nullOr lib.types.str;
+                default = null;
+                example = "shortlived";
+                description = "One of the authority's profiles, such as Let's Encrypt's `shortlived`. Default: the authority's.";
+              };
+              roots = lib.mkOption {
+                type = lib.types.listOf lib.types.str;
+                default = [ ];
+                example = [ "MIIB…" ];
+                description = ''
+                  Roots that the authority's own server is trusted by, each as the base64 of its DER on one line.
+                  Default: those of the system.
+                '';
+              };
+            };
+          }
+        );
+        default = null;
+        description = ''
+          Certificates from an authority that speaks ACME. Without this table: from Let's Encrypt, to whose
+          terms of service (https://letsencrypt.org/repository/) you then agree.
         '';
       };
       domain = lib.mkOption {
@@ -666,29 +795,21 @@ in
         description = "The spam filter.";
       };
     };
-    secrets = {
-      relay-password = lib.mkOption {
-        type = lib.types.externalPath;
-        default = "/var/lib/mailkiln/secrets/relay-password";
-        example = "/run/secrets/relay-password";
-        description = "File that holds the secret `relay-password`, read by systemd as root and handed to its service alone. Made for sops-nix and agenix: never a path of the store.";
-      };
-      seed = lib.mkOption {
-        type = lib.types.externalPath;
-        default = "/run/mailkiln-seed/seed";
-        example = "/run/secrets/seed";
-        description = "File that holds the secret `seed`, read by systemd as root and handed to its service alone. Made for sops-nix and agenix: never a path of the store.";
-      };
-    };
   };
   config = lib.mkIf cfg.enable {
     environment.etc = {
+      "mailkiln/acme-roots.pem" = lib.mkIf (
+        (cfg.acme.client == "mailkiln") && (cfg.settings.acme != null && cfg.settings.acme.roots != [ ])
+      ) { source = "${cfg.files}/etc/mailkiln/acme-roots.pem"; };
+      "mailkiln/acme.json" = lib.mkIf (cfg.acme.client == "mailkiln") {
+        source = "${cfg.files}/etc/mailkiln/acme.json";
+      };
       "mailkiln/appliance.json" = {
         source = "${cfg.files}/etc/mailkiln/appliance.json";
       };
-      "mailkiln/filter.toml" = {
-        source = "${cfg.files}/etc/mailkiln/filter.toml";
-      };
+      "mailkiln/filter.toml" = lib.mkIf (
+        cfg.settings.filter == null || cfg.settings.filter.enable != false
+      ) { source = "${cfg.files}/etc/mailkiln/filter.toml"; };
       "mailkiln/mail-server.toml" = {
         source = "${cfg.files}/etc/mailkiln/mail-server.toml";
       };

@@ -67,6 +67,18 @@ let
       check = value: value == null || type.check value;
       merge = path: values: if all (value: value == null) values then null else type.merge path values;
     };
+    attrsOf = type: {
+      name = "attribute set of ${type.name}";
+      check = isAttrs;
+      merge = path: values: keyed (name: found: leaf (path ++ [ name ]) type found) values;
+    };
+    # Each definition is turned into what it stands for, if it stands for something.
+    coercedTo = from: turn: to: {
+      name = "${to.name} or ${from.name}";
+      check = value: from.check value || to.check value;
+      merge =
+        path: values: checked path to (map (value: if from.check value then turn value else value) values);
+    };
     listOf = type: {
       name = "list of ${type.name}";
       check = isList;
@@ -118,7 +130,9 @@ let
   # A condition before a set is one before each of its values, so that names are known without it.
   pushed =
     value:
-    if marked "if" value then
+    if marked "merge" value then
+      concatMap pushed value.contents
+    else if marked "if" value then
       map (
         inner:
         mapAttrs (_: content: {
@@ -177,7 +191,14 @@ let
 
   lib = {
     inherit types isAttrs isList;
-    inherit (builtins) concatMap mapAttrs;
+    inherit (builtins)
+      attrNames
+      concatLists
+      concatMap
+      elem
+      head
+      mapAttrs
+      ;
     mkOption = attrs: attrs // { _type = "option"; };
     mkEnableOption =
       name:
@@ -196,15 +217,28 @@ let
       _type = "if";
       inherit condition content;
     };
+    mkMerge = contents: {
+      _type = "merge";
+      inherit contents;
+    };
+    mkForce = content: {
+      _type = "override";
+      priority = 50;
+      inherit content;
+    };
     mkDefault = content: {
       _type = "override";
       priority = 1000;
       inherit content;
     };
-    filterAttrs =
-      keep: set: removeAttrs set (filter (name: !(keep name set.${name})) (attrNames set));
+    filterAttrs = keep: set: removeAttrs set (filter (name: !(keep name set.${name})) (attrNames set));
     optional = condition: value: if condition then [ value ] else [ ];
     optionals = condition: values: if condition then values else [ ];
+    optionalAttrs = condition: set: if condition then set else { };
+    imap0 = of: list: builtins.genList (index: of index (elemAt list index)) (length list);
+    mapAttrsToList = of: set: map (name: of name set.${name}) (attrNames set);
+    subtractLists = known: list: filter (value: !(elem value known)) list;
+    getExe' = package: name: "${package.outPath}/bin/${name}";
     getName = package: package.pname;
     getExe = package: "${package.outPath}/bin/${package.meta.mainProgram}";
   };
@@ -231,7 +265,7 @@ let
     // {
       stalwart = package "stalwart" "stalwart";
       formats.toml = _: {
-        generate = name: value: builtins.toFile name (builtins.toJSON value);
+        generate = _: builtins.toJSON;
       };
       runCommand =
         name: _: script:
@@ -262,11 +296,19 @@ let
       type = types.bool;
       default = false;
     };
+    services.nginx.enable = lib.mkOption {
+      type = types.bool;
+      default = false;
+    };
     services.stalwart.enable = lib.mkOption {
       type = types.bool;
       default = false;
     };
     systemd = {
+      package = lib.mkOption {
+        type = types.package;
+        default = package "systemd" "systemctl";
+      };
       services = anything;
       paths = anything;
       timers = anything;

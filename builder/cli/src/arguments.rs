@@ -130,7 +130,10 @@ pub struct EmitModulesArguments {
     /// The folder of the modules
     #[arg(short, long, value_name = "DIR", default_value = "modules")]
     pub output: PathBuf,
-    /// Write nothing; fail when the modules there are others
+    /// Also the reference of their options, as a page in Markdown
+    #[arg(long, value_name = "FILE")]
+    pub reference: Option<PathBuf>,
+    /// Write nothing; fail when what is there says something else
     #[arg(long)]
     pub check: bool,
 }

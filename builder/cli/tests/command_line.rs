@@ -341,3 +341,21 @@ fn images_that_cannot_be_compared_are_no_difference() {
             .join("\n")
     );
 }
+
+#[test]
+fn modules_that_say_something_else_are_named() {
+    let desk = Desk::new();
+    let written = desk.output("emit modules --reference options.md");
+    assert!(written.status.success());
+    assert!(desk.output("emit modules --check --reference options.md").status.success());
+    std::fs::write(desk.path().join("options.md"), "other").unwrap();
+    std::fs::write(desk.path().join("modules/old.nix"), "{ }").unwrap();
+    insta::assert_snapshot!(
+        [
+            desk.run("emit modules --help"),
+            desk.run("emit modules --check --reference options.md"),
+            desk.run("emit modules --check"),
+        ]
+        .join("\n")
+    );
+}

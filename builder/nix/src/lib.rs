@@ -4,13 +4,16 @@
 //! files are made too. Out: the text of `.nix` files, formatted and parsed. Pure.
 
 mod host;
+mod model;
 mod modules;
 mod options;
+mod reference;
 mod source;
 mod units;
 mod value;
 
 pub use host::host;
-pub use modules::{ModulesError, modules, on_a_host};
+pub use model::on_a_host;
+pub use modules::{IMAGE_ONLY, ModulesError, modules, options_reference};
 pub use source::{BadNix, Source};
 pub use value::{Piece, Value};

@@ -1,47 +1,38 @@
 //! The modules: one file for what all share, and one for each unit.
 //!
-//! In: the model, as it is for specifications that differ in what a module leaves open, and the schema
-//! of `mail.toml`. Out: the files of `modules/`. A unit that is new in the model gets a file without
-//! a change here.
+//! In: the [`Model`], and the schema of `mail.toml`. Out: the files of `modules/`. A unit that is new in
+//! the model gets a file without a change here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use mailkiln_services::RenderError;
 
-use mailkiln_services::{
-    Appliance, Reach, RenderError, Service, SlotSizes, TargetFacts, appliance,
-};
-use mailkiln_spec::Spec;
-
+use crate::model::Model;
 use crate::options::options;
 use crate::source::{BadNix, Source};
-use crate::units::{DOMAIN, HOST, Names, Variants, entry, secrets};
+use crate::units::{Names, entry, triggers};
 use crate::value::{Key, Value};
 
 const ORIGIN: &str = "modules` from the service model; a change here is lost.";
-const PROGRAMS: &str = "/usr/bin/mailkiln-";
 
-/// Tables of `mail.toml` that a host has options of its own for.
-pub(crate) const HOSTS_OWN: [&str; 4] = ["acme", "build", "network", "ssh"];
-/// A service that a host does without: its consoles are its own, and `mailkiln-agent status` says the same.
-const CONSOLE: &str = "mailkiln-console";
+/// Keys of `mail.toml` that a host has no option for, and why. One that does not exist is no mistake.
+pub const IMAGE_ONLY: [(&str, &str); 5] = [
+    ("acme.enable", "`services.mailkiln.acme` says who gets the certificate"),
+    ("build", "it says how an image is built"),
+    ("filter.clamav", "NixOS has a ClamAV of its own, `services.clamav.daemon`"),
+    ("network", "the host's `networking` says it"),
+    ("ssh", "the host's `services.openssh` says it"),
+];
+
 /// Units whose program is not ours by default: the package in nixpkgs that has the same interface.
 const FOREIGN: [(&str, &str); 1] = [("mail-server", "stalwart")];
 
-/// Tables that may be left out, and what a service has more when they are there.
-const OPTIONAL: [(&str, &str); 1] = [(
-    "cfg.settings.relay != null && cfg.settings.relay.user != null",
-    "[relay]\nhost = \"relay.invalid\"\nuser = \"user\"\n",
-)];
-
-/// Tables that turn services off, and when they are not turned off.
-const SWITCHES: [(&str, &str); 1] = [(
-    "cfg.settings.filter == null || cfg.settings.filter.enable != false",
-    "[filter]\nenable = false\n",
-)];
+/// Units that more can be said about than their package.
+const TOLD: [(&str, &str); 1] = [("acme", include_str!("../written/acme.nix"))];
 
 /// What no model says, because an image has no use for it, by path.
-const WRITTEN: [(&str, &str); 2] = [
+const WRITTEN: [(&str, &str); 3] = [
     ("files.nix", include_str!("../written/files.nix")),
     ("certificates.nix", include_str!("../written/certificates.nix")),
+    ("secrets.nix", include_str!("../written/secrets.nix")),
 ];
 
 /// Why there are no modules: each is a defect of ours.
@@ -61,13 +52,6 @@ pub enum ModulesError {
     Nix(#[from] BadNix),
 }
 
-/// The model as modules need it.
-struct Model {
-    plain: Appliance,
-    optional: Vec<(&'static str, Appliance)>,
-    switched_off: Vec<(&'static str, Appliance)>,
-}
-
 /// The files of `modules/`, sorted by path.
 ///
 /// # Errors
@@ -75,7 +59,7 @@ struct Model {
 pub fn modules() -> Result<Vec<Source>, ModulesError> {
     let model = Model::new()?;
     let schema = serde_json::from_str(&mailkiln_spec::json_schema())?;
-    let names = Names::of(model.all_services());
+    let names = Names::new();
     let mut sources = vec![
         Source::new("default.nix", ORIGIN, &imports(&model))?,
         Source::new("settings.nix", ORIGIN, &shared(&model, &schema))?,
@@ -89,76 +73,6 @@ pub fn modules() -> Result<Vec<Source>, ModulesError> {
     }
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(sources)
-}
-
-impl Model {
-    fn new() -> Result<Self, ModulesError> {
-        let plain = format!(
-            "[host]\nname = \"{HOST}\"\n[[domain]]\nname = \"{DOMAIN}\"\n[[account]]\naddress = \"a@{DOMAIN}\"\n"
-        );
-        let build = |more: &str| {
-            let spec = mailkiln_spec::parse(&format!("{plain}{more}"));
-            let spec = spec.map_err(|errors| ModulesError::Spec(format!("{errors:?}")))?;
-            Ok::<_, ModulesError>(on_a_host(&spec, ""))
-        };
-        let optional = OPTIONAL.iter().map(|(condition, table)| Ok((*condition, build(table)?)));
-        let switched = SWITCHES.iter().map(|(condition, table)| Ok((*condition, build(table)?)));
-        Ok(Self {
-            plain: build("")?,
-            optional: optional.collect::<Result<_, ModulesError>>()?,
-            switched_off: switched.collect::<Result<_, ModulesError>>()?,
-        })
-    }
-
-    fn services(&self) -> impl Iterator<Item = &Service> {
-        self.plain.services.iter().filter(|service| service.name != CONSOLE)
-    }
-
-    fn all_services(&self) -> impl Iterator<Item = &Service> {
-        let optional = self.optional.iter().flat_map(|(_, appliance)| &appliance.services);
-        self.services().chain(optional)
-    }
-
-    /// The units in the order of their names: `agent`, `mail-server`.
-    fn units(&self) -> BTreeSet<&str> {
-        self.services().filter_map(unit_of).collect()
-    }
-
-    /// When the service is there, if that can be chosen.
-    fn condition(&self, service: &Service) -> Option<&'static str> {
-        let gone =
-            |appliance: &Appliance| appliance.services.iter().all(|it| it.name != service.name);
-        self.switched_off
-            .iter()
-            .find(|(_, appliance)| gone(appliance))
-            .map(|(condition, _)| *condition)
-    }
-
-    fn variants<'a>(&'a self, plain: &'a Service) -> Variants<'a> {
-        let same =
-            |appliance: &'a Appliance| appliance.services.iter().find(|it| it.name == plain.name);
-        let with = self.optional.iter();
-        let with = with.filter_map(|(condition, appliance)| Some((*condition, same(appliance)?)));
-        Variants { plain, with: with.collect() }
-    }
-}
-
-/// What runs on a NixOS host for `spec`, with the spam filter's rules. Consoles, disk and watchdog are
-/// the host's own, and so are its certificates: `security.acme` gets them, by `useACMEHost`.
-pub fn on_a_host(spec: &Spec, spam_rules: &str) -> Appliance {
-    let target = TargetFacts {
-        consoles: Vec::new(),
-        slots: SlotSizes { root: 0, verity: 0 },
-        watchdog: None,
-        worn_by_writes: false,
-        wireless: false,
-    };
-    appliance(&Spec { acme: None, ..spec.clone() }, &target, spam_rules)
-}
-
-/// `/usr/bin/mailkiln-agent` is of the unit `agent`.
-fn unit_of(service: &Service) -> Option<&str> {
-    service.program.strip_prefix(PROGRAMS)
 }
 
 fn module(options: &Value, condition: &str, config: &Value) -> Value {
@@ -183,7 +97,7 @@ fn flag(default: bool, description: &str) -> Value {
 
 /// What all units share: settings, files made from them, users, secrets.
 fn shared(model: &Model, schema: &serde_json::Value) -> Value {
-    let mut declared = vec![
+    let declared = [
         (
             "enable",
             Value::code(
@@ -193,20 +107,16 @@ fn shared(model: &Model, schema: &serde_json::Value) -> Value {
         ("package", Value::code("lib.mkPackageOption pkgs \"mailkiln\" { }")),
         (
             "openFirewall",
-            flag(false, "Whether to open the ports of the mail server in the firewall."),
+            flag(
+                false,
+                "Whether to open the ports of the mail server, and of the proofs for its certificate, in the firewall.",
+            ),
         ),
-        ("settings", options(schema, &HOSTS_OWN)),
-        ("secrets", secret_options(model)),
+        ("settings", options(schema, &IMAGE_ONLY.map(|(key, _)| key))),
     ];
-    declared.retain(|(_, value)| *value != Value::Attrs(Vec::new()));
-    let files: BTreeSet<&str> = model
-        .services()
-        .flat_map(|service| &service.config_files)
-        .filter_map(|file| file.path.strip_prefix("/etc/"))
-        .collect();
-    let etc = files.into_iter().map(|path| {
+    let etc = model.files().into_iter().map(|(path, condition)| {
         let source = Value::code(format!("\"${{cfg.files}}/etc/{path}\""));
-        (path, Value::attrs([("source", source)]))
+        (path, only(condition.as_deref(), Value::attrs([("source", source)])))
     });
     let config = format!(
         "{{ environment.etc = {}; users = {}; systemd.tmpfiles.settings.mailkiln = {}; }}",
@@ -225,21 +135,17 @@ fn imports(model: &Model) -> Value {
     Value::code(format!("{{ imports = [ ./{} ]; }}", paths.join(" ./")))
 }
 
-/// Options for what people bring, as files that are not in the store.
-fn secret_options(model: &Model) -> Value {
-    Value::attrs(secrets(model.all_services()).into_iter().map(|(name, source)| {
-        let description = format!(
-            "File that holds the secret `{name}`, read by systemd as root and handed to its service alone. \
-             Made for sops-nix and agenix: never a path of the store."
-        );
-        let value = option(vec![
-            ("type", Value::code("lib.types.externalPath")),
-            ("default", Value::text(source)),
-            ("example", Value::text(format!("/run/secrets/{name}"))),
-            ("description", Value::Prose(description)),
-        ]);
-        (name, value)
-    }))
+/// The options of `modules` as a page of the book.
+pub fn options_reference(modules: &[Source]) -> String {
+    crate::reference::reference(modules)
+}
+
+/// `value` under a condition.
+fn only(condition: Option<&str>, value: Value) -> Value {
+    match condition {
+        Some(condition) => Value::code(format!("lib.mkIf ({condition}) {value}")),
+        None => value,
+    }
 }
 
 fn users(model: &Model) -> Value {
@@ -251,7 +157,7 @@ fn users(model: &Model) -> Value {
         ];
         (user.name, Value::attrs(attrs))
     };
-    let users = &model.plain.users;
+    let users = model.users();
     Value::attrs([
         ("users", Value::attrs(users.iter().map(user))),
         ("groups", Value::attrs(users.iter().map(|user| (user.name, Value::attrs::<&str>([]))))),
@@ -260,56 +166,58 @@ fn users(model: &Model) -> Value {
 
 /// Directories that services share. Those of a service alone are its `StateDirectory`.
 fn directories(model: &Model) -> Value {
-    let own: BTreeMap<&str, u32> =
-        model.plain.users.iter().map(|user| (user.name, user.id)).collect();
-    let shared = model.plain.directories.iter().filter(|it| own.contains_key(it.owner.name));
-    Value::attrs(shared.map(|directory| {
+    Value::attrs(model.directories().map(|(path, mode, owner)| {
         let rule = Value::attrs([
-            ("mode", Value::text(format!("{:04o}", directory.mode))),
-            ("user", Value::text(directory.owner.name)),
-            ("group", Value::text(directory.owner.name)),
+            ("mode", Value::text(format!("{mode:04o}"))),
+            ("user", Value::text(owner)),
+            ("group", Value::text(owner)),
         ]);
-        (directory.path, Value::attrs([("d", rule)]))
+        (path, Value::attrs([("d", rule)]))
     }))
 }
 
 /// The module of one unit.
 fn unit_module(model: &Model, unit: &str, names: &Names) -> Result<Value, ModulesError> {
-    let of_unit = || model.services().filter(|service| unit_of(service) == Some(unit));
     let foreign = FOREIGN.iter().find(|(name, _)| *name == unit).map(|(_, package)| *package);
     let own = format!("mailkiln-{unit}");
-    let package = foreign.unwrap_or(&own);
-    let declared = Value::attrs([(
-        unit,
-        Value::attrs([(
-            "package",
-            Value::code(format!("lib.mkPackageOption pkgs {} {{ }}", Value::text(package))),
-        )]),
-    )]);
-    let mut services = Vec::new();
-    for service in of_unit() {
+    let package = Value::text(foreign.unwrap_or(&own));
+    let told = TOLD.iter().find(|(name, _)| *name == unit).map(|(_, text)| Value::code(*text));
+    let usual = ("package", Value::code(format!("lib.mkPackageOption pkgs {package} {{ }}")));
+    let declared = Value::attrs([(unit, told.unwrap_or_else(|| Value::attrs([usual])))]);
+    let mut sets: [(&str, Vec<(&str, Value)>); 3] =
+        [("services", Vec::new()), ("timers", Vec::new()), ("paths", Vec::new())];
+    let mut ports = Vec::new();
+    for service in model.of_unit(unit) {
+        let condition = model.condition(service);
         let mut entry = entry(&model.variants(service), names)?;
         if foreign.is_some() {
             speak_plainly(&mut entry, unit);
         }
-        services.push((
-            service.name,
-            match model.condition(service) {
-                Some(condition) => Value::code(format!("lib.mkIf ({condition}) {entry}")),
-                None => entry,
-            },
-        ));
+        let units = std::iter::once(("services", entry)).chain(triggers(service, names)?);
+        for (set, entry) in units {
+            let entries = sets.iter_mut().filter(|(name, _)| *name == set);
+            entries.for_each(|(_, all)| all.push((service.name, only(condition, entry.clone()))));
+        }
+        if let Some(open) = model.ports(service) {
+            ports.push(match condition {
+                Some(condition) => {
+                    format!("lib.optionals ({condition}) ({})", names.numbers(&open))
+                }
+                None => names.numbers(&open).to_string(),
+            });
+        }
     }
-    let ports: BTreeSet<i64> = of_unit()
-        .flat_map(|service| &service.ports)
-        .filter(|port| port.reach == Reach::Public)
-        .map(|port| i64::from(port.number))
-        .collect();
-    let mut config = format!("{{ systemd.services = {};", Value::attrs(services));
+    let mut config = String::from("{ ");
+    for (name, entries) in sets.into_iter().filter(|(_, entries)| !entries.is_empty()) {
+        config.push_str(&format!("systemd.{name} = {}; ", Value::attrs(entries)));
+    }
     if !ports.is_empty() {
-        let ports = Value::List(ports.into_iter().map(Value::Int).collect());
+        let ports = match ports.as_slice() {
+            [only] if only.starts_with('[') => only.clone(),
+            several => format!("({})", several.join(" ++ ")),
+        };
         config.push_str(&format!(
-            " networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall {ports};"
+            "networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall {ports}; "
         ));
     }
     config.push('}');

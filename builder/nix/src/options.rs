@@ -7,25 +7,27 @@ use serde_json::Value as Json;
 
 use crate::Value;
 
-/// The options of a table, but for those that are a host's own business.
+/// The options of a table, but for those `left_out`, which are named by their paths: `acme.enable`.
 pub(crate) fn options(table: &Json, left_out: &[&str]) -> Value {
     let required: Vec<&str> = list(table.get("required")).filter_map(Json::as_str).collect();
     let properties = table.get("properties").and_then(Json::as_object).into_iter().flatten();
     let kept = properties.filter(|(name, _)| !left_out.contains(&name.as_str()));
-    Value::attrs(
-        kept.map(|(name, schema)| {
-            (name.as_str(), option(schema, required.contains(&name.as_str())))
-        }),
-    )
+    Value::attrs(kept.map(|(name, schema)| {
+        let inside: Vec<&str> = left_out
+            .iter()
+            .filter_map(|path| path.strip_prefix(name.as_str())?.strip_prefix('.'))
+            .collect();
+        (name.as_str(), option(schema, required.contains(&name.as_str()), &inside))
+    }))
 }
 
-fn option(schema: &Json, required: bool) -> Value {
+fn option(schema: &Json, required: bool, left_out: &[&str]) -> Value {
     let mut attrs = Vec::new();
     let (kind, default) = match (required, schema.get("items")) {
-        (_, Some(_)) => (kind(schema), (!required).then(|| Value::List(Vec::new()))),
-        (true, None) => (kind(schema), None),
+        (_, Some(_)) => (kind(schema, left_out), (!required).then(|| Value::List(Vec::new()))),
+        (true, None) => (kind(schema, left_out), None),
         (false, None) => {
-            (format!("lib.types.nullOr {}", argument(&kind(schema))), Some(Value::Null))
+            (format!("lib.types.nullOr {}", argument(&kind(schema, left_out))), Some(Value::Null))
         }
     };
     attrs.push(("type", Value::code(kind)));
@@ -38,7 +40,7 @@ fn option(schema: &Json, required: bool) -> Value {
 }
 
 /// The type of an option, as code.
-fn kind(schema: &Json) -> String {
+fn kind(schema: &Json, left_out: &[&str]) -> String {
     let choices: Vec<Value> =
         list(schema.get("enum")).filter_map(Json::as_str).map(Value::text).collect();
     if !choices.is_empty() {
@@ -53,10 +55,10 @@ fn kind(schema: &Json) -> String {
         "integer" => "lib.types.int".to_owned(),
         "number" => "lib.types.number".to_owned(),
         "array" => {
-            let items = self::kind(schema.get("items").unwrap_or(&Json::Null));
+            let items = self::kind(schema.get("items").unwrap_or(&Json::Null), left_out);
             format!("lib.types.listOf {}", argument(&items))
         }
-        "object" => format!("lib.types.submodule {{ options = {}; }}", options(schema, &[])),
+        "object" => format!("lib.types.submodule {{ options = {}; }}", options(schema, left_out)),
         _ => "lib.types.str".to_owned(),
     };
     match kinds.as_slice() {

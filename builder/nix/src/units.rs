@@ -5,8 +5,6 @@
 //! the domains, and a table's part depends on it being there. What evaluates from it is what an image
 //! has; a test compares the two.
 
-use std::collections::BTreeMap;
-
 use mailkiln_services::{Directive, RenderError, Service};
 
 use crate::value::{Key, Piece, Value};
@@ -15,8 +13,20 @@ use crate::value::{Key, Piece, Value};
 pub(crate) const DOMAIN: &str = "each-domain.invalid";
 /// The same for the host.
 pub(crate) const HOST: &str = "the-host.invalid";
+/// The same for a ClamAV elsewhere.
+pub(crate) const CLAMD: &str = "10.254.253.252";
 /// Where programs of an image are.
 const PROGRAMS: &str = "/usr/bin/mailkiln-";
+
+/// What an image has in a fixed place or under one name, and the code that says where a host has it.
+const NAMES: [(&str, &str); 5] = [
+    (DOMAIN, "domain"),
+    (HOST, "cfg.settings.host.name"),
+    // `10.0.0.5:3310` or `[fd00::5]:3310`.
+    (CLAMD, r#"lib.head (builtins.match "\\[?([^]]+)]?:[0-9]+" cfg.settings.filter.clamd)"#),
+    ("/run/mailkiln-seed/seed", "cfg.secrets.seedFile"),
+    ("/usr/bin/systemctl", r#"lib.getExe' config.systemd.package "systemctl""#),
+];
 
 /// A service, and what becomes of it when an optional table is there.
 pub(crate) struct Variants<'a> {
@@ -26,20 +36,93 @@ pub(crate) struct Variants<'a> {
     pub(crate) with: Vec<(&'static str, &'a Service)>,
 }
 
-/// A setting's values: those that are always there, and those under a condition.
-#[derive(Default)]
-struct Values {
+/// A setting's values: those that are always there, and what conditions make of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Values {
     always: Vec<String>,
-    only: BTreeMap<&'static str, Vec<String>>,
+    /// What a condition adds, with all conditions that add it.
+    more: Vec<(Vec<&'static str>, String)>,
+    /// What is there in their place under a condition; the first that holds counts.
+    instead: Vec<(&'static str, Vec<String>)>,
 }
 
+impl Values {
+    /// What `plain` becomes under each of the conditions.
+    pub(crate) fn of(plain: Vec<String>, with: Vec<(&'static str, Vec<String>)>) -> Self {
+        let mut values = Self { always: plain, ..Self::default() };
+        for (condition, with) in with {
+            match values.always.iter().all(|value| with.contains(value)) {
+                true => with.into_iter().for_each(|value| values.add(condition, value)),
+                false => values.replace(condition, with),
+            }
+        }
+        values
+    }
+
+    fn replace(&mut self, condition: &'static str, with: Vec<String>) {
+        // A condition that begins with another's is the narrower one, and asked first.
+        let wider = self.instead.iter().position(|(known, _)| condition.starts_with(known));
+        match wider {
+            Some(at) if self.instead[at].1 == with => {}
+            Some(at) => self.instead.insert(at, (condition, with)),
+            None => self.instead.push((condition, with)),
+        }
+    }
+
+    fn add(&mut self, condition: &'static str, value: String) {
+        if self.always.contains(&value) {
+            return;
+        }
+        match self.more.iter_mut().find(|(_, added)| *added == value) {
+            None => self.more.push((vec![condition], value)),
+            // Where the one holds, the other does.
+            Some((known, _)) if known.iter().any(|known| condition.starts_with(known)) => {}
+            Some((known, _)) => known.push(condition),
+        }
+    }
+}
+
+/// Settings in their order, by section and key.
 type Settings = Vec<((String, String), Values)>;
 
-/// The entry.
+/// The entry of `systemd.services`.
 pub(crate) fn entry(variants: &Variants<'_>, names: &Names) -> Result<Value, RenderError> {
+    let with = variants.with.iter();
+    let with = with.map(|(condition, it)| Ok::<_, RenderError>((*condition, it.directives()?)));
+    let settings = settings(variants.plain.directives()?, with.collect::<Result<_, _>>()?);
+    let mut attrs = attributes(settings, "serviceConfig", names);
+    let environment = &variants.plain.environment;
+    let at = attrs.iter().position(|(name, _)| name.ends_with("Config")).unwrap_or(attrs.len());
+    // What a service reads was made from the same options.
+    let read = Value::List(vec![Value::code("cfg.files")]);
+    attrs.insert(at, ("restartTriggers".into(), read));
+    if !environment.is_empty() {
+        let pairs = environment.iter().map(|(name, value)| (*name, Value::text(value)));
+        attrs.insert(at, ("environment".into(), Value::attrs(pairs)));
+    }
+    Ok(Value::Attrs(attrs))
+}
+
+/// What starts it again and again: entries of `systemd.timers` and `systemd.paths`, with those names.
+pub(crate) fn triggers(
+    service: &Service,
+    names: &Names,
+) -> Result<Vec<(&'static str, Value)>, RenderError> {
+    let entry = |(unit, directives): (String, Vec<Directive>)| {
+        let (set, config) = match unit.ends_with(".timer") {
+            true => ("timers", "timerConfig"),
+            false => ("paths", "pathConfig"),
+        };
+        (set, Value::Attrs(attributes(settings(directives, Vec::new()), config, names)))
+    };
+    Ok(service.trigger_directives()?.into_iter().map(entry).collect())
+}
+
+/// Settings as nixpkgs has them; `config` is the set for those of the unit's own kind.
+fn attributes(settings: Settings, config: &str, names: &Names) -> Vec<(String, Value)> {
     let mut attrs: Vec<(String, Value)> = Vec::new();
-    let (mut unit, mut service) = (Vec::new(), Vec::new());
-    for ((section, key), values) in settings(variants)? {
+    let (mut unit, mut own) = (Vec::new(), Vec::new());
+    for ((section, key), values) in settings {
         match (section.as_str(), key.as_str()) {
             (_, "Description") => attrs.push(("description".into(), names.setting(&values))),
             (_, "After" | "Before" | "Requires" | "Wants") => {
@@ -51,47 +134,34 @@ pub(crate) fn entry(variants: &Variants<'_>, names: &Names) -> Result<Value, Ren
             }
             (_, "Environment") => {}
             ("Unit", _) => unit.push((key, names.setting(&values))),
-            _ => service.push((key, names.setting(&values))),
+            _ => own.push((key, names.setting(&values))),
         }
     }
-    let environment = &variants.plain.environment;
-    if !environment.is_empty() {
-        let pairs = environment.iter().map(|(name, value)| (*name, Value::text(value)));
-        attrs.push(("environment".into(), Value::attrs(pairs)));
-    }
-    // What a service reads was made from the same options.
-    attrs.push(("restartTriggers".into(), Value::List(vec![Value::code("cfg.files")])));
     if !unit.is_empty() {
         attrs.push(("unitConfig".into(), Value::Attrs(unit)));
     }
-    attrs.push(("serviceConfig".into(), Value::Attrs(service)));
-    Ok(Value::Attrs(attrs))
+    attrs.push((config.into(), Value::Attrs(own)));
+    attrs
 }
 
 /// All settings in the order of the plain unit, then those that only a condition brings.
-fn settings(variants: &Variants<'_>) -> Result<Settings, RenderError> {
-    let mut settings = Settings::new();
-    for Directive { section, key, value } in variants.plain.directives()? {
-        slot(&mut settings, section, key).always.push(value);
-    }
-    for (condition, service) in &variants.with {
-        for Directive { section, key, value } in service.directives()? {
-            let values = slot(&mut settings, section, key);
-            if !values.always.contains(&value) {
-                values.only.entry(condition).or_default().push(value);
-            }
+fn settings(plain: Vec<Directive>, with: Vec<(&'static str, Vec<Directive>)>) -> Settings {
+    let mut places: Vec<(String, String)> = Vec::new();
+    for Directive { section, key, .. } in plain.iter().chain(with.iter().flat_map(|(_, all)| all)) {
+        if !places.iter().any(|(a, b)| a == section && b == key) {
+            places.push((section.clone(), key.clone()));
         }
     }
-    Ok(settings)
-}
-
-fn slot(settings: &mut Settings, section: String, key: String) -> &mut Values {
-    let place = (section, key);
-    let index = settings.iter().position(|(at, _)| *at == place).unwrap_or_else(|| {
-        settings.push((place, Values::default()));
-        settings.len() - 1
-    });
-    &mut settings[index].1
+    let values = |(section, key): (String, String)| {
+        let here = |all: &[Directive]| -> Vec<String> {
+            let here = all.iter().filter(|it| it.section == section && it.key == key);
+            here.map(|it| it.value.clone()).collect()
+        };
+        let with = with.iter().map(|(condition, all)| (*condition, here(all))).collect();
+        let values = Values::of(here(&plain), with);
+        ((section, key), values)
+    };
+    places.into_iter().map(values).collect()
 }
 
 /// A list of units' names.
@@ -103,21 +173,30 @@ fn words(values: &Values) -> Value {
 pub(crate) struct Names(Vec<(String, String)>);
 
 impl Names {
-    /// Names that hold for every service, and the secrets that people bring to these.
-    pub(crate) fn of<'a>(services: impl Iterator<Item = &'a Service>) -> Self {
-        let brought = secrets(services).into_iter();
-        let secrets = brought.map(|(name, source)| (source, format!("cfg.secrets.{}", Key(&name))));
-        let fixed = [(DOMAIN, "domain"), (HOST, "cfg.settings.host.name")];
-        let fixed = fixed.map(|(text, code)| (text.to_owned(), code.to_owned()));
-        Self(fixed.into_iter().chain(secrets).collect())
+    /// Names that hold for every service.
+    pub(crate) fn new() -> Self {
+        Self(NAMES.map(|(text, code)| (text.to_owned(), code.to_owned())).to_vec())
     }
 
     /// A setting of `unitConfig` or `serviceConfig`.
-    fn setting(&self, values: &Values) -> Value {
-        match (values.always.as_slice(), values.only.is_empty()) {
+    pub(crate) fn setting(&self, values: &Values) -> Value {
+        Self::chosen(values, |values| match (values.always.as_slice(), values.more.is_empty()) {
             ([only], true) if !only.contains(DOMAIN) => self.scalar(only),
             _ => self.list(values),
-        }
+        })
+    }
+
+    /// A list, also of one.
+    pub(crate) fn numbers(&self, values: &Values) -> Value {
+        Self::chosen(values, |values| self.list(values))
+    }
+
+    /// The first of what is instead that holds, or what is there otherwise.
+    fn chosen(values: &Values, written: impl Fn(&Values) -> Value) -> Value {
+        values.instead.iter().rev().fold(written(values), |otherwise, (condition, values)| {
+            let then = written(&Values { always: values.clone(), ..Values::default() });
+            Value::code(format!("if {condition} then {then} else {otherwise}"))
+        })
     }
 
     /// `always ++ per domain ++ under conditions`.
@@ -125,19 +204,25 @@ impl Names {
         let (domains, fixed): (Vec<&String>, Vec<&String>) =
             values.always.iter().partition(|value| value.contains(DOMAIN));
         let strings = |values: &[&String]| {
-            Value::List(values.iter().map(|value| self.string(value)).collect())
+            Value::List(values.iter().map(|value| self.scalar(value)).collect())
         };
         let mut parts = Vec::new();
-        if !fixed.is_empty() {
+        if !fixed.is_empty() || values.more.is_empty() && domains.is_empty() {
             parts.push(strings(&fixed).to_string());
         }
         if !domains.is_empty() {
             let each = strings(&domains);
             parts.push(format!("lib.concatMap (domain: {each}) cfg.domainNames"));
         }
-        for (condition, values) in &values.only {
-            let values: Vec<&String> = values.iter().collect();
-            parts.push(format!("lib.optionals ({condition}) {}", strings(&values)));
+        let mut conditions: Vec<&Vec<&'static str>> =
+            values.more.iter().map(|(it, _)| it).collect();
+        conditions.dedup();
+        for condition in conditions {
+            let values = values.more.iter().filter(|(it, _)| it == condition);
+            let values: Vec<&String> = values.map(|(_, value)| value).collect();
+            let any = condition.join(") || (");
+            let any = if condition.len() == 1 { any } else { format!("({any})") };
+            parts.push(format!("lib.optionals ({any}) {}", strings(&values)));
         }
         Value::code(parts.join(" ++ "))
     }
@@ -188,23 +273,9 @@ impl Names {
     }
 }
 
-/// Secrets that people bring, by the name of their credential, with the place where an image has
-/// them: those that a service can do without until then. The others the agent makes on the machine.
-pub(crate) fn secrets<'a>(services: impl Iterator<Item = &'a Service>) -> BTreeMap<String, String> {
-    let credentials = services.flat_map(|service| &service.credentials);
-    let brought = credentials.filter(|credential| credential.fallback.is_some());
-    brought.map(|credential| (credential.name.clone(), credential.source.clone())).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names() -> Names {
-        let mut names = Names::of([].iter());
-        names.0.push(("/s/relay".to_owned(), "cfg.secrets.relay".to_owned()));
-        names
-    }
 
     #[test]
     fn programs_and_domains_are_no_literals() {
@@ -222,23 +293,40 @@ mod tests {
                 "k-each-domain.invalid:/d/each-domain.invalid.pem",
                 r#""k-${domain}:/d/${domain}.pem""#,
             ),
-            ("relay:/s/relay", r#""relay:${cfg.secrets.relay}""#),
+            ("seed:/run/mailkiln-seed/seed", r#""seed:${cfg.secrets.seedFile}""#),
             ("/usr/bin/mailkiln-agent", "lib.getExe cfg.agent.package"),
         ] {
-            assert_eq!(names().scalar(value).to_string(), nix);
+            assert_eq!(Names::new().scalar(value).to_string(), nix);
         }
+    }
+
+    fn setting(plain: &[&str], with: &[(&'static str, &[&str])]) -> String {
+        let owned = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect();
+        let with = with.iter().map(|(condition, values)| (*condition, owned(values))).collect();
+        Names::new().setting(&Values::of(owned(plain), with)).to_string()
     }
 
     #[test]
     fn lists_depend_on_domains_and_tables() {
-        let values = Values {
-            always: vec!["a:b".into(), "d-each-domain.invalid".into()],
-            only: BTreeMap::from([("cfg.x != null", vec!["r".into()])]),
-        };
+        let plain = ["a:b", "d-each-domain.invalid"];
         assert_eq!(
-            names().setting(&values).to_string(),
+            setting(&plain, &[("x != null", &["a:b", "d-each-domain.invalid", "r"])]),
             "[ \"a:b\" ] ++ lib.concatMap (domain: [ \"d-${domain}\" ]) cfg.domainNames \
-             ++ lib.optionals (cfg.x != null) [ \"r\" ]"
+             ++ lib.optionals (x != null) [ \"r\" ]"
         );
+        // What follows from another condition is not said again.
+        let both: &[(&str, &[&str])] = &[("x", &["a", "r"]), ("x && y", &["a", "r", "s"])];
+        assert_eq!(
+            setting(&["a"], both),
+            r#"[ "a" ] ++ lib.optionals (x) [ "r" ] ++ lib.optionals (x && y) [ "s" ]"#
+        );
+        let either: &[(&str, &[&str])] = &[("x", &["r"]), ("y", &["r"])];
+        assert_eq!(setting(&[], either), r#"lib.optionals ((x) || (y)) [ "r" ]"#);
+    }
+
+    #[test]
+    fn a_condition_may_replace_a_value() {
+        let with: &[(&str, &[&str])] = &[("x", &["CAP_A"]), ("y", &[""]), ("z", &[])];
+        assert_eq!(setting(&["CAP_A"], with), r#"if y then "" else if z then [ ] else "CAP_A""#);
     }
 }

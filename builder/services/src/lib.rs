@@ -3,7 +3,7 @@
 //! In: a checked [`mailkiln_spec::Spec`], what the target is like, and the spam filter's rules.
 //! Out: an [`Appliance`]: users, services with their sandboxes, firewall, network, disk and
 //! configuration files as values. [`Appliance::tree_entries`] turns it into the files of a root
-//! tree; the NixOS generator will render the same value as modules. Pure: no file system, no clock.
+//! tree; the NixOS generator renders the same value as modules. Pure: no file system, no clock.
 
 mod acme;
 mod agent;

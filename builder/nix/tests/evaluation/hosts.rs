@@ -1,6 +1,6 @@
 //! The flake of a host, and the modules as they are committed.
 
-use mailkiln_nix::{host, modules};
+use mailkiln_nix::{host, modules, options_reference};
 
 use super::{Nix, at};
 
@@ -11,6 +11,10 @@ fn the_committed_modules_are_current() {
         let committed = std::fs::read_to_string(folder.join(&source.path)).unwrap_or_default();
         assert!(committed == source.text, "{}: run `mailkiln emit modules`", source.path);
     }
+    let reference = std::fs::read_to_string(at("docs/nixos-options.md")).unwrap_or_default();
+    let current = options_reference(&modules().unwrap());
+    let command = "mailkiln emit modules --reference docs/nixos-options.md";
+    assert!(reference == current, "docs/nixos-options.md: run `{command}`");
 }
 
 #[test]
@@ -22,15 +26,7 @@ fn the_configuration_of_a_host_is_what_mail_toml_says() {
     let sources = host(&toml::from_str(&text).unwrap()).unwrap();
     let paths: Vec<&str> = sources.iter().map(|source| source.path.as_str()).collect();
     assert_eq!(paths, ["flake.nix", "configuration.nix", "README.md"]);
-    let file = nix.folder.path().join("configuration.nix");
-    std::fs::write(&file, &sources[1].text).unwrap();
-    let (stub, modules) = (at("tests/nix/stub.nix"), at("modules"));
-    let found = nix.json(&format!(
-        "(import {} {{ modules = [ {}/default.nix {} ]; }}).config.services.mailkiln.settings",
-        stub.display(),
-        modules.display(),
-        file.display()
-    ));
+    let found = nix.host(&text, "", "config.services.mailkiln.settings");
     let found = found.unwrap();
     assert_eq!(found["account"][0]["name"], "A ${x} \"b\" \\");
     assert_eq!(found["domain"][0]["name"], "example.org");
@@ -43,4 +39,6 @@ fn texts_are_as_they_were() {
                    [[account]]\naddress = 'alice@example.org'\n";
     let sources = host(&toml::from_str(minimal).unwrap()).unwrap();
     insta::assert_snapshot!(sources[1].text);
+    let full = host(&toml::from_str(super::specs::FULL).unwrap()).unwrap();
+    insta::assert_snapshot!("everything_said", full[1].text);
 }

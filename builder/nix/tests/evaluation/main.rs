@@ -7,6 +7,9 @@
 #![allow(clippy::print_stderr, reason = "a test that judges nothing says so")]
 
 mod hosts;
+mod schema;
+mod specs;
+mod systemd;
 mod units;
 mod values;
 
@@ -57,11 +60,26 @@ impl Nix {
 
     /// Evaluates `wanted` of a configuration in which `settings` are given, and `more` modules.
     fn configuration(&self, settings: &str, more: &str, wanted: &str) -> Evaluated {
+        let given = format!(
+            "{{ services.mailkiln = {{ enable = true; openFirewall = true; settings = {settings}; }}; }}"
+        );
+        self.evaluated(&given, more, wanted)
+    }
+
+    /// Evaluates `wanted` of the configuration that a host of this `mail.toml` gets, and `more` modules.
+    fn host(&self, mail_toml: &str, more: &str, wanted: &str) -> Evaluated {
+        let sources = mailkiln_nix::host(&toml::from_str(mail_toml).unwrap()).unwrap();
+        let file = self.folder.path().join("configuration.nix");
+        std::fs::write(&file, &sources[1].text).unwrap();
+        self.evaluated(&file.display().to_string(), more, wanted)
+    }
+
+    fn evaluated(&self, given: &str, more: &str, wanted: &str) -> Evaluated {
         let (stub, modules) = (at("tests/nix/stub.nix"), at("modules"));
         let (stub, modules) = (stub.display(), modules.display());
         self.json(&format!(
-            "let inherit (import {stub} {{ modules = [ {modules}/default.nix {{ services.mailkiln = {{ \
-             enable = true; openFirewall = true; settings = {settings}; }}; }} {more} ]; }}) config; in {wanted}"
+            "let inherit (import {stub} {{ modules = [ {modules}/default.nix {given} {more} ]; }}) config; \
+             in {wanted}"
         ))
     }
 }

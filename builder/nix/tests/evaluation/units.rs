@@ -1,50 +1,25 @@
 //! What Nix evaluates is what an image has, but for the places of programs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailkiln_nix::{Value, on_a_host};
-use mailkiln_services::{Reach, Service};
-use serde_json::Value as Json;
+use mailkiln_services::{Appliance, Reach, Service};
+use serde_json::{Value as Json, json};
 
 use super::Nix;
-
-const PLAIN: &str = "[host]\nname = 'mail.example.org'\n[[domain]]\nname = 'example.org'\n\
-                     [[account]]\naddress = 'alice@example.org'\n";
-/// Everything said, with names that have tripped up others.
-const FULL: &str = r#"
-[host]
-name = "mail.example.org"
-timezone = "Europe/Berlin"
-[[domain]]
-name = "example.org"
-catch_all = "o'hara@example.org"
-[[domain]]
-name = "example.org.au"
-[[account]]
-address = "o'hara@example.org"
-name = "O'Hara ${the} ''boss'' \"\\"
-aliases = ["info@example.org.au"]
-quota = "5 GiB"
-[relay]
-host = "smtp.example.net"
-user = 'CORP\tom'
-[mail]
-max_message_size = "100 MiB"
-[spam]
-junk_score = 4.5
-dnsbl = ["dnsbl.example.net"]
-"#;
+use super::specs::{FULL, PLAIN, all};
 
 /// The settings of a unit, each as `Section.Key=value`.
-type Lines = BTreeSet<String>;
+pub(crate) type Lines = BTreeSet<String>;
 
-fn of_the_image(service: &Service) -> Lines {
+fn of_the_image(service: &Service, directives: Vec<mailkiln_services::Directive>) -> Lines {
     let line = |it: mailkiln_services::Directive| {
         let program = it.value.replace("/usr/bin/mailkiln-", "/nix/store/mailkiln-");
+        let program = program.replace("/usr/bin/systemctl", "/nix/store/systemd/bin/systemctl");
         let value = match service.program.strip_prefix("/usr/bin/") {
             Some(name) => program.replacen(
-                &format!("/nix/store/{name}"),
-                &format!("/nix/store/{name}/bin/{name}"),
+                &format!("/nix/store/{name} "),
+                &format!("/nix/store/{name}/bin/{name} "),
                 1,
             ),
             None => program,
@@ -52,10 +27,11 @@ fn of_the_image(service: &Service) -> Lines {
         let value = if it.value == "/usr" { "/nix/store".to_owned() } else { value };
         format!("{}.{}={value}", it.section, it.key)
     };
-    service.directives().unwrap().into_iter().map(line).collect()
+    directives.into_iter().map(line).collect()
 }
 
-fn of_nix(unit: &Json) -> Lines {
+/// The settings of a unit as Nix evaluates them.
+pub(crate) fn of_nix(unit: &Json) -> Lines {
     let mut lines = Lines::new();
     let mut add = |section: &str, key: &str, value: &Json| {
         let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
@@ -82,8 +58,8 @@ fn of_nix(unit: &Json) -> Lines {
                     add("Service", "Environment", &Json::String(pair));
                 }
             }
-            "unitConfig" | "serviceConfig" => {
-                let section = if key == "unitConfig" { "Unit" } else { "Service" };
+            "unitConfig" | "serviceConfig" | "timerConfig" | "pathConfig" => {
+                let section = section(key);
                 let settings = value.as_object().unwrap();
                 settings.iter().for_each(|(key, value)| add(section, key, value));
             }
@@ -91,6 +67,15 @@ fn of_nix(unit: &Json) -> Lines {
         }
     }
     lines
+}
+
+fn section(set: &str) -> &'static str {
+    match set {
+        "unitConfig" => "Unit",
+        "timerConfig" => "Timer",
+        "pathConfig" => "Path",
+        _ => "Service",
+    }
 }
 
 fn written(value: &Json) -> String {
@@ -102,46 +87,95 @@ fn written(value: &Json) -> String {
     }
 }
 
-#[test]
-fn units_users_and_ports_are_those_of_an_image() {
-    let Some(nix) = Nix::here() else { return };
-    let unfiltered = format!("{PLAIN}[filter]\nenable = false\n");
-    for text in [PLAIN, FULL, &unfiltered] {
-        let settings = Value::from_toml(&toml::from_str(text).unwrap()).unwrap().to_string();
-        // Our own build of the mail server, which an image has.
-        let own = "({ pkgs, ... }: { services.mailkiln.mail-server.package = pkgs.mailkiln-mail-server; })";
-        let wanted = "{ inherit (config.systemd) services; inherit (config) users; \
+/// What is asked of an evaluated host. The mail server is our own build, which an image has.
+const OWN: &str =
+    "({ pkgs, ... }: { services.mailkiln.mail-server.package = pkgs.mailkiln-mail-server; })";
+const WANTED: &str = "{ inherit (config.systemd) services timers paths; inherit (config) users; \
                       inherit (config.networking.firewall) allowedTCPPorts; etc = config.environment.etc; \
                       tmpfiles = config.systemd.tmpfiles.settings.mailkiln; }";
-        let found = nix.configuration(&settings, own, wanted).unwrap();
-        let image = on_a_host(&mailkiln_spec::parse(text).unwrap(), "");
-        let expected: Vec<&Service> =
-            image.services.iter().filter(|service| service.name != "mailkiln-console").collect();
-        let units = found["services"].as_object().unwrap();
-        let names: Vec<&str> = units.keys().map(String::as_str).collect();
-        let mut own_names: Vec<&str> = expected.iter().map(|service| service.name).collect();
-        own_names.sort_unstable();
-        assert_eq!(names, own_names);
-        for service in &expected {
-            let (here, there) = (of_nix(&units[service.name]), of_the_image(service));
-            let differing: Vec<_> = here.symmetric_difference(&there).collect();
-            assert!(differing.is_empty(), "{}: {differing:#?}", service.name);
+
+/// The services of an image that a host has too.
+pub(crate) fn services_of(image: &Appliance) -> Vec<&Service> {
+    image.services.iter().filter(|service| service.name != "mailkiln-console").collect()
+}
+
+/// All units that Nix evaluates, by the names of their files.
+pub(crate) fn units_of(found: &Json) -> BTreeMap<String, Lines> {
+    let mut units = BTreeMap::new();
+    for (set, kind) in [("services", "service"), ("timers", "timer"), ("paths", "path")] {
+        for (name, unit) in found[set].as_object().unwrap() {
+            units.insert(format!("{name}.{kind}"), of_nix(unit));
         }
+    }
+    units
+}
+
+#[test]
+fn units_are_those_of_an_image() {
+    let Some(nix) = Nix::here() else { return };
+    for text in all() {
+        let found = units_of(&nix.host(&text, OWN, WANTED).unwrap());
+        let image = on_a_host(&mailkiln_spec::parse(&text).unwrap(), "");
+        let mut expected = BTreeMap::new();
+        for service in services_of(&image) {
+            let own = (service.unit(), service.directives().unwrap());
+            for (name, lines) in service.trigger_directives().unwrap().into_iter().chain([own]) {
+                expected.insert(name, of_the_image(service, lines));
+            }
+        }
+        let names = |units: &BTreeMap<String, Lines>| units.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&found), names(&expected), "{text}");
+        for (name, lines) in &found {
+            let differing: Vec<_> = lines.symmetric_difference(&expected[name]).collect();
+            assert!(differing.is_empty(), "{name}: {differing:#?} for {text}");
+        }
+    }
+}
+
+#[test]
+fn users_ports_and_files_are_those_of_an_image() {
+    let Some(nix) = Nix::here() else { return };
+    for text in all() {
+        let found = nix.host(&text, OWN, WANTED).unwrap();
+        let image = on_a_host(&mailkiln_spec::parse(&text).unwrap(), "");
         let users: BTreeSet<&str> = image.users.iter().map(|user| user.name).collect();
         let there: BTreeSet<&str> =
             found["users"]["users"].as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(there, users);
-        let public = expected.iter().flat_map(|service| &service.ports);
+        let services = services_of(&image);
+        let public = services.iter().flat_map(|service| &service.ports);
         let public = public.filter(|port| port.reach == Reach::Public);
         let public: BTreeSet<u64> = public.map(|port| u64::from(port.number)).collect();
         let ports = found["allowedTCPPorts"].as_array().unwrap();
-        assert_eq!(ports.iter().filter_map(Json::as_u64).collect::<BTreeSet<_>>(), public);
-        for file in expected.iter().flat_map(|service| &service.config_files) {
-            let name = file.path.strip_prefix("/etc/").unwrap();
-            let source = &found["etc"][name]["source"];
-            assert_eq!(*source, format!("/nix/store/mailkiln-files{}", file.path));
-        }
+        assert_eq!(
+            ports.iter().filter_map(Json::as_u64).collect::<BTreeSet<_>>(),
+            public,
+            "{text}"
+        );
+        let files = services.iter().flat_map(|service| &service.config_files);
+        let files: BTreeMap<String, Json> = files
+            .map(|file| {
+                let source = format!("/nix/store/mailkiln-files{}", file.path);
+                (file.path.trim_start_matches("/etc/").to_owned(), json!({"source": source}))
+            })
+            .collect();
+        assert_eq!(found["etc"], json!(files), "{text}");
         assert_eq!(found["tmpfiles"]["/var/lib/acme"]["d"]["mode"], "2770");
+    }
+}
+
+/// From them the host's files are made, by the program that makes an image's.
+#[test]
+fn settings_are_the_same_mail_toml_again() {
+    let Some(nix) = Nix::here() else { return };
+    for text in all() {
+        let script = nix.host(&text, "", "config.services.mailkiln.files.script").unwrap();
+        let script = script.as_str().unwrap();
+        let (_, json) = script.split_once("--config ").unwrap();
+        let (json, _) = json.split_once(" --output").unwrap();
+        let settings: toml::Table = serde_json::from_str(json).unwrap();
+        let again = mailkiln_spec::parse(&settings.to_string()).unwrap();
+        assert_eq!(again, mailkiln_spec::parse(&text).unwrap(), "{json}");
     }
 }
 
@@ -191,9 +225,44 @@ fn what_contradicts_itself_is_reported() {
         (good.replace("domain =", "domains ="), "", "does not exist"),
         (good.to_owned(), "{ services.stalwart.enable = true; }", "would listen on the same ports"),
         (
-            format!("{good} relay = {{ host = \"x\"; user = \"y\"; }};"),
-            "{ services.mailkiln.secrets.relay-password = \"/nix/store/x\"; }",
-            "not of type `path not in the store'",
+            format!("{good} acme.enable = false;"),
+            "",
+            "option `services.mailkiln.settings.acme.enable' does not exist",
+        ),
+        (
+            good.to_owned(),
+            "{ services.mailkiln.acme = \"lego\"; }",
+            "`services.mailkiln.acme' is not of type",
+        ),
+        (
+            good.to_owned(),
+            "{ services.mailkiln = { acme = \"mailkiln\"; useACMEHost = \"example.org\"; }; }",
+            "choose one that gets the certificate",
+        ),
+        (
+            good.to_owned(),
+            "{ services.mailkiln.acme = \"mailkiln\"; security.acme.certs.\"mail.example.org\" = { }; }",
+            "would write the same files",
+        ),
+        (
+            good.to_owned(),
+            "{ services.mailkiln.secrets.adminPasswordFile = \"/nix/store/x\"; }",
+            "not of type `null or path not in the store'",
+        ),
+        (
+            good.to_owned(),
+            "{ services.mailkiln.secrets.accounts.\"b@example.org\".passwordFile = \"/x\"; }",
+            "no account or domain of the settings is called b@example.org",
+        ),
+        (
+            good.to_owned(),
+            "{ services.mailkiln.secrets.dkim.\"example.net\".rsaKeyFile = \"/x\"; }",
+            "is called example.net",
+        ),
+        (
+            good.to_owned(),
+            "{ services.mailkiln.secrets.relayPasswordFile = \"/x\"; }",
+            "names no user",
         ),
     ] {
         let error = nix.configuration(&format!("{{ {settings} }}"), more, units).unwrap_err();
@@ -204,21 +273,79 @@ fn what_contradicts_itself_is_reported() {
 }
 
 #[test]
+fn what_may_be_an_oversight_is_warned_of() {
+    let Some(nix) = Nix::here() else { return };
+    let off = format!("{PLAIN}[acme]\nenable = false\n");
+    let nginx = "{ services.nginx.enable = true; }";
+    let closed = "({ lib, ... }: { services.mailkiln.openFirewall = lib.mkForce false; })";
+    for (text, more, words) in [
+        (PLAIN, "", None),
+        (&off, "", Some("nobody gets a certificate")),
+        (
+            &off,
+            "{ services.mailkiln.useACMEHost = \"x\"; security.acme.certs.x = { group = \"acme\"; directory = \"/x\"; }; }",
+            None,
+        ),
+        (PLAIN, nginx, Some("nginx is enabled")),
+        (FULL, nginx, None),
+        (PLAIN, closed, Some("can't reach this one")),
+    ] {
+        let found = nix.host(text, more, "config.warnings").unwrap();
+        let warnings: Vec<&str> =
+            found.as_array().unwrap().iter().filter_map(Json::as_str).collect();
+        let expected = words.is_none_or(|words| warnings.iter().any(|it| it.contains(words)));
+        assert!(expected && warnings.len() == usize::from(words.is_some()), "{warnings:?}");
+    }
+}
+
+#[test]
 fn a_certificate_of_nixos_is_waited_for_and_read() {
     let Some(nix) = Nix::here() else { return };
     let settings = Value::from_toml(&toml::from_str(PLAIN).unwrap()).unwrap().to_string();
     let more = "{ services.mailkiln.useACMEHost = \"example.org\"; security.acme.certs.\"example.org\" = \
                 { group = \"certs\"; directory = \"/var/lib/acme/example.org\"; }; }";
     let wanted = "{ inherit (config.systemd.services.mail-server) after wants serviceConfig; \
+                  prepare = config.systemd.services.mailkiln-prepare; \
+                  tmpfiles = config.systemd.tmpfiles.settings.mailkiln.\"/var/lib/acme\".d.mode; \
                   inherit (config.systemd.tmpfiles.settings) mailkiln-certificate; certs = config.security.acme.certs; }";
     let found = nix.configuration(&settings, more, wanted).unwrap();
     let unit = Json::from("acme-example.org.service");
+    assert!(found["prepare"]["after"].as_array().unwrap().contains(&unit));
+    assert_eq!(found["tmpfiles"], "2775");
     assert!(found["after"].as_array().unwrap().contains(&unit));
     assert!(found["wants"].as_array().unwrap().contains(&unit));
     assert!(
         found["serviceConfig"]["SupplementaryGroups"].as_array().unwrap().contains(&"certs".into())
     );
     assert_eq!(found["certs"]["example.org"]["reloadServices"][0], "mail-server.service");
-    let link = &found["mailkiln-certificate"]["/var/lib/acme/mail.example.org"]["L"]["argument"];
+    let link = &found["mailkiln-certificate"]["/var/lib/acme/mail.example.org"]["L+"]["argument"];
     assert_eq!(*link, "/var/lib/acme/example.org");
+}
+
+#[test]
+fn secrets_are_handed_over_by_systemd() {
+    let Some(nix) = Nix::here() else { return };
+    let secrets = r#"{ services.mailkiln.secrets = {
+        adminPasswordFile = "/run/secrets/admin";
+        accounts."o'hara@example.org".passwordFile = "/run/secrets/o";
+        dkim."example.org.au".ed25519KeyFile = "/run/secrets/d";
+        relayPasswordFile = "/run/secrets/r";
+        acmeDnsKeyFile = "/run/secrets/t";
+        seedFile = "/run/secrets/s";
+    }; }"#;
+    let wanted = "{ inherit (config.systemd.services) mailkiln-prepare mailkiln-provision; }";
+    let found = nix.host(FULL, secrets, wanted).unwrap();
+    let credentials = |unit: &str| found[unit]["serviceConfig"]["LoadCredential"].clone();
+    let prepare = [
+        "dkim-ed25519-example.org.au.pem:/run/secrets/d",
+        "relay-password:/run/secrets/r",
+        "acme-dns-key:/run/secrets/t",
+        "seed:/run/secrets/s",
+    ];
+    let handed: BTreeSet<String> = serde_json::from_value(credentials("mailkiln-prepare")).unwrap();
+    assert_eq!(handed, prepare.map(str::to_owned).into());
+    assert_eq!(
+        credentials("mailkiln-provision"),
+        json!(["account-password-0:/run/secrets/o", "admin-password:/run/secrets/admin"])
+    );
 }

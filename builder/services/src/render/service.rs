@@ -16,10 +16,11 @@ pub(super) fn path(service: &Service) -> String {
 
 /// Units that start the service, beside its own: name and text. systemd.timer(5), systemd.path(5).
 pub(super) fn triggers(service: &Service) -> Result<Vec<(String, String)>, RenderError> {
-    service.triggers.iter().map(|trigger| self::trigger(service, trigger)).collect()
+    let triggers = service.triggers.iter();
+    triggers.map(|it| trigger(service, it).map(|(name, text)| (name, text.finish()))).collect()
 }
 
-fn trigger(service: &Service, trigger: &Trigger) -> Result<(String, String), RenderError> {
+fn trigger(service: &Service, trigger: &Trigger) -> Result<(String, UnitText), RenderError> {
     let (kind, target) = match trigger {
         Trigger::Every { .. } => ("timer", "timers.target"),
         Trigger::Changed(_) => ("path", "paths.target"),
@@ -43,7 +44,7 @@ fn trigger(service: &Service, trigger: &Trigger) -> Result<(String, String), Ren
     }
     text.section("Install");
     text.set("WantedBy", target)?;
-    Ok((name, text.finish()))
+    Ok((name, text))
 }
 
 /// The link that enables a unit of [`triggers`].
@@ -71,6 +72,15 @@ impl Service {
     /// [`RenderError`] when a value can't be written down.
     pub fn directives(&self) -> Result<Vec<Directive>, RenderError> {
         Ok(text(self)?.directives())
+    }
+
+    /// The units that start it again and again, by their names, with their settings.
+    ///
+    /// # Errors
+    /// [`RenderError`] when a value can't be written down.
+    pub fn trigger_directives(&self) -> Result<Vec<(String, Vec<Directive>)>, RenderError> {
+        let triggers = self.triggers.iter().map(|it| trigger(self, it));
+        triggers.map(|it| it.map(|(name, text)| (name, text.directives()))).collect()
     }
 }
 

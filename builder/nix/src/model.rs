@@ -1,0 +1,219 @@
+//! The model as a module sees it: what is there, and under which conditions.
+//!
+//! In: [`mailkiln_services::Appliance`]s for specifications that differ in what a host may choose. Out:
+//! services, ports and files, each with the Nix condition under which a host has it.
+
+use std::collections::BTreeSet;
+
+use mailkiln_services::{Appliance, Reach, Service, SlotSizes, TargetFacts, User, appliance};
+use mailkiln_spec::Spec;
+
+use crate::ModulesError;
+use crate::units::{CLAMD, DOMAIN, HOST, Values, Variants};
+
+const PROGRAMS: &str = "/usr/bin/mailkiln-";
+/// A service that a host does without: its consoles are its own, and `mailkiln-agent status` says the same.
+const CONSOLE: &str = "mailkiln-console";
+/// A service whose program is not ours, and the unit that it belongs to.
+const BESIDE: (&str, &str) = ("mailkiln-certificate", "acme");
+
+/// Tables that turn services off, and when they are not turned off.
+const SWITCHES: [(&str, &str); 2] = [
+    (
+        "cfg.settings.filter == null || cfg.settings.filter.enable != false",
+        "[filter]\nenable = false\n",
+    ),
+    ("cfg.acme.client == \"mailkiln\"", "[acme]\nenable = false\n"),
+];
+
+/// Tables that bring something more or something else, and when they are there. Where the condition of
+/// one begins with another's, it is only compared with that one.
+fn optional() -> [(&'static str, String); 8] {
+    let dns = "[acme]\nchallenge = \"dns-01\"\ndns_provider";
+    [
+        (
+            "cfg.settings.relay != null && cfg.settings.relay.user != null",
+            "[relay]\nhost = \"relay.invalid\"\nuser = \"user\"\n".to_owned(),
+        ),
+        (
+            "cfg.settings.filter != null && cfg.settings.filter.enable != false && cfg.settings.filter.rules_url != null",
+            format!(
+                "[filter]\nrules_url = \"https://rules.invalid/r\"\nrules_key = \"{}=\"\n",
+                "A".repeat(43)
+            ),
+        ),
+        (
+            "cfg.settings.filter != null && cfg.settings.filter.clamd != null",
+            format!("[filter]\nclamd = \"{CLAMD}:3310\"\n"),
+        ),
+        (
+            "cfg.settings.acme != null && cfg.settings.acme.eab_key_id != null",
+            "[acme]\neab_key_id = \"id\"\n".to_owned(),
+        ),
+        (
+            "cfg.settings.acme != null && cfg.settings.acme.roots != [ ]",
+            "[acme]\nroots = [\"MIIA\"]\n".to_owned(),
+        ),
+        (
+            "cfg.settings.acme != null && cfg.settings.acme.challenge == \"tls-alpn-01\"",
+            "[acme]\nchallenge = \"tls-alpn-01\"\n".to_owned(),
+        ),
+        (
+            "cfg.settings.acme != null && cfg.settings.acme.challenge == \"dns-01\"",
+            format!("{dns} = \"rfc2136\"\ndns_server = \"192.0.2.53\"\ndns_key_name = \"name\"\n"),
+        ),
+        (
+            "cfg.settings.acme != null && cfg.settings.acme.challenge == \"dns-01\" && cfg.settings.acme.dns_provider == \"exec\"",
+            format!("{dns} = \"exec\"\n"),
+        ),
+    ]
+}
+
+/// The model as modules need it.
+pub(crate) struct Model {
+    plain: Appliance,
+    optional: Vec<(&'static str, Appliance)>,
+    switched_off: Vec<(&'static str, Appliance)>,
+}
+
+impl Model {
+    pub(crate) fn new() -> Result<Self, ModulesError> {
+        let plain = format!(
+            "[host]\nname = \"{HOST}\"\n[[domain]]\nname = \"{DOMAIN}\"\n[[account]]\naddress = \"a@{DOMAIN}\"\n"
+        );
+        let build = |more: &str| {
+            let spec = mailkiln_spec::parse(&format!("{plain}{more}"));
+            let spec = spec.map_err(|errors| ModulesError::Spec(format!("{errors:?}")))?;
+            Ok::<_, ModulesError>(on_a_host(&spec, ""))
+        };
+        let all = |tables: Vec<(&'static str, String)>| {
+            let built = tables.into_iter().map(|(condition, it)| Ok((condition, build(&it)?)));
+            built.collect::<Result<Vec<_>, ModulesError>>()
+        };
+        Ok(Self {
+            plain: build("")?,
+            optional: all(optional().to_vec())?,
+            switched_off: all(SWITCHES.map(|(condition, it)| (condition, it.to_owned())).to_vec())?,
+        })
+    }
+
+    /// All services, in the order of their start, then those that only a table brings.
+    pub(crate) fn services(&self) -> Vec<&Service> {
+        let optional = self.optional.iter().flat_map(|(_, appliance)| &appliance.services);
+        let mut services: Vec<&Service> = Vec::new();
+        for service in self.plain.services.iter().chain(optional) {
+            if service.name != CONSOLE && services.iter().all(|it| it.name != service.name) {
+                services.push(service);
+            }
+        }
+        services
+    }
+
+    /// The units in the order of their names: `acme`, `agent`, `filter`, `mail-server`.
+    pub(crate) fn units(&self) -> BTreeSet<&str> {
+        self.services().into_iter().filter_map(unit_of).collect()
+    }
+
+    /// The services of a unit.
+    pub(crate) fn of_unit(&self, unit: &str) -> Vec<&Service> {
+        self.services().into_iter().filter(|service| unit_of(service) == Some(unit)).collect()
+    }
+
+    /// When the service is there, if that can be chosen.
+    pub(crate) fn condition(&self, service: &Service) -> Option<&'static str> {
+        let has =
+            |appliance: &Appliance| appliance.services.iter().any(|it| it.name == service.name);
+        let off = self.switched_off.iter().filter(|_| has(&self.plain));
+        let off = off.filter(|(_, appliance)| !has(appliance));
+        let on = self.optional.iter().filter(|(_, appliance)| !has(&self.plain) && has(appliance));
+        off.chain(on).map(|(condition, _)| *condition).next()
+    }
+
+    /// The service as it is by default, and as conditions have it.
+    pub(crate) fn variants<'a>(&'a self, service: &'a Service) -> Variants<'a> {
+        let with = self.with(service).filter(|(_, other)| *other != service).collect();
+        Variants { plain: service, with }
+    }
+
+    fn with<'a>(
+        &'a self,
+        service: &'a Service,
+    ) -> impl Iterator<Item = (&'static str, &'a Service)> {
+        let own = self.condition(service);
+        let others = self.optional.iter().filter(move |(condition, _)| Some(*condition) != own);
+        others.filter_map(|(condition, appliance)| {
+            let same = appliance.services.iter().find(|it| it.name == service.name)?;
+            Some((*condition, same))
+        })
+    }
+
+    /// The ports that the firewall opens for a service, if any.
+    pub(crate) fn ports(&self, service: &Service) -> Option<Values> {
+        let public = |service: &Service| -> Vec<String> {
+            let ports = service.ports.iter().filter(|port| port.reach == Reach::Public);
+            ports.map(|port| port.number.to_string()).collect()
+        };
+        let mut with: Vec<_> =
+            self.with(service).map(|(condition, other)| (condition, public(other))).collect();
+        with.retain(|(_, ports)| *ports != public(service));
+        let none = public(service).is_empty() && with.is_empty();
+        (!none).then(|| Values::of(public(service), with))
+    }
+
+    /// Below `/etc`: the configuration files, and when a host has them.
+    pub(crate) fn files(&self) -> Vec<(String, Option<String>)> {
+        let mut files: Vec<(String, Option<String>)> = Vec::new();
+        for service in self.services() {
+            let own = std::iter::once((None, service));
+            let with = self.with(service).map(|(condition, it)| (Some(condition), it));
+            for (condition, variant) in own.chain(with) {
+                let both: Vec<&str> =
+                    self.condition(service).into_iter().chain(condition).collect();
+                let condition = match both.as_slice() {
+                    [] => None,
+                    [one] => Some((*one).to_owned()),
+                    several => Some(format!("({})", several.join(") && ("))),
+                };
+                for file in &variant.config_files {
+                    let path = file.path.trim_start_matches("/etc/").to_owned();
+                    if files.iter().all(|(known, _)| *known != path) {
+                        files.push((path, condition.clone()));
+                    }
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
+    /// Users of the services.
+    pub(crate) fn users(&self) -> &[User] {
+        &self.plain.users
+    }
+
+    /// Directories that services share, with mode and owner.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = (&'static str, u16, &'static str)> {
+        let own = |name: &str| self.plain.users.iter().any(|user| user.name == name);
+        let shared = self.plain.directories.iter().filter(move |it| own(it.owner.name));
+        shared.map(|it| (it.path, it.mode, it.owner.name))
+    }
+}
+
+/// What runs on a NixOS host for `spec`, with the spam filter's rules. Consoles, disk and watchdog are
+/// the host's own.
+pub fn on_a_host(spec: &Spec, spam_rules: &str) -> Appliance {
+    let target = TargetFacts {
+        consoles: Vec::new(),
+        slots: SlotSizes { root: 0, verity: 0 },
+        watchdog: None,
+        worn_by_writes: false,
+        wireless: false,
+    };
+    appliance(spec, &target, spam_rules)
+}
+
+/// `/usr/bin/mailkiln-agent` is of the unit `agent`.
+fn unit_of(service: &Service) -> Option<&str> {
+    let beside = (service.name == BESIDE.0).then_some(BESIDE.1);
+    service.program.strip_prefix(PROGRAMS).or(beside)
+}

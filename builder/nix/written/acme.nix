@@ -1,0 +1,23 @@
+lib.mkOption {
+  type = lib.types.coercedTo (lib.types.enum [ "mailkiln" ]) (client: { inherit client; }) (
+    lib.types.submodule {
+      options = {
+        client = lib.mkOption {
+          type = lib.types.nullOr (lib.types.enum [ "mailkiln" ]);
+          default = null;
+          example = "mailkiln";
+          description = ''
+            Who gets the certificate of the host and of its domains. `mailkiln` is the client of an appliance, set up
+            by {option}`services.mailkiln.settings.acme`; choosing it means to agree to the terms of service of the
+            authority. With null the certificate is one of {option}`services.mailkiln.useACMEHost`, one that
+            somebody else puts into {file}`/var/lib/acme`, or until then one that is signed by nobody.
+          '';
+        };
+        package = lib.mkPackageOption pkgs "mailkiln-acme" { };
+      };
+    }
+  );
+  default = { };
+  example = "mailkiln";
+  description = "The client that gets certificates. A name alone stands for its `client`.";
+}

@@ -1,0 +1,211 @@
+# Made by `mailkiln emit modules` from the service model; a change here is lost.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.mailkiln;
+in
+{
+  options.services.mailkiln = {
+    acme = lib.mkOption {
+      type = lib.types.coercedTo (lib.types.enum [ "mailkiln" ]) (client: { inherit client; }) (
+        lib.types.submodule {
+          options = {
+            client = lib.mkOption {
+              type = lib.types.nullOr (lib.types.enum [ "mailkiln" ]);
+              default = null;
+              example = "mailkiln";
+              description = ''
+                Who gets the certificate of the host and of its domains. `mailkiln` is the client of an appliance, set up
+                by {option}`services.mailkiln.settings.acme`; choosing it means to agree to the terms of service of the
+                authority. With null the certificate is one of {option}`services.mailkiln.useACMEHost`, one that
+                somebody else puts into {file}`/var/lib/acme`, or until then one that is signed by nobody.
+              '';
+            };
+            package = lib.mkPackageOption pkgs "mailkiln-acme" { };
+          };
+        }
+      );
+      default = { };
+      example = "mailkiln";
+      description = "The client that gets certificates. A name alone stands for its `client`.";
+    };
+  };
+  config = lib.mkIf cfg.enable {
+    systemd.services = {
+      mailkiln-acme = lib.mkIf (cfg.acme.client == "mailkiln") {
+        description = "Get and renew the certificate";
+        wants = [ "network-online.target" ];
+        after = [
+          "mailkiln-prepare.service"
+          "network-online.target"
+          "time-set.target"
+        ];
+        restartTriggers = [ cfg.files ];
+        serviceConfig = {
+          Type = "oneshot";
+          ExecStart = "${lib.getExe cfg.acme.package} run";
+          User = "mailkiln-acme";
+          Group = "mailkiln-acme";
+          SupplementaryGroups = "acme";
+          UMask = "0007";
+          StateDirectory = "mailkiln-acme";
+          StateDirectoryMode = "0755";
+          SetCredential = [
+            "acme-account-key:none"
+          ]
+          ++ lib.optionals (cfg.settings.acme != null && cfg.settings.acme.eab_key_id != null) [
+            "acme-eab-key:none"
+          ]
+          ++ lib.optionals (cfg.settings.acme != null && cfg.settings.acme.challenge == "dns-01") [
+            "acme-dns-key:none"
+          ];
+          LoadCredential = [
+            "acme-account-key:/var/lib/mailkiln/secrets/acme-account-key.pem"
+          ]
+          ++ lib.optionals (cfg.settings.acme != null && cfg.settings.acme.eab_key_id != null) [
+            "acme-eab-key:/var/lib/mailkiln/secrets/acme-eab-key"
+          ]
+          ++ lib.optionals (cfg.settings.acme != null && cfg.settings.acme.challenge == "dns-01") [
+            "acme-dns-key:/var/lib/mailkiln/secrets/acme-dns-key"
+          ];
+          TasksMax = 64;
+          LimitNOFILE = 256;
+          TimeoutStartSec = "1800s";
+          NoNewPrivileges = true;
+          RestrictSUIDSGID = true;
+          ProtectSystem = "strict";
+          ProtectHome = true;
+          PrivateTmp = "disconnected";
+          PrivateMounts = true;
+          NoExecPaths = "/";
+          ExecPaths = [
+            builtins.storeDir
+          ]
+          ++ lib.optionals (
+            cfg.settings.acme != null
+            && cfg.settings.acme.challenge == "dns-01"
+            && cfg.settings.acme.dns_provider == "exec"
+          ) [ "-/var/lib/mailkiln/hooks/acme-dns" ];
+          MemoryDenyWriteExecute = true;
+          ProtectClock = true;
+          ProtectControlGroups = true;
+          ProtectHostname = true;
+          ProtectKernelLogs = true;
+          ProtectKernelModules = true;
+          ProtectKernelTunables = true;
+          LockPersonality = true;
+          RestrictNamespaces = true;
+          RestrictRealtime = true;
+          ProtectProc = "invisible";
+          PrivateIPC = true;
+          RemoveIPC = true;
+          KeyringMode = "private";
+          SystemCallArchitectures = "native";
+          SystemCallErrorNumber = "EPERM";
+          SystemCallFilter = [
+            "@system-service"
+            "~@privileged @resources"
+          ];
+          ProcSubset = "pid";
+          ReadWritePaths = "/var/lib/acme";
+          CapabilityBoundingSet =
+            if cfg.settings.acme != null && cfg.settings.acme.challenge == "dns-01" then
+              ""
+            else
+              "CAP_NET_BIND_SERVICE";
+          AmbientCapabilities =
+            if cfg.settings.acme != null && cfg.settings.acme.challenge == "dns-01" then
+              ""
+            else
+              "CAP_NET_BIND_SERVICE";
+          PrivateDevices = true;
+          DevicePolicy = "closed";
+          RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6";
+        };
+      };
+      mailkiln-certificate = lib.mkIf (cfg.acme.client == "mailkiln") {
+        description = "Have the mail server read its new certificate";
+        after = [ "mail-server.service" ];
+        restartTriggers = [ cfg.files ];
+        serviceConfig = {
+          Type = "oneshot";
+          ExecStart = "${lib.getExe' config.systemd.package "systemctl"} --no-ask-password try-reload-or-restart mail-server.service";
+          UMask = "0077";
+          TasksMax = 16;
+          LimitNOFILE = 256;
+          NoNewPrivileges = true;
+          RestrictSUIDSGID = true;
+          ProtectSystem = "strict";
+          ProtectHome = true;
+          PrivateTmp = "disconnected";
+          PrivateMounts = true;
+          NoExecPaths = "/";
+          ExecPaths = builtins.storeDir;
+          MemoryDenyWriteExecute = true;
+          ProtectClock = true;
+          ProtectControlGroups = true;
+          ProtectHostname = true;
+          ProtectKernelLogs = true;
+          ProtectKernelModules = true;
+          ProtectKernelTunables = true;
+          LockPersonality = true;
+          RestrictNamespaces = true;
+          RestrictRealtime = true;
+          ProtectProc = "invisible";
+          PrivateIPC = true;
+          RemoveIPC = true;
+          KeyringMode = "private";
+          SystemCallArchitectures = "native";
+          SystemCallErrorNumber = "EPERM";
+          SystemCallFilter = [
+            "@system-service"
+            "~@privileged @resources"
+          ];
+          ProcSubset = "pid";
+          PrivateUsers = true;
+          CapabilityBoundingSet = "";
+          PrivateDevices = true;
+          DevicePolicy = "closed";
+          RestrictAddressFamilies = "AF_UNIX";
+          PrivateNetwork = true;
+          IPAddressDeny = "any";
+        };
+      };
+    };
+    systemd.timers = {
+      mailkiln-acme = lib.mkIf (cfg.acme.client == "mailkiln") {
+        description = "Get and renew the certificate";
+        wantedBy = [ "timers.target" ];
+        timerConfig = {
+          OnBootSec = "30s";
+          OnUnitActiveSec = "600s";
+          RandomizedDelaySec = "60s";
+          AccuracySec = "1s";
+        };
+      };
+    };
+    systemd.paths = {
+      mailkiln-certificate = lib.mkIf (cfg.acme.client == "mailkiln") {
+        description = "Have the mail server read its new certificate";
+        wantedBy = [ "paths.target" ];
+        pathConfig = {
+          PathChanged = "/var/lib/mailkiln-acme/installed";
+        };
+      };
+    };
+    networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall (
+      lib.optionals (cfg.acme.client == "mailkiln") (
+        if cfg.settings.acme != null && cfg.settings.acme.challenge == "tls-alpn-01" then
+          [ 443 ]
+        else if cfg.settings.acme != null && cfg.settings.acme.challenge == "dns-01" then
+          [ ]
+        else
+          [ 80 ]
+      )
+    );
+  };
+}
