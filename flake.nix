@@ -31,6 +31,7 @@
         {
           name,
           source,
+          program ? name,
           ...
         }@more:
         final.rustPlatform.buildRustPackage (
@@ -38,27 +39,60 @@
             pname = name;
             version = "0.1.0";
             src = source;
-            cargoLock.lockFile = source + "/Cargo.lock";
             cargoBuildFlags = [
               "--package"
               name
             ];
             # The tests judge by programs of Debian; ./check runs them.
             doCheck = false;
+            # Kernels of ARM boards have pages of 4, 16 or 64 KiB; an allocator has to be told of the largest.
+            env = lib.optionalAttrs final.stdenv.hostPlatform.isAarch64 { JEMALLOC_SYS_WITH_LG_PAGE = "16"; };
             meta = {
-              mainProgram = name;
+              mainProgram = program;
               license = with lib.licenses; [
                 mit
                 asl20
               ];
               platforms = systems;
-            };
+            }
+            // more.meta or { };
           }
+          // lib.optionalAttrs (!(more ? cargoDeps)) { cargoLock.lockFile = source + "/Cargo.lock"; }
           // removeAttrs more [
+            "meta"
             "name"
+            "program"
             "source"
           ]
         );
+
+      # The crates of the mail server, with our patches on them: units/mail-server/README.md says why.
+      patched =
+        final:
+        let
+          published = final.rustPlatform.importCargoLock { lockFile = ./units/mail-server/Cargo.lock; };
+          patches = lib.filter (lib.hasSuffix ".patch") (
+            lib.attrNames (builtins.readDir ./units/mail-server/patches)
+          );
+        in
+        final.runCommand "mailkiln-mail-server-crates" { } ''
+          cp -rL ${published} $out
+          chmod -R u+w $out
+          ${lib.concatMapStrings (name: ''
+            patch --fuzz=0 --strip=1 --directory=$out < ${./units/mail-server/patches + "/${name}"}
+          '') patches}
+        '';
+
+      module = defaults: {
+        imports = [
+          ./modules
+          {
+            key = "mailkiln-overlay";
+            nixpkgs.overlays = [ self.overlays.default ];
+          }
+          defaults
+        ];
+      };
 
       # The formats of images that a host of these modules can be had in.
       variants = [
@@ -73,24 +107,26 @@
         "vmware"
         "proxmox"
       ];
+      host = system: {
+        nixpkgs.hostPlatform = system;
+        system.stateVersion = "26.05";
+        services.mailkiln = {
+          enable = true;
+          openFirewall = true;
+          settings = {
+            host.name = "mail.example.org";
+            domain = [ { name = "example.org"; } ];
+            account = [ { address = "alice@example.org"; } ];
+          };
+        };
+      };
       example =
         system: more:
         lib.nixosSystem {
           modules = [
             self.nixosModules.default
-            {
-              nixpkgs.hostPlatform = system;
-              system.stateVersion = "26.05";
-              services.mailkiln = {
-                enable = true;
-                openFirewall = true;
-                settings = {
-                  host.name = "mail.example.org";
-                  domain = [ { name = "example.org"; } ];
-                  account = [ { address = "alice@example.org"; } ];
-                };
-              };
-            }
+            (host system)
+            { services.mailkiln.acme = "mailkiln"; }
           ]
           ++ more;
         };
@@ -109,6 +145,10 @@
           name = "mailkiln";
           source = ./.;
         };
+        mailkiln-acme = rust final {
+          name = "mailkiln-acme";
+          source = ./units;
+        };
         mailkiln-agent = rust final {
           name = "mailkiln-agent";
           source = ./units;
@@ -117,12 +157,35 @@
           name = "mailkiln-filter";
           source = ./units/filter;
         };
+        mailkiln-init = rust final {
+          name = "mailkiln-init";
+          source = ./units;
+          program = "init";
+        };
+        mailkiln-mail-server = rust final {
+          name = "mailkiln-mail-server";
+          source = ./units/mail-server;
+          cargoDeps = patched final;
+          meta.license = lib.licenses.agpl3Only;
+        };
       };
 
-      # One module: no unit of it runs without the others' users, secrets and files.
-      nixosModules.default = {
-        imports = [ ./modules ];
-        nixpkgs.overlays = [ self.overlays.default ];
+      # `default` is the mail server with all that belongs to it. Whoever wants less imports parts: they are the same
+      # module with other defaults, so that they can be joined, and a setting of the host always wins.
+      nixosModules = {
+        default = module { };
+        # The mail server alone, without the filter.
+        mail-server = module {
+          services.mailkiln.settings.filter.enable = lib.mkOverride 1400 false;
+        };
+        # With the filter.
+        filter = module {
+          services.mailkiln.settings.filter.enable = lib.mkDefault true;
+        };
+        # With a certificate got by the client of an appliance; its terms are those of the authority.
+        acme = module {
+          services.mailkiln.acme = lib.mkDefault "mailkiln";
+        };
       };
 
       nixosConfigurations.example = example "x86_64-linux" [ disk ];
@@ -130,7 +193,14 @@
       packages = forEach (
         pkgs:
         {
-          inherit (pkgs) mailkiln mailkiln-agent mailkiln-filter;
+          inherit (pkgs)
+            mailkiln
+            mailkiln-acme
+            mailkiln-agent
+            mailkiln-filter
+            mailkiln-init
+            mailkiln-mail-server
+            ;
           default = pkgs.mailkiln;
         }
         // lib.listToAttrs (
@@ -161,11 +231,40 @@
         };
       });
 
-      formatter = forEach (pkgs: pkgs.nixfmt);
+      # What formats the modules; where nixpkgs has it not, the original does the same.
+      formatter = forEach (pkgs: pkgs.nixfmt-rs or pkgs.nixfmt);
 
-      # A host of the modules has to come to a whole system.
+      # A host of the modules has to come to a whole system, and two have to get mail to each other.
       checks = forEach (pkgs: {
         example = (example pkgs.stdenv.hostPlatform.system [ disk ]).config.system.build.toplevel;
+        exchange = pkgs.testers.runNixOSTest (import ./tests/nix/exchange.nix { module = ./modules; });
+        # What importing a part means.
+        parts =
+          let
+            runs =
+              name: modules:
+              (lib.nixosSystem { modules = [ (host pkgs.stdenv.hostPlatform.system) ] ++ modules; })
+              .config.systemd.services
+                ? ${name};
+            inherit (self.nixosModules)
+              default
+              mail-server
+              filter
+              acme
+              ;
+          in
+          assert runs "mailkiln-filter" [ default ];
+          assert !runs "mailkiln-acme" [ default ];
+          assert !runs "mailkiln-filter" [ mail-server ];
+          assert runs "mailkiln-filter" [
+            mail-server
+            filter
+          ];
+          assert runs "mailkiln-acme" [
+            mail-server
+            acme
+          ];
+          pkgs.emptyFile;
       });
     };
 }

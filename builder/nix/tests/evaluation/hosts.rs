@@ -42,3 +42,11 @@ fn texts_are_as_they_were() {
     let full = host(&toml::from_str(super::specs::FULL).unwrap()).unwrap();
     insta::assert_snapshot!("everything_said", full[1].text);
 }
+
+#[test]
+fn what_is_written_by_hand_is_formatted_too() {
+    for path in ["flake.nix", "tests/nix/exchange.nix", "tests/nix/stub.nix"] {
+        let text = std::fs::read_to_string(at(path)).unwrap();
+        assert!(nixfmt_rs::format(&text).unwrap() == text, "{path}: run nixfmt");
+    }
+}
