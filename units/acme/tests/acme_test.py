@@ -24,12 +24,16 @@ class Internet(unittest.TestCase):
     def setUp(self):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="acme-test-"))
         self.addCleanup(shutil.rmtree, self.folder)
+        self.prepare()
         self.dns = Dns(self.folder)
         self.addCleanup(self.dns.stop)
         for name in NAMES:
             self.dns.point(name, "127.0.0.1")
         self.pebble = Pebble(self.folder, self.environment, self.eab, self.lifetime)
         self.addCleanup(self.pebble.stop)
+
+    def prepare(self):
+        """For what must be there before the authority."""
 
     def client(self, **settings):
         return Client(self.folder, **settings)

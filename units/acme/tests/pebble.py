@@ -39,8 +39,11 @@ def wait_for_port(port, process, log):
     raise AssertionError(f"nobody listens on {port}:\n{log.read_text()}")
 
 
-def make_certificates(folder):
+def make_certificates(folder, environment=None):
     """A root, and what the authority's own server shows, also to a machine under QEMU."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, env=environment)
+
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30")
     root, root_key = folder / "authority.pem", folder / "authority.key"
     openssl("req", "-x509", *key, "-subj", "/CN=authority", "-keyout", root_key, "-out", root)
