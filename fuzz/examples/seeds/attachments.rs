@@ -10,6 +10,27 @@ use rars::ArchiveVersion;
 
 use super::Seeds;
 
+/// What a mail server says to the filter about one message: packets of the milter protocol.
+fn conversation(message: &str) -> Vec<u8> {
+    let offer = [6_u32, 0x1ff, 0x1f_ffff].map(u32::to_be_bytes).concat();
+    let packets: [(u8, &[u8]); 9] = [
+        (b'O', &offer),
+        (b'C', b"mx.example.net\x004\0\x19192.0.2.7\0"),
+        (b'H', b"mx.example.net\0"),
+        (b'D', b"M{auth_authen}\0alice\0"),
+        (b'M', b"<a@example.net>\0SIZE=99\0"),
+        (b'R', b"<b@example.org>\0"),
+        (b'B', message.as_bytes()),
+        (b'E', b""),
+        (b'Q', b""),
+    ];
+    let packet = |(code, data): (u8, &[u8])| {
+        let length = u32::try_from(data.len() + 1).unwrap();
+        [&length.to_be_bytes()[..], &[code], data].concat()
+    };
+    packets.into_iter().flat_map(packet).collect()
+}
+
 /// A seed for each container and document.
 pub(crate) fn seeds() -> Seeds {
     let members: &[(&str, &[u8])] = &[("a.txt", b"some text, and some text"), ("b/c.txt", b"more")];
@@ -19,8 +40,13 @@ pub(crate) fn seeds() -> Seeds {
     let field = "<w:p xmlns:w='w'><w:r><w:instrText>PAGE</w:instrText></w:r></w:p>";
     let message = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: application/x; name*=utf-8''a.zip\r\n\
         Content-Transfer-Encoding: base64\r\n\r\nUEsFBgAA\r\n--b\r\n\r\n=?utf-8?Q?x?=\r\n--b--\r\n";
+    let report = r#"{"report":{"findings":[{"class":"macro","part":1,"place":["a.doc"],"reason":"x"}],"parts":2,"bytes":3}}"#;
     vec![
         ("filter_message", message.into()),
+        ("filter_strip", message.into()),
+        ("filter_milter", conversation(message)),
+        ("filter_replies", b"GET /v1/quarantine/20261122-103833-5d41402a HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
+        ("filter_replies", [&(report.len() as u64).to_le_bytes(), report.as_bytes()].concat()),
         ("filter_zip", archives::zip(members)),
         ("filter_zip", documents::ooxml(&[("word/document.xml", field.as_bytes())])),
         ("filter_sevenzip", archives::sevenzip(members)),
