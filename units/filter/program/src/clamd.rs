@@ -31,7 +31,9 @@ pub enum Clamd {
 #[derive(Debug, thiserror::Error)]
 pub enum ClamdError {
     /// No connection, or a broken one.
-    #[error("clamd at {0}: {1}; see `systemctl status clamav-daemon`")]
+    #[error(
+        "clamd at {0}: {1}; while it reads its signatures, or waits for the first ones, this is to be expected, else see `systemctl status clamav-daemon clamav-freshclam`"
+    )]
     Connection(Clamd, io::Error),
     /// It could not look into the message.
     #[error("clamd at {0} answered: {1}")]
