@@ -11,6 +11,7 @@ from mail_checks import ALICE, tunnel
 
 ADMIN_PASSWORD = "the administrator's own"
 WIFI_PASSWORD = "only for the antenna"
+DNS_KEY = "c2VlZC1kbnMta2V5LW9ubHktZm9yLXRlc3RzLTMyYiE="
 PLACE_NAME = b"SEED    BIN"
 
 CHECKS = Checks()
@@ -30,6 +31,7 @@ class Seed:
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "seed", "-f", self.key], check=True)
         with open(self.key + ".pub") as public, open(os.path.join(self.folder, "seed.toml"), "a") as document:
             document.write(f'\n[ssh]\nkeys = ["{public.read().strip()}"]\n')
+            document.write(f'\n[acme]\ndns_key = "{DNS_KEY}"\n')
             document.write(f'\n[[wifi]]\nname = "Home"\npassword = "{WIFI_PASSWORD}"\n')
             # What QEMU's network gives by DHCP too, so that the forwarded ports lead there.
             document.write('\n[network]\naddresses = ["10.0.2.15/24"]\ngateways = ["10.0.2.2"]\nresolvers = ["10.0.2.3"]\n')
@@ -44,7 +46,7 @@ class Seed:
 
     def secrets(self):
         """Texts that must be nowhere but where they belong."""
-        texts = [ADMIN_PASSWORD, WIFI_PASSWORD, *self.passwords.values()]
+        texts = [ADMIN_PASSWORD, WIFI_PASSWORD, DNS_KEY, *self.passwords.values()]
         for folder, _, names in os.walk(self.folder):
             for name in names:
                 with open(os.path.join(folder, name)) as file:
@@ -133,6 +135,12 @@ def network(world):
     assert [(info["local"], info.get("dynamic", False)) for info in found] == [("10.0.2.15", False)], found
     stored = world.shell("stat -c '%a %u' /var/lib/iwd/Home.psk && cat /var/lib/iwd/Home.psk")
     assert stored == f"600 0\n[Security]\nPassphrase={WIFI_PASSWORD}\n", stored
+
+
+@CHECKS("the key of the name server is where the client for certificates gets it")
+def acme_key(world):
+    path = "/var/lib/mailkiln/secrets/acme-dns-key"
+    assert world.shell(f"stat -c '%a %U' {path} && cat {path}") == f"600 mailkiln\n{DNS_KEY}"
 
 
 @CHECKS("secrets of the seed are in no journal, and the card is erased")

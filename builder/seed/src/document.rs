@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use mailkiln_spec::{DEFAULT_INTERFACE, Flaw, parse_ssh_key, static_network};
 use serde::Deserialize;
 
-use crate::{Secret, Seed, SeedError, Ssh, Wifi, password};
+use crate::{Acme, Secret, Seed, SeedError, Ssh, Wifi, password};
 
 /// As it is written.
 #[derive(Deserialize)]
@@ -20,10 +20,19 @@ struct Document {
     #[serde(default)]
     accounts: BTreeMap<String, String>,
     #[serde(default)]
+    acme: AcmeTable,
+    #[serde(default)]
     ssh: SshTable,
     #[serde(default)]
     wifi: Vec<WifiTable>,
     network: Option<NetworkTable>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcmeTable {
+    eab_key: Option<String>,
+    dns_key: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -58,6 +67,9 @@ fn default_interface(has_wifi: bool) -> String {
     format!("{DEFAULT_INTERFACE}{}", if has_wifi { " wl*" } else { "" })
 }
 
+/// Longest key in base64: many times what authorities and name servers make.
+const LONGEST_KEY: usize = 1024;
+
 /// Longest name of a wireless network in bytes (IEEE 802.11, 9.4.2.2).
 const LONGEST_SSID: usize = 32;
 
@@ -89,6 +101,10 @@ pub(crate) fn parse(text: &str) -> Result<Seed, SeedError> {
         accounts,
         dkim: BTreeMap::new(),
         acme_account_key: None,
+        acme: Acme {
+            eab_key: document.acme.eab_key.map(|text| key("eab_key", text)).transpose()?,
+            dns_key: document.acme.dns_key.map(|text| key("dns_key", text)).transpose()?,
+        },
         ssh: Ssh {
             keys: keys.collect::<Result<_, _>>().map_err(SeedError::Value)?,
             host_key: None,
@@ -104,6 +120,17 @@ fn hashed(place: &str, text: String) -> Result<Secret, SeedError> {
     }
     let why = "is no hash of a password: `openssl passwd -6` makes one; it begins with `$6$`";
     Err(SeedError::BadSecret { place: place.to_owned(), why })
+}
+
+/// A key in base64 or base64url, with or without padding: authorities and name servers differ.
+fn key(name: &str, text: String) -> Result<Secret, SeedError> {
+    let digits = text.trim_end_matches('=');
+    let base64 = digits.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(&b));
+    if base64 && (16..=LONGEST_KEY).contains(&digits.len()) && text.len() - digits.len() <= 2 {
+        return Ok(Secret::new(text));
+    }
+    let why = "is no key in base64: write it as whoever gave it to you shows it";
+    Err(SeedError::BadSecret { place: format!("`acme.{name}`"), why })
 }
 
 fn wireless(table: WifiTable) -> Result<Wifi, SeedError> {
@@ -172,6 +199,20 @@ host = {1}
     text.push_str("[accounts]\n");
     for (address, hash) in &seed.accounts {
         line(&mut text, &quoted(&address.to_string()), hash.expose());
+    }
+    text.push_str(
+        "\n# Keys that others gave you for getting certificates, in base64: of an authority that binds accounts\n\
+         # (`acme.eab_key_id`), and of the name server that takes signed updates (`acme.dns_key_name`).\n",
+    );
+    let keys = [("eab_key", &seed.acme.eab_key), ("dns_key", &seed.acme.dns_key)];
+    match keys.iter().any(|(_, key)| key.is_some()) {
+        true => text.push_str("[acme]\n"),
+        false => text.push_str("#[acme]\n#eab_key = \"...\"\n#dns_key = \"...\"\n"),
+    }
+    for (name, key) in keys {
+        if let Some(key) = key {
+            line(&mut text, name, key.expose());
+        }
     }
     text.push_str("\n# Who may log in over SSH, beside the keys in mail.toml.\n");
     if seed.ssh.keys.is_empty() {

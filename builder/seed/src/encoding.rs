@@ -21,6 +21,8 @@ struct Document<'a> {
     accounts: BTreeMap<String, &'a str>,
     dkim: BTreeMap<&'a str, DkimKeys<'a>>,
     acme_account_key: Option<&'a str>,
+    acme_eab_key: Option<&'a str>,
+    acme_dns_key: Option<&'a str>,
     ssh: Ssh<'a>,
     wifi: Vec<Wifi<'a>>,
     network: Option<Network<'a>>,
@@ -89,6 +91,8 @@ impl Seed {
             accounts: accounts.map(|(it, hash)| (it.to_string(), hash.expose())).collect(),
             dkim: dkim.collect(),
             acme_account_key: self.acme_account_key.as_ref().map(Secret::expose),
+            acme_eab_key: self.acme.eab_key.as_ref().map(Secret::expose),
+            acme_dns_key: self.acme.dns_key.as_ref().map(Secret::expose),
             ssh: Ssh {
                 keys: &self.ssh.keys,
                 host_key: self.ssh.host_key.as_ref().map(Secret::expose),

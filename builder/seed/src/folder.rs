@@ -23,7 +23,7 @@ pub const ACME_ACCOUNT_KEY: &str = "acme-account-key.pem";
 const README: &str = "\
 The seed of a Mailkiln appliance. Keep this folder private; every file in it but this one is secret.
 
-seed.toml               password hashes, SSH keys, Wi-Fi, static network; made to be edited
+seed.toml               password hashes, SSH keys, keys for certificates, Wi-Fi, static network; made to be edited
 dkim/rsa-DOMAIN.pem     what the domain signs its mail with; `mailkiln dns --seed DIR` prints the records
 dkim/ed25519-DOMAIN.pem
 ssh_host_ed25519_key    by which SSH clients know the device again

@@ -22,7 +22,7 @@ pub use facts::{Facts, Misfit};
 pub use folder::{ACME_ACCOUNT_KEY, DKIM, DOCUMENT, HOST_KEY};
 pub use make::make;
 pub use password::{Passwords, generate as generate_password};
-pub use seed::{Secret, Seed, Ssh, Wifi};
+pub use seed::{Acme, Secret, Seed, Ssh, Wifi};
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use mailkiln_spec::{Address, Spec};
 
-use crate::{DkimKeys, Passwords, Secret, Seed, SeedError, Ssh, account_key, host_key, password};
+use crate::{
+    Acme, DkimKeys, Passwords, Secret, Seed, SeedError, Ssh, account_key, host_key, password,
+};
 
 /// Makes the keys of everything that `spec` has, and hashes the passwords that are given.
 ///
@@ -28,6 +30,7 @@ pub fn make(spec: &Spec, passwords: &Passwords) -> Result<Seed, SeedError> {
         accounts: passwords.accounts.iter().map(hashed).collect::<Result<BTreeMap<_, _>, _>>()?,
         dkim: spec.domains.iter().map(keys).collect::<Result<_, _>>()?,
         acme_account_key: Some(account_key::generate()?),
+        acme: Acme::default(),
         ssh: Ssh { keys: Vec::new(), host_key },
         wifi: Vec::new(),
         network: None,

@@ -42,12 +42,23 @@ pub struct Seed {
     pub dkim: BTreeMap<DomainName, DkimKeys>,
     /// Key of the account with the authority that gives certificates: P-256, PKCS#8 PEM.
     pub acme_account_key: Option<Secret>,
+    /// Keys that others gave for getting certificates.
+    pub acme: Acme,
     /// Remote shells.
     pub ssh: Ssh,
     /// Wireless networks.
     pub wifi: Vec<Wifi>,
     /// Static addresses, in place of what `mail.toml` says.
     pub network: Option<Network>,
+}
+
+/// Keys that others gave for getting certificates, in base64.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Acme {
+    /// Of external account binding, from the authority: the one of `acme.eab_key_id`.
+    pub eab_key: Option<Secret>,
+    /// TSIG key of the name server: the one of `acme.dns_key_name`.
+    pub dns_key: Option<Secret>,
 }
 
 /// Remote shells.

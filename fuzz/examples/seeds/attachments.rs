@@ -45,7 +45,10 @@ pub(crate) fn seeds() -> Seeds {
         ("filter_message", message.into()),
         ("filter_strip", message.into()),
         ("filter_milter", conversation(message)),
-        ("filter_replies", b"GET /v1/quarantine/20261122-103833-5d41402a HTTP/1.1\r\nHost: x\r\n\r\n".to_vec()),
+        (
+            "filter_replies",
+            b"GET /v1/quarantine/20261122-103833-5d41402a HTTP/1.1\r\nHost: x\r\n\r\n".to_vec(),
+        ),
         ("filter_replies", [&(report.len() as u64).to_le_bytes(), report.as_bytes()].concat()),
         ("filter_zip", archives::zip(members)),
         ("filter_zip", documents::ooxml(&[("word/document.xml", field.as_bytes())])),

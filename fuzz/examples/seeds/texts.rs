@@ -46,7 +46,7 @@ const DPKG_STATUS: &str = "Package: aa\nStatus: install ok installed\nVersion: 1
     Package: b\nStatus: deinstall ok config-files\n";
 
 /// What is inside of a seed: the fuzz target puts the digest before it.
-const SEED: &str = r#"{"host":"mail.example.org","admin":null,"accounts":{},"dkim":{},"acme_account_key":null,
+const SEED: &str = r#"{"host":"mail.example.org","admin":null,"accounts":{},"dkim":{},"acme_account_key":null,"acme_eab_key":null,"acme_dns_key":null,
     "ssh":{"keys":["ssh-ed25519 AAAA a"],"host_key":null},"wifi":[{"name":"Home","password":"12345678"}],
     "network":{"interface":"en*","addresses":["192.0.2.10/24"],"gateways":["192.0.2.1"],"resolvers":["9.9.9.9"]}}"#;
 

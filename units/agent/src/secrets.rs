@@ -50,6 +50,16 @@ impl SecretName {
         Self("acme-account-key.pem".to_owned())
     }
 
+    /// Key of external account binding, from the authority.
+    pub fn acme_eab_key() -> Self {
+        Self("acme-eab-key".to_owned())
+    }
+
+    /// TSIG key of the name server that takes the proofs for certificates.
+    pub fn acme_dns_key() -> Self {
+        Self("acme-dns-key".to_owned())
+    }
+
     /// Exists once the passwords of the first boot have been written down.
     pub fn acknowledged() -> Self {
         Self("passwords-acknowledged".to_owned())

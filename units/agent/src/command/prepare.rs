@@ -62,14 +62,23 @@ fn prepare(
     self_signed_certificate(layout, &appliance)
 }
 
-/// What of a seed is a secret of this device, but for DKIM keys. Only the hashes of passwords are
-/// replaced by a later seed: they count until the account is made, and never after.
+/// What of a seed is a secret of this device, but for DKIM keys. A later seed replaces the hashes of
+/// passwords, which count until the account is made, and what others gave and may have changed.
 fn take_over(secrets: &Secrets, seed: &Seed) -> Result<(), SecretError> {
     if let Some(hash) = &seed.admin {
         secrets.write(&SecretName::administrator_hash(), hash)?;
     }
     for (address, hash) in &seed.accounts {
         secrets.write(&SecretName::account_hash(address), hash)?;
+    }
+    let given = [
+        (SecretName::acme_eab_key(), &seed.acme_eab_key),
+        (SecretName::acme_dns_key(), &seed.acme_dns_key),
+    ];
+    for (name, key) in given {
+        if let Some(key) = key {
+            secrets.write(&name, key)?;
+        }
     }
     let name = SecretName::acme_account_key();
     match &seed.acme_account_key {
@@ -342,8 +351,16 @@ mod tests {
             assert!(password::verify("correct horse", &read("hash-admin")));
             assert!(password::verify("battery staple", &read("hash-alice@example.org")));
             assert_eq!(Some(read("acme-account-key.pem")), seed.acme_account_key);
+            assert_eq!(Some(read("acme-eab-key")), seed.acme_eab_key);
+            assert_eq!(Some(read("acme-dns-key")), seed.acme_dns_key);
             assert!(password::verify(&read("admin-password"), &read("admin-hash")));
-            for name in ["hash-admin", "acme-account-key.pem", "dkim-rsa-example.org.pem"] {
+            for name in [
+                "hash-admin",
+                "acme-account-key.pem",
+                "acme-eab-key",
+                "acme-dns-key",
+                "dkim-rsa-example.org.pem",
+            ] {
                 let mode = fs::metadata(secret(name)).unwrap().permissions().mode();
                 assert_eq!(mode & 0o777, 0o600, "{name}");
             }

@@ -35,6 +35,10 @@ pub struct Seed {
     pub dkim: BTreeMap<DomainName, DkimKeys>,
     /// Key of the account with the authority that gives certificates, PKCS#8 PEM.
     pub acme_account_key: Option<String>,
+    /// Key of external account binding, base64.
+    pub acme_eab_key: Option<String>,
+    /// TSIG key of the name server, base64.
+    pub acme_dns_key: Option<String>,
     /// Remote shells.
     pub ssh: Ssh,
     /// Wireless networks.
@@ -140,6 +144,8 @@ impl Seed {
         }
         let acme = self.acme_account_key.iter();
         sound(acme.into_iter().all(|pem| is_pem(pem, "PRIVATE KEY")), "the ACME account's key")?;
+        let given = self.acme_eab_key.iter().chain(&self.acme_dns_key);
+        sound(given.into_iter().all(|key| is_base64(key)), "a key for certificates")?;
         sound(self.ssh.keys.iter().all(|line| is_ssh_key(line)), "an SSH key")?;
         let host_key = self.ssh.host_key.iter();
         sound(
@@ -164,6 +170,12 @@ fn is_ssh_key(line: &str) -> bool {
     line.len() < 8192
         && !line.chars().any(char::is_control)
         && kinds.iter().any(|kind| line.starts_with(kind))
+}
+
+/// A key as authorities and name servers show it: base64 or base64url, padded or not.
+fn is_base64(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"+/-_=".contains(&b);
+    (16..=1026).contains(&text.len()) && text.bytes().all(plain)
 }
 
 /// One block of PEM (RFC 7468) with a label.

@@ -28,6 +28,7 @@ fn what_the_builder_writes_is_read() {
     assert!(crate::password::verify("battery staple", &seed.accounts[&alice]));
     assert!(crate::password::verify("correct horse", seed.admin.as_ref().unwrap()));
     assert!(seed.acme_account_key.is_some() && seed.ssh.host_key.is_some());
+    assert!(seed.acme_eab_key.is_some() && seed.acme_dns_key.is_some());
     assert_eq!(seed.ssh.keys.len(), 1);
     let files: Vec<_> = seed.wifi.iter().map(Wifi::file_name).collect();
     assert_eq!(files, ["Home.psk", "=436166c3a9202331.open"]);
@@ -92,12 +93,17 @@ fn file(json: &str) -> Vec<u8> {
 
 #[test]
 fn values_that_would_do_harm_are_refused_without_being_shown() {
-    let empty = r#"{"host":"mail.example.org","admin":null,"accounts":{},"dkim":{},"acme_account_key":null,"ssh":{"keys":[],"host_key":null},"wifi":[],"network":null}"#;
+    let empty = r#"{"host":"mail.example.org","admin":null,"accounts":{},"dkim":{},"acme_account_key":null,"acme_eab_key":null,"acme_dns_key":null,"ssh":{"keys":[],"host_key":null},"wifi":[],"network":null}"#;
     assert!(parse(&file(empty)).unwrap().is_some());
     for (from, to, error) in [
         (r#""admin":null"#, r#""admin":"hunter2""#, SeedError::Value("the hash of a password")),
         (r#""keys":[]"#, r#""keys":["command=\"x\" ssh-rsa A"]"#, SeedError::Value("an SSH key")),
         (r#""keys":[]"#, r#""keys":["ssh-rsa A\nssh-rsa B"]"#, SeedError::Value("an SSH key")),
+        (
+            r#""acme_dns_key":null"#,
+            r#""acme_dns_key":"hunter2 hunter2 hunter2""#,
+            SeedError::Value("a key for certificates"),
+        ),
         (r#""host_key":null"#, r#""host_key":"hunter2""#, SeedError::Value("the SSH host key")),
         (
             r#""wifi":[]"#,
