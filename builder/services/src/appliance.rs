@@ -7,7 +7,7 @@ use mailkiln_tree::{Entry, TreePath};
 
 use crate::{
     ConfigFile, Disk, Firewall, Journal, KernelSetting, Machine, RenderError, Service, SlotSizes,
-    User, acme, agent, filter, firewall, kernel, mail_server, render, seed, ssh, user,
+    User, acme, agent, clamav, filter, firewall, kernel, mail_server, render, seed, ssh, user,
 };
 
 /// What the services must know about the board or cloud the image is for.
@@ -37,7 +37,7 @@ pub struct Appliance {
     /// What makes it a mail appliance, in the order in which it starts. The same on an image and
     /// on a NixOS host.
     pub services: Vec<Service>,
-    /// What an image needs besides, and a host has already: firewall loader, remote shells.
+    /// What an image needs besides, and a host has already: firewall loader, remote shells, ClamAV.
     pub base: Vec<Service>,
     /// Directories below `/var` that several services share.
     pub directories: Vec<Directory>,
@@ -83,12 +83,13 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
     ]);
     services.extend(spec.acme.iter().flat_map(|acme| acme::services(spec, acme)));
     let mut base = vec![firewall::loader(), seed::take(), seed::erase()];
+    base.extend(clamav::services(spec));
     base.extend(spec.ssh.iter().flat_map(|ssh| ssh::services(ssh, spec.network.ipv6)));
     let dhcp = spec.network.addresses.is_empty();
     Appliance {
         host: spec.host.name.to_string(),
         timezone: spec.host.timezone.clone(),
-        users: user::ALL.to_vec(),
+        users: user::ALL.into_iter().chain(clamav::users(spec)).collect(),
         firewall: Firewall::of(services.iter().chain(&base), dhcp, spec.network.ipv6),
         services,
         base,

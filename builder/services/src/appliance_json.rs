@@ -1,10 +1,11 @@
 //! `/etc/mailkiln/appliance.json`: what `mail.toml` says, for the agent. It holds no secret.
 //! The fields are a contract: `docs/internals/contracts.md`.
 
-use mailkiln_spec::Spec;
+use mailkiln_spec::{OnFailure, Spec};
 use serde_json::{Value, json};
 
 use crate::TargetFacts;
+use crate::clamav;
 use crate::mail_server::API_PORT;
 
 /// The file's text: keys sorted, one indented line each, a newline at the end.
@@ -30,6 +31,13 @@ pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
             })
         })
         .collect();
+    let meanwhile =
+        spec.filter.as_ref().filter(|_| clamav::is_here(spec)).map(|filter| {
+            match filter.on_failure {
+                OnFailure::Defer => "defer",
+                OnFailure::Pass => "pass",
+            }
+        });
     let appliance = json!({
         "host": spec.host.name.as_str(),
         "domains": domains,
@@ -38,6 +46,7 @@ pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
         "consoles": target.consoles,
         "postmaster": spec.mail.postmaster.to_string(),
         "relay_user": spec.relay.as_ref().and_then(|relay| relay.user.as_deref()),
+        "clamav": meanwhile,
         "ssh": spec.ssh.is_some(),
     });
     format!("{appliance:#}\n")

@@ -1,14 +1,13 @@
 //! The filter: what looks into attachments, and what fetches its rules.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use mailkiln_spec::{Filter, FilterActions, OnFailure, Spec};
+use mailkiln_spec::{ClamAv, Filter, FilterActions, OnFailure, Spec};
 
 use crate::{
     ConfigFile, Confinement, Kind, Limits, NetworkAccess, Ordering, Port, Reach, Restart, Sandbox,
-    Service, Share, StateDirectory, Trigger, mail_server, user,
+    Service, Share, StateDirectory, Trigger, clamav, mail_server, user,
 };
 
 /// Where the mail server finds it, on loopback.
@@ -33,13 +32,19 @@ pub(crate) fn services(spec: &Spec) -> Vec<Service> {
 }
 
 fn filter_service(spec: &Spec, filter: &Filter) -> Service {
+    let (groups, peers) = match filter.clamav {
+        None => (Vec::new(), Vec::new()),
+        Some(ClamAv::Here) => (vec![user::CLAMAV.name], Vec::new()),
+        Some(ClamAv::At(address)) => (Vec::new(), vec![address.ip()]),
+    };
     Service {
         kind: Kind::Notify,
+        groups,
         runtime_directory: Some(RUNTIME),
         ports: vec![Port { number: PORT, purpose: "mail filter", reach: Reach::Loopback }],
         confinement: Confinement::Sandboxed(Sandbox {
             network: NetworkAccess::Loopback,
-            peers: filter.clamd.iter().map(SocketAddr::ip).collect(),
+            peers,
             ..Sandbox::default()
         }),
         ordering: Ordering {
@@ -113,8 +118,7 @@ fn configuration(spec: &Spec, filter: &Filter) -> String {
         OnFailure::Pass => "pass",
     };
     let host = quoted(spec.host.name.as_str());
-    // Headers are counted by neither side in the same way.
-    let largest = spec.mail.max_message_size.saturating_add(1 << 20);
+    let largest = largest_message(spec);
     let mut text = format!(
         "# Made by mailkiln from mail.toml; every change is lost with the next image.\n\
          host = {host}\nlisten = \"127.0.0.1:{PORT}\"\nrelease = \"127.0.0.1:{release}\"\n\
@@ -124,8 +128,10 @@ fn configuration(spec: &Spec, filter: &Filter) -> String {
     if let (true, Some(address)) = (filter.digest, administrator(spec)) {
         line(&mut text, format_args!("digest-to = {}", quoted(&address)));
     }
-    if let Some(clamd) = filter.clamd {
-        line(&mut text, format_args!("clamd = \"{clamd}\""));
+    match filter.clamav {
+        None => {}
+        Some(ClamAv::Here) => line(&mut text, format_args!("clamd = \"{}\"", clamav::SOCKET)),
+        Some(ClamAv::At(address)) => line(&mut text, format_args!("clamd = \"{address}\"")),
     }
     let (days, bytes) = (filter.quarantine_days, filter.quarantine_size);
     line(&mut text, format_args!("\n[quarantine]\ndays = {days}\nbytes = {bytes}"));
@@ -140,6 +146,12 @@ fn configuration(spec: &Spec, filter: &Filter) -> String {
         actions(&mut text, &domain.filter);
     }
     text
+}
+
+/// Bytes of the largest message that the filter takes: headers are counted by neither side in the
+/// same way.
+pub(crate) fn largest_message(spec: &Spec) -> u64 {
+    spec.mail.max_message_size.saturating_add(1 << 20)
 }
 
 /// Who gets the digest: the postmaster, or where that one is elsewhere, the first domain's. It must

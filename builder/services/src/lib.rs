@@ -9,6 +9,7 @@ mod acme;
 mod agent;
 mod appliance;
 mod appliance_json;
+mod clamav;
 mod config_file;
 mod disk;
 mod filter;

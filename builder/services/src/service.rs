@@ -179,6 +179,8 @@ pub enum Trigger {
     },
     /// The file at this absolute path was written or replaced.
     Changed(String),
+    /// A file whose absolute path fits this pattern (glob(7)) is there.
+    Present(String),
 }
 
 /// What happens when a service ends by itself.

@@ -33,5 +33,12 @@ pub(crate) const MAILKILN_ACME: User =
 /// Runs the filter; owns `/var/lib/mailkiln/filter`. Its group may use the filter's API.
 pub(crate) const MAIL_FILTER: User = User { name: "mail-filter", id: 805, purpose: "Mail filter" };
 
-/// Every user, by number.
+/// Runs ClamAV's scanner. Its group may use the scanner's socket.
+pub(crate) const CLAMAV: User = User { name: "clamav", id: 806, purpose: "ClamAV" };
+
+/// Fetches ClamAV's signatures; owns `/var/lib/clamav`.
+pub(crate) const FRESHCLAM: User =
+    User { name: "freshclam", id: 807, purpose: "ClamAV's signatures" };
+
+/// Every user that each appliance has, by number.
 pub(crate) const ALL: [User; 5] = [MAIL_SERVER, MAILKILN, ACME, MAILKILN_ACME, MAIL_FILTER];

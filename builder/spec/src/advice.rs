@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 
+use crate::filter::{ClamAv, OnFailure};
 use crate::model::Spec;
 
 /// Resolvers that serve the public, which DNS block lists therefore refuse.
@@ -61,7 +62,21 @@ pub fn advice(spec: &Spec) -> Vec<String> {
             relay.host
         ));
     }
+    advice.extend(clamav(spec));
     advice
+}
+
+/// What `filter.clamav` costs.
+fn clamav(spec: &Spec) -> Option<String> {
+    let filter = spec.filter.as_ref().filter(|filter| filter.clamav == Some(ClamAv::Here))?;
+    let meanwhile = match filter.on_failure {
+        OnFailure::Defer => "mail waits with its senders, and the appliance is not ready",
+        OnFailure::Pass => "mail passes with a mark",
+    };
+    Some(format!(
+        "`filter.clamav` needs a machine with 3 GiB of memory or more. Its signatures are fetched on \
+         the appliance: until they are there, and while they are read after a start, {meanwhile}."
+    ))
 }
 
 fn is_public(resolver: &IpAddr) -> bool {
@@ -88,5 +103,8 @@ mod tests {
         assert!(with(&listed).contains("9.9.9.9"));
         let relay = format!("{quiet}[relay]\nhost = 'smtp.example.net'\nuser = 'u'");
         assert!(with(&relay).contains("relay-password"));
+        let clamav = format!("{quiet}[filter]\nclamav = true\n");
+        assert!(with(&clamav).contains("not ready"));
+        assert!(with(&format!("{clamav}on_failure = 'pass'\n")).contains("with a mark"));
     }
 }

@@ -16,10 +16,19 @@ pub struct Filter {
     pub digest: bool,
     /// Where further malware rules come from.
     pub rules: Option<RuleSource>,
-    /// A ClamAV that is asked too, on a private network.
-    pub clamd: Option<SocketAddr>,
+    /// A ClamAV that is asked too.
+    pub clamav: Option<ClamAv>,
     /// What is done about which finding, for every class.
     pub actions: FilterActions,
+}
+
+/// Where a ClamAV runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClamAv {
+    /// On the appliance: Debian's.
+    Here,
+    /// On another machine of a private network.
+    At(SocketAddr),
 }
 
 /// Where malware rules come from.

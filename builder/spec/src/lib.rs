@@ -26,7 +26,7 @@ mod timezone;
 pub use address::Address;
 pub use advice::advice;
 pub use domain_name::DomainName;
-pub use filter::{Filter, FilterAction, FilterActions, FilterClass, OnFailure, RuleSource};
+pub use filter::{ClamAv, Filter, FilterAction, FilterActions, FilterClass, OnFailure, RuleSource};
 pub use model::*;
 pub use problem::{Flaw, Problem, SpecErrors};
 pub use roles::ROLES;

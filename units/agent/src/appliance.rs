@@ -26,9 +26,22 @@ pub struct Appliance {
     pub consoles: Vec<PathBuf>,
     /// Where reports go.
     pub postmaster: Address,
+    /// What becomes of mail that ClamAV can't look into; `None` where there is no ClamAV.
+    #[serde(default)]
+    pub clamav: Option<Unscanned>,
     /// Where the mail server listens, as the health probe reaches it.
     #[serde(default)]
     pub loopback: Loopback,
+}
+
+/// What becomes of mail that could not be looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unscanned {
+    /// Its sender is asked to come back.
+    Defer,
+    /// It is delivered with a mark.
+    Pass,
 }
 
 /// A mail domain.

@@ -7,18 +7,19 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::appliance::Appliance;
+use crate::appliance::{Appliance, Unscanned};
 use crate::certificate::{self, Facts};
 use crate::deadline::Deadline;
 use crate::layout::Layout;
 use crate::mailbox_probe;
 use crate::renewal;
 use crate::secrets::{SecretName, Secrets};
+use crate::signatures::Signatures;
 
 /// For everything. An emulated machine takes half of it.
 const TIME: Duration = Duration::from_secs(60);
@@ -39,7 +40,7 @@ pub struct Health {
 /// The outcome of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at: `mail`, `certificate`, `renewal`, `disk`, `units`.
+    /// What was looked at: `mail`, `certificate`, `renewal`, `signatures`, `disk`, `units`.
     pub name: &'static str,
     /// Whether it is fine.
     pub ok: bool,
@@ -93,6 +94,9 @@ pub fn examine(layout: &Layout, appliance: &Appliance) -> Health {
     if let Some(failing) = renewal::failing(&layout.acme_state(), now) {
         let detail = failing.to_string();
         checks.push(Check { name: "renewal", ok: false, warning: true, detail });
+    }
+    if let Some(unscanned) = appliance.clamav {
+        checks.push(signatures(&layout.clamav_signatures(), unscanned));
     }
     checks.push(mail(layout, appliance, chain.as_deref().unwrap_or_default(), deadline));
     Health::of(checks)
@@ -211,6 +215,19 @@ fn certificate_dates(
     }
 }
 
+/// Without any, mail that has to be looked into waits; old ones are a warning.
+fn signatures(directory: &Path, unscanned: Unscanned) -> Check {
+    const NAME: &str = "signatures";
+    let found = Signatures::look(directory, SystemTime::now());
+    match found.judge(unscanned) {
+        (true, detail) => Check::fine(NAME, detail),
+        (false, detail) if found == Signatures::None && unscanned == Unscanned::Defer => {
+            Check::wrong(NAME, detail)
+        }
+        (false, detail) => Check { name: NAME, ok: false, warning: true, detail },
+    }
+}
+
 fn mail(layout: &Layout, appliance: &Appliance, chain: &str, deadline: Deadline) -> Check {
     const NAME: &str = "mail";
     let Some(certificate) = certificate::first_der(chain) else {
@@ -240,6 +257,13 @@ mod tests {
         assert!(!check.ok && check.detail.starts_with("mailkiln-provision.service is failed"));
         assert!(!judge_units("active\n").ok);
         assert_eq!(judge_units("").detail, "systemd cannot be asked from here");
+    }
+
+    #[test]
+    fn without_signatures_mail_waits_or_is_not_looked_into() {
+        let check = |unscanned| signatures(Path::new("/nowhere"), unscanned);
+        assert!(!check(Unscanned::Defer).ok && !check(Unscanned::Defer).warning);
+        assert!(!check(Unscanned::Pass).ok && check(Unscanned::Pass).warning);
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl Layout {
         self.at("var/lib/mailkiln-acme/state.json")
     }
 
+    /// What ClamAV looks for, where there is one.
+    pub fn clamav_signatures(&self) -> PathBuf {
+        self.at("var/lib/clamav")
+    }
+
     /// When the administrator was told last that certificates fail.
     pub fn renewal_notice(&self) -> PathBuf {
         self.at("var/lib/mailkiln/renewal-notice")

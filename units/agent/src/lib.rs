@@ -27,6 +27,7 @@ pub mod screen;
 pub mod secrets;
 pub mod seed;
 pub mod seed_place;
+pub mod signatures;
 pub mod smtp;
 pub mod tls;
 

@@ -16,6 +16,7 @@ use mailkiln_fetch::{Fetcher, Wanted};
 use mailkiln_lock::{ComponentSource, Lock};
 use mailkiln_pin::{Pin, Sha256};
 use mailkiln_sources::{BuildLists, KernelChoice, Layer, LayerKind, Library, LibraryError, Policy};
+use mailkiln_spec::ClamAv;
 use mailkiln_spec::target::Target;
 use mailkiln_squashfs::{Pack, PackWriter, Params};
 use mailkiln_tree::{Contents, TreePath};
@@ -145,15 +146,19 @@ impl Materials {
     }
 }
 
-/// The packages that are installed beside the kernel: base, what the target adds, and the shell if
-/// it is asked for.
+/// The packages that are installed beside the kernel: base, what the target adds, and of the shell
+/// and ClamAV what is asked for.
 fn installed(order: &Order<'_>) -> Result<Vec<Pin>, AssemblyError> {
     let mut pins = locked(order.lock, order.target, "image", &order.target.packages.extra)?;
     for set in &order.target.packages.sets {
         pins.extend(locked(order.lock, order.target, set, &[])?);
     }
-    if order.spec.ssh.is_some() {
-        pins.extend(locked(order.lock, order.target, "ssh", &[])?);
+    let filter = order.spec.filter.as_ref();
+    let clamav = filter.is_some_and(|filter| filter.clamav == Some(ClamAv::Here));
+    for (set, wanted) in [("ssh", order.spec.ssh.is_some()), ("clamav", clamav)] {
+        if wanted {
+            pins.extend(locked(order.lock, order.target, set, &[])?);
+        }
     }
     pins.sort();
     pins.dedup();

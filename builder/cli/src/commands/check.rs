@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mailkiln_spec::{
-    Account, Address, Domain, DomainName, FilterAction, RelayTls, Spec, display_size,
+    Account, Address, ClamAv, Domain, DomainName, FilterAction, RelayTls, Spec, display_size,
 };
 use serde::Serialize;
 
@@ -99,11 +99,16 @@ fn filter(spec: &Spec) -> String {
         let actions = filter.actions.iter().filter(|(_, action)| **action == wanted);
         actions.map(|(class, _)| class.as_str()).collect::<Vec<_>>().join(", ")
     };
+    let clamav = filter.clamav.map(|clamav| match clamav {
+        ClamAv::Here => "with ClamAV".to_owned(),
+        ClamAv::At(address) => format!("with the ClamAV at {address}"),
+    });
     [FilterAction::Reject, FilterAction::Strip, FilterAction::Quarantine]
         .into_iter()
         .map(|action| (action, with(action)))
         .filter(|(_, classes)| !classes.is_empty())
         .map(|(action, classes)| format!("{} {classes}", action.as_str()))
+        .chain(clamav)
         .collect::<Vec<_>>()
         .join("; ")
 }

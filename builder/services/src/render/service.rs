@@ -23,7 +23,7 @@ pub(super) fn triggers(service: &Service) -> Result<Vec<(String, String)>, Rende
 fn trigger(service: &Service, trigger: &Trigger) -> Result<(String, UnitText), RenderError> {
     let (kind, target) = match trigger {
         Trigger::Every { .. } => ("timer", "timers.target"),
-        Trigger::Changed(_) => ("path", "paths.target"),
+        Trigger::Changed(_) | Trigger::Present(_) => ("path", "paths.target"),
     };
     let name = format!("{}.{kind}", service.name);
     let mut text = UnitText::new(name.clone());
@@ -40,6 +40,10 @@ fn trigger(service: &Service, trigger: &Trigger) -> Result<(String, UnitText), R
         Trigger::Changed(path) => {
             text.section("Path");
             text.set("PathChanged", literal(path))?;
+        }
+        Trigger::Present(pattern) => {
+            text.section("Path");
+            text.set("PathExistsGlob", literal(pattern))?;
         }
     }
     text.section("Install");

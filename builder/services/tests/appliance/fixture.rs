@@ -111,7 +111,23 @@ address = "alice@example.org"
 challenge = "tls-alpn-01"
 "#;
 
-pub(crate) const ALL: [(&str, &str); 3] = [("minimal", MINIMAL), ("full", FULL), ("ipv4", IPV4)];
+/// With a ClamAV of its own.
+pub(crate) const CLAMAV: &str = r#"
+[host]
+name = "mail.example.org"
+
+[filter]
+clamav = true
+
+[[domain]]
+name = "example.org"
+
+[[account]]
+address = "alice@example.org"
+"#;
+
+pub(crate) const ALL: [(&str, &str); 4] =
+    [("minimal", MINIMAL), ("full", FULL), ("ipv4", IPV4), ("clamav", CLAMAV)];
 
 pub(crate) fn target() -> TargetFacts {
     TargetFacts {

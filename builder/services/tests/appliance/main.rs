@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod acme;
 #[cfg(test)]
+mod clamav;
+#[cfg(test)]
 mod contracts;
 #[cfg(test)]
 mod disk;

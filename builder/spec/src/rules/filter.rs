@@ -7,7 +7,9 @@ use super::relay::private;
 use super::{limits, table_or_empty};
 use crate::document::Located;
 use crate::file::{ActionValue, ActionsTable, FilterTable, OnFailureValue, Text};
-use crate::filter::{Filter, FilterAction, FilterActions, FilterClass, OnFailure, RuleSource};
+use crate::filter::{
+    ClamAv, Filter, FilterAction, FilterActions, FilterClass, OnFailure, RuleSource,
+};
 use crate::problem::{Flaw, Problems, Reported, shown};
 
 /// Days that make sense; what is kept for longer is an archive, which a quarantine is not.
@@ -36,7 +38,7 @@ pub(super) fn judge(
         Some(size) => limits::bytes(size, SIZES, "the quarantine", problems),
         None => Ok(USUAL_SIZE),
     };
-    let clamd = table.clamd.map(|text| problems.check(&text.span, self::clamd(&text.value)));
+    let clamav = clamav(table.clamav, table.clamd, problems);
     let rules = rules(table.rules_url, table.rules_key, problems);
     let mut actions: FilterActions =
         FilterClass::ALL.into_iter().map(|(class, _, usual)| (class, usual)).collect();
@@ -49,7 +51,7 @@ pub(super) fn judge(
         quarantine_size: quarantine_size?,
         digest: table.digest.is_none_or(|it| it.value),
         rules: rules?,
-        clamd: clamd.transpose()?,
+        clamav: clamav?,
         actions,
     };
     Ok(table.enable.is_none_or(|it| it.value).then_some(filter))
@@ -94,6 +96,28 @@ fn days(days: i64) -> Result<u32, Flaw> {
             "write a number between 1 and 365, such as 30",
         )
     })
+}
+
+/// One here, one elsewhere, or none.
+fn clamav(
+    here: Option<Located<bool>>,
+    elsewhere: Option<Text>,
+    problems: &mut Problems,
+) -> Result<Option<ClamAv>, Reported> {
+    let here = here.is_some_and(|it| it.value);
+    match elsewhere {
+        Some(text) if here => Err(problems.add(two_clamavs().at(&text.span))),
+        Some(text) => problems.check(&text.span, clamd(&text.value)).map(|it| Some(ClamAv::At(it))),
+        None => Ok(here.then_some(ClamAv::Here)),
+    }
+}
+
+fn two_clamavs() -> Flaw {
+    Flaw::new(
+        "`filter.clamd` beside `filter.clamav`",
+        "one ClamAV is asked: the one of the appliance, or this one",
+        "take one of the two out",
+    )
 }
 
 /// Messages travel to it unprotected.

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::{FilterAction, FilterClass, OnFailure, Problem, Spec, parse};
+use crate::{ClamAv, FilterAction, FilterClass, OnFailure, Problem, Spec, parse};
 
 /// The problems of a text that must have some.
 fn problems(text: &str) -> Vec<Problem> {
@@ -184,7 +184,7 @@ executable = "pass"
     let filter = spec.filter.unwrap();
     assert_eq!((filter.on_failure, filter.digest), (OnFailure::Pass, false));
     assert_eq!((filter.quarantine_days, filter.quarantine_size), (7, 200 << 20));
-    assert_eq!(filter.clamd, Some(([10, 0, 0, 5], 3310).into()));
+    assert_eq!(filter.clamav, Some(ClamAv::At(([10, 0, 0, 5], 3310).into())));
     assert_eq!(filter.rules.unwrap().url, "https://rules.example/mail.yar");
     assert_eq!(filter.actions[&FilterClass::Executable], FilterAction::Quarantine);
     let own: Vec<_> = spec.domains[1].filter.clone().into_iter().collect();
@@ -255,6 +255,12 @@ fn each_rule_marks_its_value() {
         ("filter", "quarantine_size = '1 MiB'", "'1 MiB'", "the quarantine"),
         ("filter", "on_failure = 'drop'", "'drop'", "write one of `defer`, `pass`"),
         ("filter", "rules_url = 'https://a.example/x'", "'https://a.example/x'", "`rules_key`"),
+        (
+            "filter",
+            "clamav = true\nclamd = '10.0.0.5:3310'",
+            "'10.0.0.5:3310'",
+            "take one of the two out",
+        ),
         ("filter", "clamd = 'localhost:3310'", "'localhost:3310'", "`10.0.0.5:3310`"),
         ("filter", "clamd = '198.51.100.1:3310'", "'198.51.100.1:3310'", "unprotected"),
         ("filter", "clamd = '127.0.0.1:3310'", "'127.0.0.1:3310'", "private IP address"),
