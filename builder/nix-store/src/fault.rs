@@ -38,6 +38,9 @@ pub enum Flaw {
     /// A record has another path's name.
     #[error("describes a path whose record is called {0}")]
     Name(String),
+    /// A record with the same hash part describes another path than the one that was asked for.
+    #[error("describes {0}, which is another path")]
+    Other(String),
     /// A record names a file that is none of the cache's.
     #[error("names the file `{0}`, which is not inside the cache")]
     Outside(String),
@@ -81,7 +84,7 @@ impl Flaw {
                 "take zstd, xz or none: `nix copy --to 'file://DIR?compression=zstd'`"
             }
             Self::NoFileDigest => "let whatever wrote the cache write it again",
-            Self::Name(_) | Self::Outside(_) | Self::Address => {
+            Self::Name(_) | Self::Other(_) | Self::Outside(_) | Self::Address => {
                 "do not use it; remove it, and export again"
             }
             Self::File(_)

@@ -10,6 +10,7 @@ mod key;
 mod launcher;
 mod linkage;
 mod object;
+mod shape;
 mod tree;
 mod verify;
 
@@ -22,11 +23,13 @@ pub use info::{CacheInfo, CacheInfoError, INFO_NAME};
 pub use key::{KeyError, SecretKey};
 pub use launcher::{Launch, LaunchError, launcher};
 pub use linkage::{Linkage, LinkageError};
-pub use nix_derivation::StorePath;
-pub use nix_narinfo::TrustedPublicKey;
+pub use nix_archive::nar::Error as NarError;
+pub use nix_derivation::{NixHash, StorePath};
+pub use nix_narinfo::{MAX_NARINFO_SIZE, NarInfo, TrustedPublicKey};
 pub use object::{ObjectError, StoreObject};
+pub use shape::{Count, Shape, each_file};
 pub use tree::Node;
-pub use verify::{CacheFiles, Verified, verify};
+pub use verify::{CacheFiles, ReadNar, Verified, read_archive, trusted_record, verify};
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {
@@ -36,7 +39,17 @@ pub mod fuzz {
 
     /// Reads `bytes` as a NAR.
     pub fn nar(bytes: &[u8]) {
-        let _ = check_nar(&mut &*bytes);
+        let checked = check_nar(&mut &*bytes);
+        let shape = crate::Shape::read(&mut &*bytes);
+        assert!(checked.is_ok() || shape.is_err(), "what is no archive has no shape");
+        let mut files = 0;
+        let seen = crate::each_file(&mut &*bytes, &mut |_, _, contents| {
+            files += 1;
+            std::io::copy(contents, &mut std::io::sink()).map(drop)
+        });
+        if let (Ok(shape), Ok(())) = (shape, seen) {
+            assert_eq!(shape.count().files, files, "the shape has the files of the archive");
+        }
     }
 
     /// Verifies a cache whose only record and only NAR are `bytes`.

@@ -35,6 +35,9 @@ pub trait CacheFiles {
     fn open(&self, name: &str) -> io::Result<Box<dyn Read + '_>>;
 }
 
+/// What reads an archive.
+pub type ReadNar<'a> = dyn FnMut(&mut dyn Read) -> Result<(), nar::Error> + 'a;
+
 /// What was verified, and what is wrong.
 #[derive(Debug)]
 pub struct Verified {
@@ -119,6 +122,43 @@ fn check_record(
     flaws
 }
 
+/// Reads the record that is called `place`, and says whether its path may be taken: described by its own record, at its
+/// content address if it has one, signed by one of `keys`, its file inside the cache and described whole.
+///
+/// # Errors
+/// The first [`Flaw`].
+pub fn trusted_record(
+    place: &str,
+    bytes: &[u8],
+    keys: &[TrustedPublicKey],
+) -> Result<NarInfo, Flaw> {
+    let info = NarInfo::parse_in(&StoreDir::default(), bytes).map_err(Flaw::Record)?;
+    // Whether what it refers to is there is for whoever asks for that too.
+    if let Some(flaw) = check_record(place, &info, keys, info.references()).into_iter().next() {
+        return Err(flaw);
+    }
+    if inside(info.url()).is_none() {
+        return Err(Flaw::Outside(info.url().to_owned()));
+    }
+    match (info.file_hash(), info.file_size()) {
+        (Some(NixHash::Sha256(_)), Some(_)) => Ok(info),
+        _ => Err(Flaw::NoFileDigest),
+    }
+}
+
+/// Decompresses a file of a cache and reads the archive in it with `read`, which must read to its end. What was read was
+/// the archive of the record only if no flaw is returned.
+///
+/// # Errors
+/// A [`Flaw`] of the file or of its content.
+pub fn read_archive(
+    file: &mut dyn Read,
+    info: &NarInfo,
+    read: &mut ReadNar<'_>,
+) -> Result<(), Flaw> {
+    check_unpacked(&unpack(file, info, read)?, info)
+}
+
 /// The relative path of a file in the cache, if it is one.
 fn inside(url: &str) -> Option<&str> {
     let plain = |part: &str| {
@@ -132,7 +172,7 @@ fn check_file(files: &dyn CacheFiles, url: &str, info: &NarInfo) -> Vec<Flaw> {
     let read = || -> Result<(NarDigest, NarDigest), Flaw> {
         let file = files.open(url).map_err(Flaw::File)?;
         let mut file = Hashing::new(BufReader::new(file));
-        let unpacked = unpack(&mut file, info);
+        let unpacked = unpack(&mut file, info, &mut |nar| check_nar(nar));
         // The digest is that of the whole file, also where what is in it ended before or is broken.
         io::copy(&mut file, &mut io::sink()).map_err(Flaw::File)?;
         let found = file.digest();
@@ -143,12 +183,7 @@ fn check_file(files: &dyn CacheFiles, url: &str, info: &NarInfo) -> Vec<Flaw> {
         Ok((_, nar)) => nar,
         Err(flaw) => return vec![flaw],
     };
-    let mut flaws = Vec::new();
-    if nar.size != info.nar_size() {
-        flaws.push(Flaw::NarDiffers("length"));
-    } else if NixHash::Sha256(nar.sha256) != *info.nar_hash() {
-        flaws.push(Flaw::NarDiffers("digest"));
-    }
+    let mut flaws: Vec<Flaw> = check_unpacked(&nar, info).err().into_iter().collect();
     // A content address of another kind than the archive's digest is tied to it by the signature alone.
     if let Some(nix_derivation::CAHash::Nar(address)) = info.content_address()
         && !info.references().contains(info.store_path())
@@ -157,6 +192,17 @@ fn check_file(files: &dyn CacheFiles, url: &str, info: &NarInfo) -> Vec<Flaw> {
         flaws.push(Flaw::Address);
     }
     flaws
+}
+
+/// What the record says of the archive in the file.
+fn check_unpacked(found: &NarDigest, info: &NarInfo) -> Result<(), Flaw> {
+    if found.size != info.nar_size() {
+        return Err(Flaw::NarDiffers("length"));
+    }
+    if NixHash::Sha256(found.sha256) != *info.nar_hash() {
+        return Err(Flaw::NarDiffers("digest"));
+    }
+    Ok(())
 }
 
 /// What the record says of the file as it is.
@@ -173,12 +219,12 @@ fn check_packed(found: &NarDigest, info: &NarInfo) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// Reads the archive in the file; of a longer one than announced, one byte more than that.
-fn unpack(file: &mut dyn Read, info: &NarInfo) -> Result<NarDigest, Flaw> {
+/// Reads the archive in the file with `read`; of a longer one than announced, one byte more than that.
+fn unpack(file: &mut dyn Read, info: &NarInfo, read: &mut ReadNar<'_>) -> Result<NarDigest, Flaw> {
     let limit = info.nar_size().saturating_add(1);
-    let bounded = |reader: Box<dyn Read + '_>| {
+    let mut bounded = |reader: Box<dyn Read + '_>| {
         let mut nar = Hashing::new(BufReader::new(reader).take(limit));
-        match check_nar(&mut nar) {
+        match read(&mut nar) {
             // Cut off by the limit, it is too long before it is anything else.
             Err(_) | Ok(()) if nar.digest().size == limit => Err(Flaw::NarDiffers("length")),
             Err(nar::Error::Io(error)) => Err(Flaw::File(error)),
