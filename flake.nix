@@ -188,6 +188,9 @@
         };
       };
 
+      # A host that `mailkiln build --closure` puts on a disk imports this too.
+      nixosModules.image = ./modules/image.nix;
+
       nixosConfigurations.example = example "x86_64-linux" [ disk ];
 
       packages = forEach (

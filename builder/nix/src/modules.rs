@@ -35,6 +35,9 @@ const WRITTEN: [(&str, &str); 3] = [
     ("secrets.nix", include_str!("../written/secrets.nix")),
 ];
 
+/// What a host imports by itself, because others must not have it: the disk of an image.
+const APART: (&str, &str) = ("image.nix", include_str!("../written/image.nix"));
+
 /// Why there are no modules: each is a defect of ours.
 #[derive(Debug, thiserror::Error)]
 pub enum ModulesError {
@@ -64,7 +67,7 @@ pub fn modules() -> Result<Vec<Source>, ModulesError> {
         Source::new("default.nix", ORIGIN, &imports(&model))?,
         Source::new("settings.nix", ORIGIN, &shared(&model, &schema))?,
     ];
-    for (path, text) in WRITTEN {
+    for (path, text) in WRITTEN.into_iter().chain([APART]) {
         sources.push(Source::new(path, ORIGIN, &Value::code(text))?);
     }
     for unit in model.units() {
