@@ -3,6 +3,7 @@
 //! In: the words of the command line, through clap. Out: typed arguments. The doc comments are the
 //! text of `--help` and of the man page.
 
+mod closure;
 mod nix_cache;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use mailkiln_pin::Sha256;
 use mailkiln_spec::target::Format;
 
 use crate::machine::{Accelerator, Firmware};
+pub(crate) use closure::ClosureArguments;
 pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};
 
 /// Mail appliances from one file.
@@ -319,6 +321,9 @@ pub struct BuildArguments {
     /// What to compile the units with
     #[arg(long, value_enum, value_name = "WHICH", default_value = "locked")]
     pub toolchain: ToolchainChoice,
+    /// A NixOS system to build from.
+    #[command(flatten)]
+    pub closure: ClosureArguments,
 }
 
 /// What units are compiled with.

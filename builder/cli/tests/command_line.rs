@@ -243,6 +243,26 @@ fn dns_prints_a_table_or_a_zone_with_the_keys_of_the_appliance() {
 }
 
 #[test]
+fn closures_that_cannot_be_are_refused() {
+    let desk = Desk::new();
+    let system = "/nix/store/00000000000000000000000000000000-nixos-system-x";
+    let build = |more: &str| desk.run(&format!("build --target x86_64 {more}"));
+    insta::assert_snapshot!(
+        [
+            desk.run("build --help"),
+            build("--closure result"),
+            build(&format!("--closure {system} --from empty")),
+            build(&format!("--closure {system} --from https://cache.example.org")),
+            build(&format!("--closure {system} --from https://cache.example.org --trusted-key x")),
+            build(&format!("--closure {system} --from https://cache.example.org --from other")),
+            build(&format!("--closure {system} -c mail.toml")),
+            build("--from https://cache.example.org"),
+        ]
+        .join("\n")
+    );
+}
+
+#[test]
 fn commands_of_the_nix_cache_explain_themselves() {
     let desk = Desk::new();
     let helps = ["keygen --help", "export nix-cache --help", "verify nix-cache --help"];

@@ -117,14 +117,7 @@ impl<'a> Fetcher<'a> {
         let mut trials = Trials::default();
         for base in self.mirrors.bases(archive) {
             let address = base.join(path);
-            let read = self.patiently(&address, || {
-                let stream = self.transport.open(&address, 0)?;
-                let mut bytes = Vec::new();
-                let mut body = stream.body.take(limit.saturating_add(1));
-                body.read_to_end(&mut bytes)
-                    .map_err(|error| Refusal::Temporary(error.to_string()))?;
-                Ok(bytes)
-            });
+            let read = self.whole(&address, limit);
             match read {
                 Ok(bytes) if bytes.len() as u64 > limit => {
                     return Err(FetchError::TooLarge { address: shown(&address), limit });
@@ -135,6 +128,39 @@ impl<'a> Fetcher<'a> {
             }
         }
         Err(trials.verdict(&format!("{archive}/{path}")))
+    }
+
+    /// Reads a small file whose digest nothing tells beforehand, such as a record of a Nix binary cache. `None` where the
+    /// server is well and has no such file. The caller has to check what comes.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError::Unreachable`] with what the server answered, [`FetchError::TooLarge`] above `limit` bytes.
+    pub fn small(&self, address: &str, limit: u64) -> Result<Option<Vec<u8>>, FetchError> {
+        match self.whole(address, limit) {
+            Ok(bytes) if bytes.len() as u64 > limit => {
+                Err(FetchError::TooLarge { address: shown(address), limit })
+            }
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(Stop::Refused(Refusal::Missing)) => Ok(None),
+            Err(Stop::Cache(error)) => Err(error.into()),
+            Err(Stop::Refused(refusal)) => {
+                let mut trials = Trials::default();
+                trials.add(address, refusal);
+                Err(trials.verdict(&shown(address)))
+            }
+        }
+    }
+
+    /// All of a file; of a longer one than `limit`, one byte more than that.
+    fn whole(&self, address: &str, limit: u64) -> Result<Vec<u8>, Stop> {
+        self.patiently(address, || {
+            let stream = self.transport.open(address, 0)?;
+            let mut bytes = Vec::new();
+            let mut body = stream.body.take(limit.saturating_add(1));
+            body.read_to_end(&mut bytes).map_err(|error| Refusal::Temporary(error.to_string()))?;
+            Ok(bytes)
+        })
     }
 
     /// A file of which only address and digest are known, as a [`Wanted`]: its size is what the

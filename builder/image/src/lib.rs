@@ -9,6 +9,7 @@
 pub mod compare;
 pub mod cpio;
 pub mod disk;
+pub mod ext4;
 pub mod fat;
 pub mod fuzz;
 pub mod gpt;

@@ -7,6 +7,11 @@ use mailkiln_pin::Arch;
 
 use super::{Error, Seeds};
 
+const BOOT_JSON: &str = r#"{"org.nixos.bootspec.v1": {"init": "/nix/store/x/init", "initrd": "/nix/store/x/initrd",
+    "kernel": "/nix/store/x/kernel", "kernelParams": ["quiet"], "label": "NixOS", "system": "x86_64-linux",
+    "toplevel": "/nix/store/x"}, "org.nixos.systemd-boot": {"sortKey": "nixos", "devicetree": "/nix/store/d"},
+    "org.nixos.extra-initrd.v1": {"paths": []}}"#;
+
 /// One store path, and all that goes with it.
 pub(super) fn seeds() -> Result<Seeds, Error> {
     let launch = Launch { loader: "/l", libraries: "/lib", program: "/p" };
@@ -19,6 +24,7 @@ pub(super) fn seeds() -> Result<Seeds, Error> {
     let key = SecretKey::new("example-1", [7; 32])?;
     let entry = Entry::new(&StoreObject::new("x-1", tree, BTreeSet::new())?, &key)?;
     Ok(vec![
+        ("boot_json", BOOT_JSON.into()),
         ("nar", nar),
         ("narinfo", entry.record),
         ("nix_texts", CacheInfo::default().to_string().into_bytes()),

@@ -8,7 +8,7 @@ use mailkiln_compile::BuiltBy;
 use mailkiln_sources::sbom::{Part, Sbom};
 
 use super::materials::Materials;
-use super::{AssemblyError, Order, root};
+use super::{AssemblyError, ClosureOrder, Order, root};
 
 /// Debian's release number, for package URLs.
 const RELEASE: &str = "13";
@@ -46,6 +46,27 @@ pub(super) fn write(order: &Order<'_>, materials: &Materials) -> Result<String, 
     let sbom = Sbom {
         name,
         version,
+        created: order.lock.snapshot,
+        builder: env!("CARGO_PKG_VERSION").to_owned(),
+        parts: parts.into_iter().collect(),
+    };
+    Ok(sbom.to_spdx()?)
+}
+
+/// The document of a NixOS system's image: one part per store path, by the digest of its archive, and the packages that boot
+/// programs come from. Nix keeps no licences of store paths.
+pub(super) fn write_closure(
+    order: &ClosureOrder<'_>,
+    materials: &Materials,
+) -> Result<String, AssemblyError> {
+    let packages = materials.boot.iter().map(|layer| &layer.package);
+    let mut parts: BTreeSet<Part> = Part::all_debian(packages, RELEASE).into_iter().collect();
+    for object in order.closure.objects().values() {
+        parts.insert(Part::blob(&object.path.to_absolute_path(), "", object.nar_sha256, None));
+    }
+    let sbom = Sbom {
+        name: format!("{}-{}", order.closure.top().name(), order.target.name),
+        version: order.closure.top().to_basename(),
         created: order.lock.snapshot,
         builder: env!("CARGO_PKG_VERSION").to_owned(),
         parts: parts.into_iter().collect(),

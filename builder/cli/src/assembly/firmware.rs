@@ -6,21 +6,22 @@
 use mailkiln_image::disk::{Blob, Firmware};
 use mailkiln_image::fat::FatFile;
 use mailkiln_image::gpt::Lba;
-use mailkiln_spec::target::{BootContent, Target};
+use mailkiln_spec::target::{BootContent, DeviceTree, Target};
 use mailkiln_tree::TreePath;
 
+use super::AssemblyError;
 use super::materials::Materials;
-use super::{AssemblyError, Order};
 
-/// Gathers it.
+/// Gathers it; a device tree of the kernel is what `device_tree` says.
 pub(super) fn gather(
-    order: &Order<'_>,
+    target: &Target,
     materials: &Materials,
+    device_tree: &dyn Fn(&DeviceTree) -> Result<Vec<u8>, AssemblyError>,
 ) -> Result<Firmware<'static>, AssemblyError> {
-    let Target { boot, disk, .. } = order.target;
+    let Target { boot, disk, .. } = target;
     let named = |path: &str, line: usize| {
         let lacking = || AssemblyError::NoSuchFile {
-            file: order.target.file(),
+            file: target.file(),
             line,
             path: path.to_owned(),
             packages: boot.packages.join(", "),
@@ -29,15 +30,8 @@ pub(super) fn gather(
     };
     let mut firmware = Firmware { hybrid_mbr: disk.hybrid_mbr, ..Firmware::default() };
     for tree in &boot.device_trees {
-        let is_it = |at: &TreePath| device_tree(at) == Some(tree.source.as_str());
-        let lacking = || AssemblyError::NoSuchFile {
-            file: order.target.file(),
-            line: tree.line,
-            path: tree.source.clone(),
-            packages: order.target.kernel.package.clone(),
-        };
-        let bytes = materials.boot_file(is_it)?.ok_or_else(lacking)?;
-        firmware.files.push(FatFile { path: tree.path.clone(), content: bytes.into() });
+        let content = device_tree(tree)?.into();
+        firmware.files.push(FatFile { path: tree.path.clone(), content });
     }
     for file in &boot.files {
         let bytes = match &file.content {
@@ -48,12 +42,27 @@ pub(super) fn gather(
     }
     for blob in &boot.blobs {
         firmware.blobs.push(Blob {
-            name: format!("{}:{}: {}", order.target.file(), blob.line, blob.source),
+            name: format!("{}:{}: {}", target.file(), blob.line, blob.source),
             start: Lba(blob.lba),
             content: named(&blob.source, blob.line)?.into(),
         });
     }
     Ok(firmware)
+}
+
+/// A device tree of the kernel's package.
+pub(super) fn packaged_device_tree(
+    target: &Target,
+    materials: &Materials,
+    tree: &DeviceTree,
+) -> Result<Vec<u8>, AssemblyError> {
+    let is_it = |at: &TreePath| device_tree(at) == Some(tree.source.as_str());
+    materials.boot_file(is_it)?.ok_or_else(|| AssemblyError::NoSuchFile {
+        file: target.file(),
+        line: tree.line,
+        path: tree.source.clone(),
+        packages: target.kernel.package.clone(),
+    })
 }
 
 /// The name of a device tree below the folder for them, which the kernel's release names, and which

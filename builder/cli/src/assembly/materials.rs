@@ -12,16 +12,19 @@ use std::thread;
 use mailkiln_compile::{
     BuiltBy, CompiledUnit, Compiler, Component, Program, Reentry, Toolchain, UsedCrate, embedded,
 };
-use mailkiln_fetch::{Fetcher, Wanted};
+use mailkiln_fetch::{Cache, Fetcher, Wanted};
 use mailkiln_lock::{ComponentSource, Lock};
 use mailkiln_pin::{Pin, Sha256};
-use mailkiln_sources::{BuildLists, KernelChoice, Layer, LayerKind, Library, LibraryError, Policy};
+use mailkiln_sources::{
+    BuildLists, KernelChoice, Layer, LayerKind, Library, LibraryError, Policy, Unpacked,
+};
 use mailkiln_spec::ClamAv;
 use mailkiln_spec::target::Target;
 use mailkiln_squashfs::{Pack, PackWriter, Params};
 use mailkiln_tree::{Contents, TreePath};
 
-use super::{AssemblyError, Order, Workbench};
+use super::{AssemblyError, ClosureOrder, Order, Workbench};
+use crate::progress::Watch;
 
 /// The programs of the appliance, by the names that locks use.
 const COMPONENTS: [&str; 5] = ["init", "agent", "acme", "filter", "mail-server"];
@@ -71,8 +74,7 @@ impl Materials {
         let pins = installed(order)?;
         let named = slice::from_ref(&target.kernel.package);
         let kernel_pins = locked(lock, target, &target.kernel.set, named)?;
-        let mut boot_pins = locked(lock, target, "boot", &target.boot.packages)?;
-        boot_pins.retain(|pin| target.boot.packages.iter().any(|name| name == pin.name.as_str()));
+        let boot_pins = boot_pins(lock, target)?;
         let bench = order.workbench();
         let toolchain_pins = missing_toolchain(&bench)?;
         let wanted: Vec<Pin> =
@@ -99,10 +101,7 @@ impl Materials {
         });
         let kernel = Library::new(order.cache, &of_kernel, params)
             .layers(&kernel_pins, order.watch.unpacking())?;
-        // Boot files are taken one by one, so nothing is pruned.
-        let whole = Policy::default();
-        let boot = Library::new(order.cache, &whole, params)
-            .layers(&boot_pins, order.watch.unpacking())?;
+        let boot = whole(order.cache, &boot_pins, order.watch)?;
         let units = compile(&bench)?;
         let layers = [installed.layers, kernel.layers].concat();
         let mut packs = installed.packs;
@@ -113,6 +112,15 @@ impl Materials {
             packs.push(pack_programs(order, unit, params)?);
         }
         Ok(Self { layers, boot: [boot.layers, data.layers].concat(), units, packs })
+    }
+
+    /// Only what the target's boot programs are taken from.
+    pub(super) fn of_boot(order: &ClosureOrder<'_>) -> Result<Self, AssemblyError> {
+        let pins = boot_pins(order.lock, order.target)?;
+        let fetcher = Fetcher::new(order.cache, order.mirrors);
+        fetcher.packages(&pins, order.watch.downloads())?;
+        let Unpacked { layers: boot, packs } = whole(order.cache, &pins, order.watch)?;
+        Ok(Self { layers: Vec::new(), boot, units: Vec::new(), packs })
     }
 
     /// Files of the boot packages.
@@ -163,6 +171,19 @@ fn installed(order: &Order<'_>) -> Result<Vec<Pin>, AssemblyError> {
     pins.sort();
     pins.dedup();
     Ok(pins)
+}
+
+/// The packages that the target's boot programs are taken from.
+fn boot_pins(lock: &Lock, target: &Target) -> Result<Vec<Pin>, AssemblyError> {
+    let mut pins = locked(lock, target, "boot", &target.boot.packages)?;
+    pins.retain(|pin| target.boot.packages.iter().any(|name| name == pin.name.as_str()));
+    Ok(pins)
+}
+
+/// Packages with all their files: boot files are taken one by one, so nothing is pruned.
+fn whole(cache: &Cache, pins: &[Pin], watch: &dyn Watch) -> Result<Unpacked, AssemblyError> {
+    let whole = Policy::default();
+    Ok(Library::new(cache, &whole, Params::default()).layers(pins, watch.unpacking())?)
 }
 
 /// The packages of a set, among which those must be that the target names.

@@ -2,9 +2,10 @@
 //!
 //! In: an [`Order`]. Out: the disk's bytes in a file that the caller names, and the bill of materials. Each step is a file:
 //! `materials` brings packages and compiled units, `root` makes the tree, `initrd` what opens it, `firmware` what a board needs before
-//! that, `bill` the SBOM. `store` makes store paths of the same units instead of a disk.
+//! that, `bill` the SBOM. `closure` makes a disk of a NixOS system in place of all that. `store` makes store paths of the same units instead of a disk.
 
 mod bill;
+mod closure;
 mod firmware;
 mod initrd;
 mod materials;
@@ -26,6 +27,7 @@ use mailkiln_squashfs::{Plan, PlanError};
 use mailkiln_tree::{Contents as _, TreePath};
 
 use crate::progress::Watch;
+pub(crate) use closure::{ClosureOrder, assemble_closure};
 use materials::Materials;
 use root::Root;
 pub(crate) use store::{Exported, store_objects};
@@ -142,6 +144,9 @@ pub(crate) enum AssemblyError {
     /// A unit can't be brought into a Nix store.
     #[error(transparent)]
     Store(#[from] store::StoreError),
+    /// A disk can't be made from a NixOS system.
+    #[error(transparent)]
+    System(#[from] closure::SystemDiskError),
     /// The packages lack something that booting needs.
     #[error("no package of the lock brings {0}; run `mailkiln lock --update`")]
     Lacking(String),
@@ -232,7 +237,9 @@ pub(crate) fn assemble(
                 command_line: &command_line,
             },
             bios: grub.as_ref(),
-            firmware: firmware::gather(order, &materials)?,
+            firmware: firmware::gather(order.target, &materials, &|tree| {
+                firmware::packaged_device_tree(order.target, &materials, tree)
+            })?,
         },
         out,
     )?;

@@ -2,6 +2,8 @@
 //!
 //! What is written stands under another name until it is whole, so an interrupted build leaves nothing that looks done.
 
+mod closure;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,8 +26,12 @@ use crate::spec_file::SpecFile;
 
 /// Builds the image in every format that was asked for.
 pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), Failure> {
+    let target = || builtin_target(&arguments.target).map_err(|error| Failure::input(&error));
+    if let Some(path) = &arguments.closure.closure {
+        return closure::run(path, arguments, &target()?, printer);
+    }
     let file = SpecFile::read(&arguments.config.config)?;
-    let target = builtin_target(&arguments.target).map_err(|error| Failure::input(&error))?;
+    let target = target()?;
     let formats = formats(arguments, &target)?;
     let lock = pins::lock(arguments.lock.as_deref())?;
     let mirrors =
@@ -73,8 +79,10 @@ fn write(
             .map_err(|error| Failure::work(&error))?;
         files.push(Artifact { path: artifact.path, size: artifact.size, sha256: artifact.sha256 });
     }
-    Ok(Built { root_hash: assembled.root_hash, runs: order.target.is_emulated(), files })
+    let root_hash = Some(assembled.root_hash);
+    Ok(Built { root_hash, system: None, runs: order.target.is_emulated(), files })
 }
+
 /// The formats that were asked for, each once; the target's own when none was.
 fn formats(arguments: &BuildArguments, target: &Target) -> Result<Vec<Format>, Failure> {
     if arguments.format.is_empty() {
@@ -145,7 +153,12 @@ pub(super) fn assembly_failure(error: &assembly::AssemblyError) -> Failure {
 /// What was built.
 #[derive(Serialize)]
 struct Built {
-    root_hash: Sha256,
+    /// Of an appliance's read-only root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root_hash: Option<Sha256>,
+    /// The store path of a NixOS system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    system: Option<String>,
     /// Whether QEMU has a machine for it: its own, or the usual one of a processor with UEFI.
     #[serde(skip)]
     runs: bool,
@@ -166,7 +179,10 @@ impl fmt::Display for Built {
             let (whole, tenth) = (size / 1_000_000, size / 100_000 % 10);
             writeln!(f, "{whole:>6}.{tenth} MB  {}", path.display())?;
         }
-        write!(f, "root hash {}", self.root_hash)?;
+        match (&self.root_hash, &self.system) {
+            (Some(hash), _) => write!(f, "root hash {hash}")?,
+            (None, system) => write!(f, "system {}", system.as_deref().unwrap_or_default())?,
+        }
         let run = self.files.iter().find(|artifact| self.runs && is_bootable(&artifact.path));
         match (run, self.files.first()) {
             (Some(artifact), _) => {

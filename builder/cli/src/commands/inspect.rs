@@ -7,7 +7,7 @@ use std::fmt;
 
 use mailkiln_format::BadImage;
 use mailkiln_image::gpt::{SECTOR, kind};
-use mailkiln_image::inspect::{self, Inspection, Root};
+use mailkiln_image::inspect::{self, BadDisk, Inspection, Root};
 use mailkiln_spec::display_size;
 use mailkiln_squashfs::{FileKind, Item};
 use mailkiln_tree::TreePath;
@@ -29,8 +29,9 @@ pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(),
         error => Failure::input(&error),
     })?;
     let disk = &*disk;
-    let inspection = inspect::inspect(&disk).map_err(|error| {
-        Failure::input(&error).with_hint("is it an image of `mailkiln build`, and whole?")
+    let inspection = inspect::inspect(&disk).map_err(|error| match error {
+        BadDisk::System => Failure::input(&error),
+        _ => Failure::input(&error).with_hint("is it an image of `mailkiln build`, and whole?"),
     })?;
     let mut altered = None;
     let mut roots = Vec::new();

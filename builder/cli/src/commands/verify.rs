@@ -36,7 +36,7 @@ pub(super) fn run(command: &VerifyCommand, printer: &Printer) -> Result<ExitCode
     Ok(ExitCode::from(u8::from(!sound)))
 }
 
-fn key(text: &str) -> Result<TrustedPublicKey, Failure> {
+pub(super) fn key(text: &str) -> Result<TrustedPublicKey, Failure> {
     TrustedPublicKey::parse(text).map_err(|error| Failure::Input {
         message: format!("`{}` is no public key", text.escape_debug()),
         causes: vec![error.to_string()],

@@ -8,15 +8,16 @@ use mailkiln_pin::{Arch, Sha256};
 use super::command_line::{complete, grub_config};
 use super::place::Placer;
 use super::seed_place::{SEED_FILE, SEED_ROOM};
-use super::{ALIGNMENT, Disk, DiskError, DiskInput, Sizes, blobs};
+use super::{ALIGNMENT, Disk, DiskError, DiskInput, Firmware, Sizes, blobs};
 use crate::fat::{FatFile, FatVolume};
 use crate::gpt::{self, Gpt, Lba, Partition, RESERVED, SECTOR};
+use crate::grub::Grub;
 use crate::guid::Guid;
 use crate::uki::{Parts, default_program};
 use crate::verity::{BLOCK, Hasher, Verity};
 
 /// Where plain kernel and initrd lie on the boot partition, for GRUB.
-const FOLDER: &str = "kiln";
+pub(super) const FOLDER: &str = "kiln";
 
 /// Writes the disk that `input` describes to `out`, which must be empty: a new file.
 ///
@@ -43,7 +44,7 @@ pub fn assemble(input: &DiskInput<'_>, out: impl Write + Seek) -> Result<Disk, D
     write_esp(input, &places, &identity, &files, &mut out)?;
     drop(files);
     let table = places.table(input.arch, &verity.root_hash, &identity);
-    write_table(input, &places, &table, &mut out)?;
+    write_table(input.bios.zip(places.bios), &input.firmware, &table, &mut out)?;
     Ok(Disk {
         size: table.sectors * SECTOR,
         extents: out.finish()?,
@@ -121,7 +122,7 @@ impl Places {
     }
 }
 
-fn fits(partition: &'static str, needed: u64, room: u64) -> Result<(), DiskError> {
+pub(super) fn fits(partition: &'static str, needed: u64, room: u64) -> Result<(), DiskError> {
     if needed <= room { Ok(()) } else { Err(DiskError::Full { partition, needed, room }) }
 }
 
@@ -194,27 +195,37 @@ fn write_esp(
     files: &[FatFile<'_>],
     out: &mut Placer<impl Write + Seek>,
 ) -> Result<(), DiskError> {
+    write_fat("MAILKILN", places.esp, input.sizes.esp, identity, files, out)
+}
+
+/// Writes a boot partition of `size` bytes at byte `start`.
+pub(super) fn write_fat(
+    label: &str,
+    start: u64,
+    size: u64,
+    identity: &Sha256,
+    files: &[FatFile<'_>],
+    out: &mut Placer<impl Write + Seek>,
+) -> Result<(), DiskError> {
     let [a, b, c, d, ..] = *identity.as_bytes();
-    let volume = FatVolume {
-        size: input.sizes.esp,
-        first_sector: places.esp / SECTOR,
-        id: u32::from_be_bytes([a, b, c, d]),
-        label: "MAILKILN",
-    };
+    let id = u32::from_be_bytes([a, b, c, d]);
+    let volume = FatVolume { size, first_sector: start / SECTOR, id, label };
     for piece in volume.write(files)? {
-        out.put(places.esp + piece.offset, &piece.bytes)?;
+        out.put(start + piece.offset, &piece.bytes)?;
     }
     Ok(())
 }
 
-fn write_table(
-    input: &DiskInput<'_>,
-    places: &Places,
+/// Writes the table and what stands before the first partition: GRUB's boot sector, and a board's programs. `bios` is GRUB
+/// and where its partition starts.
+pub(super) fn write_table(
+    bios: Option<(&Grub<'_>, u64)>,
+    firmware: &Firmware<'_>,
     table: &Gpt,
     out: &mut Placer<impl Write + Seek>,
 ) -> Result<(), DiskError> {
     let (mut front, back) = table.encode()?;
-    if let (Some(grub), Some(start)) = (input.bios, places.bios) {
+    if let Some((grub, start)) = bios {
         let esp = table.partitions.iter().position(|partition| partition.name == "esp");
         let number = esp.map_or(0, |place| place + 1);
         let core = grub.core(Lba(start / SECTOR), number, FOLDER)?;
@@ -222,13 +233,13 @@ fn write_table(
         grub.boot_sector(Lba(start / SECTOR), &mut front)?;
         out.put(start, &core)?;
     }
-    if input.firmware.hybrid_mbr
+    if firmware.hybrid_mbr
         && let Some(esp) = table.partitions.iter().find(|partition| partition.name == "esp")
     {
         gpt::write_hybrid_mbr(&mut front, esp, table.sectors);
     }
     out.put(0, &front)?;
-    blobs::write(&input.firmware.blobs, out)?;
+    blobs::write(&firmware.blobs, out)?;
     let backup = table.backup_at().bytes().unwrap_or(table.sectors * SECTOR);
     out.put(backup, &back)?;
     Ok(())

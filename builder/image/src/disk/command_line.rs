@@ -38,20 +38,18 @@ pub(super) fn grub_config(folder: &str, command_line: &str) -> Result<String, Ba
     if command_line.contains('\'') {
         return Err(BadCommandLine("it holds a single quote, which GRUB can't be told"));
     }
+    Ok(grub_script(&format!("/{folder}/vmlinuz"), Some(&format!("/{folder}/initrd")), command_line))
+}
+
+/// GRUB's configuration that boots a kernel of the boot partition. The command line has no single quote.
+pub(super) fn grub_script(kernel: &str, initrd: Option<&str>, command_line: &str) -> String {
     let plain = |word: &&str| {
         word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_./:=,@%+-".contains(&byte))
     };
-    let words: Vec<String> = command_line
-        .split(' ')
-        .map(|word| if plain(&word) { word.to_owned() } else { format!("'{word}'") })
-        .collect();
-    Ok(format!(
-        "set timeout=0\n\
-         linux /{folder}/vmlinuz {}\n\
-         initrd /{folder}/initrd\n\
-         boot\n",
-        words.join(" ")
-    ))
+    let quoted = |word| if plain(&word) { word.to_owned() } else { format!("'{word}'") };
+    let words: Vec<String> = command_line.split(' ').map(quoted).collect();
+    let initrd = initrd.map_or_else(String::new, |initrd| format!("initrd {initrd}\n"));
+    format!("set timeout=0\nlinux {kernel} {}\n{initrd}boot\n", words.join(" "))
 }
 
 #[cfg(test)]

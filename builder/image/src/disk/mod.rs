@@ -9,11 +9,14 @@ mod blobs;
 mod command_line;
 mod place;
 mod seed_place;
+mod system;
 
 pub use assemble::assemble;
 pub use command_line::BadCommandLine;
 pub use place::Extent;
 pub use seed_place::{NoSeedPlace, SEED_ROOM, seed_place};
+pub(crate) use system::SYSTEM_LABEL;
+pub use system::{Loader, SystemDisk, SystemInput, assemble_system};
 
 use std::borrow::Cow;
 use std::io;
@@ -21,6 +24,7 @@ use std::io;
 use mailkiln_pin::{Arch, Sha256};
 use mailkiln_squashfs::{Plan, WriteError};
 
+use crate::ext4::Ext4Error;
 use crate::fat::{FatError, FatFile};
 use crate::gpt::{Gpt, Lba, TooSmall};
 use crate::grub::{Grub, GrubError};
@@ -174,6 +178,9 @@ pub enum DiskError {
     /// The root file system can't be written.
     #[error(transparent)]
     Root(#[from] WriteError),
+    /// The root file system that is written to can't be made.
+    #[error(transparent)]
+    Ext4(#[from] Ext4Error),
     /// The image can't be written.
     #[error("the image can't be written: {0}; is the disk full?")]
     Output(#[from] io::Error),

@@ -34,6 +34,16 @@ impl<W: Write + Seek> Placer<W> {
         Ok(&mut self.out)
     }
 
+    /// The output, for what notes its extents by itself.
+    pub(super) const fn output(&mut self) -> &mut W {
+        &mut self.out
+    }
+
+    /// Notes extents that were written to the output.
+    pub(super) fn note(&mut self, extents: Vec<Extent>) {
+        self.extents.extend(extents);
+    }
+
     /// Flushes, and returns the extents in ascending order, neighbours joined.
     pub(super) fn finish(mut self) -> io::Result<Vec<Extent>> {
         self.out.flush()?;

@@ -12,6 +12,7 @@ use mailkiln_pin::{Arch, Sha256};
 use mailkiln_squashfs::{BadSquashfs, Item, ReadAt, Squashfs, Window};
 use mailkiln_tree::TreePath;
 
+use crate::disk::SYSTEM_LABEL;
 use crate::fat::{BadFat, Fat, FatItem};
 use crate::gpt::{self, BadGpt, Gpt, Partition};
 use crate::guid::Guid;
@@ -80,6 +81,11 @@ pub enum BadDisk {
     /// The partition table.
     #[error(transparent)]
     Table(#[from] BadGpt),
+    /// The image of a NixOS system.
+    #[error(
+        "it holds a NixOS system, whose root is written to: only images of appliances are taken apart; `nix-store --verify --check-contents` on the machine says whether the store is whole"
+    )]
+    System,
     /// A partition whose bytes are all that is known of it.
     #[error("partition `{name}` can't be read: {error}")]
     Partition {
@@ -120,6 +126,9 @@ pub enum BadDisk {
 /// [`BadDisk`] when a part that is there can't be read.
 pub fn inspect(disk: &(dyn ReadAt + Sync)) -> Result<Inspection<'_>, BadDisk> {
     let table = gpt::read(&disk)?;
+    if table.partitions.iter().any(|partition| partition.name == SYSTEM_LABEL) {
+        return Err(BadDisk::System);
+    }
     let (mut boot_files, mut kernels) = (Vec::new(), Vec::new());
     for partition in table.partitions.iter().filter(|part| part.kind == gpt::kind::ESP) {
         let failed = |error| BadDisk::Boot { name: escaped(&partition.name), error };
