@@ -105,13 +105,22 @@ in
                   lib.types.enum [
                     "rfc2136"
                     "exec"
+                    "bunny"
+                    "cloudflare"
+                    "desec"
+                    "digitalocean"
+                    "dnsimple"
+                    "ovh"
+                    "porkbun"
+                    "route53"
+                    "spaceship"
                   ]
                 );
                 default = null;
                 example = "rfc2136";
                 description = ''
-                  For `dns-01`: `rfc2136`, a name server that takes signed updates, or `exec`, a program on the
-                  appliance.
+                  For `dns-01`: `rfc2136`, a name server that takes signed updates, a DNS company by its name,
+                  such as `cloudflare`, or `exec`, a program on the appliance.
                 '';
               };
               dns_server = lib.mkOption {
@@ -130,7 +139,7 @@ in
                 type = lib.types.listOf lib.types.str;
                 default = [ ];
                 example = [ "example.org" ];
-                description = "For `rfc2136`: zones of that name server. Default: the mail domains.";
+                description = "For `rfc2136` and companies: zones that are there. Default: the mail domains.";
               };
               eab_key_id = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
@@ -599,15 +608,6 @@ in
                 );
                 default = null;
                 description = "What is done about which kind of attachment.";
-              };
-              clamav = lib.mkOption {
-                type = lib.types.nullOr lib.types.bool;
-                default = null;
-                example = true;
-                description = ''
-                  Whether Debian's ClamAV runs on the appliance and is asked too. It needs 3 GiB of memory, and
-                  mail waits until it has fetched its signatures. Default: false.
-                '';
               };
               clamd = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;

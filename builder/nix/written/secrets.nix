@@ -104,7 +104,7 @@ in
       type = lib.types.nullOr lib.types.externalPath;
       default = null;
       example = "/run/secrets/acme-dns-key";
-      description = "File with the TSIG key of {option}`services.mailkiln.settings.acme.dns_key_name`, or what the program for dns-01 needs.";
+      description = "File with the TSIG key of {option}`services.mailkiln.settings.acme.dns_key_name`, what the DNS company asks for, or what the program for dns-01 needs.";
     };
   };
 

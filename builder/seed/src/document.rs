@@ -67,7 +67,7 @@ fn default_interface(has_wifi: bool) -> String {
     format!("{DEFAULT_INTERFACE}{}", if has_wifi { " wl*" } else { "" })
 }
 
-/// Longest key in base64: many times what authorities and name servers make.
+/// Longest key: many times what authorities, name servers and DNS companies make.
 const LONGEST_KEY: usize = 1024;
 
 /// Longest name of a wireless network in bytes (IEEE 802.11, 9.4.2.2).
@@ -102,8 +102,8 @@ pub(crate) fn parse(text: &str) -> Result<Seed, SeedError> {
         dkim: BTreeMap::new(),
         acme_account_key: None,
         acme: Acme {
-            eab_key: document.acme.eab_key.map(|text| key("eab_key", text)).transpose()?,
-            dns_key: document.acme.dns_key.map(|text| key("dns_key", text)).transpose()?,
+            eab_key: document.acme.eab_key.map(eab_key).transpose()?,
+            dns_key: document.acme.dns_key.map(dns_key).transpose()?,
         },
         ssh: Ssh {
             keys: keys.collect::<Result<_, _>>().map_err(SeedError::Value)?,
@@ -122,15 +122,25 @@ fn hashed(place: &str, text: String) -> Result<Secret, SeedError> {
     Err(SeedError::BadSecret { place: place.to_owned(), why })
 }
 
-/// A key in base64 or base64url, with or without padding: authorities and name servers differ.
-fn key(name: &str, text: String) -> Result<Secret, SeedError> {
+/// A key in base64 or base64url, with or without padding: authorities differ.
+fn eab_key(text: String) -> Result<Secret, SeedError> {
     let digits = text.trim_end_matches('=');
     let base64 = digits.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/-_".contains(&b));
     if base64 && (16..=LONGEST_KEY).contains(&digits.len()) && text.len() - digits.len() <= 2 {
         return Ok(Secret::new(text));
     }
     let why = "is no key in base64: write it as whoever gave it to you shows it";
-    Err(SeedError::BadSecret { place: format!("`acme.{name}`"), why })
+    Err(SeedError::BadSecret { place: "`acme.eab_key`".to_owned(), why })
+}
+
+/// A TSIG key, or what a DNS company asks for: one or more words.
+fn dns_key(text: String) -> Result<Secret, SeedError> {
+    let words = text.bytes().all(|b| b.is_ascii_graphic() || b == b' ');
+    if words && (16..=LONGEST_KEY).contains(&text.len()) {
+        return Ok(Secret::new(text));
+    }
+    let why = "is neither a TSIG key nor what a DNS company gives: write it as it was shown to you, in one line";
+    Err(SeedError::BadSecret { place: "`acme.dns_key`".to_owned(), why })
 }
 
 fn wireless(table: WifiTable) -> Result<Wifi, SeedError> {
@@ -201,8 +211,8 @@ host = {1}
         line(&mut text, &quoted(&address.to_string()), hash.expose());
     }
     text.push_str(
-        "\n# Keys that others gave you for getting certificates, in base64: of an authority that binds accounts\n\
-         # (`acme.eab_key_id`), and of the name server that takes signed updates (`acme.dns_key_name`).\n",
+        "\n# Keys that others gave you for getting certificates: of an authority that binds accounts (`acme.eab_key_id`),\n\
+         # and of the name server that takes signed updates or the DNS company (`acme.dns_provider`).\n",
     );
     let keys = [("eab_key", &seed.acme.eab_key), ("dns_key", &seed.acme.dns_key)];
     match keys.iter().any(|(_, key)| key.is_some()) {

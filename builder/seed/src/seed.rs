@@ -52,12 +52,12 @@ pub struct Seed {
     pub network: Option<Network>,
 }
 
-/// Keys that others gave for getting certificates, in base64.
+/// Keys that others gave for getting certificates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Acme {
-    /// Of external account binding, from the authority: the one of `acme.eab_key_id`.
+    /// Of external account binding, from the authority, in base64: the one of `acme.eab_key_id`.
     pub eab_key: Option<Secret>,
-    /// TSIG key of the name server: the one of `acme.dns_key_name`.
+    /// Of whoever `acme.dns_provider` names: TSIG key in base64, or what a company's interface asks for.
     pub dns_key: Option<Secret>,
 }
 

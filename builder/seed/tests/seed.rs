@@ -106,7 +106,7 @@ fn every_mistake_is_named_and_no_secret_shown() {
         own("[accounts]\n\"alice@example.org\" = \"hunter2\""),
         own("[accounts]\n\"alice@example.org\" = 4711"),
         own("[acme]\neab_key = \"hunter2\""),
-        own("[acme]\ndns_key = \"not base64, but hunter2\""),
+        own("[acme]\neab_key = \"not base64, but hunter2\""),
         own("[acme]\nkey = \"hunter2\""),
         own("[[wifi]]\nname = \"Home\"\npassword = \"hunter2\""),
         own("[[wifi]]\nname = \"\""),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mailkiln_spec::{Acme, AcmeChallenge, AcmeDns, AcmeKey, Spec};
+use mailkiln_spec::{Acme, AcmeChallenge, AcmeDns, AcmeKey, DomainName, Spec};
 use serde_json::{Value, json};
 
 use crate::{
@@ -175,20 +175,24 @@ fn challenge(challenge: &AcmeChallenge, ipv6: bool) -> Value {
             json!({"kind": "tls-alpn-01", "listen": format!("{everywhere}:443")})
         }
         AcmeChallenge::Dns01 { provider, wait } => {
-            let provider = match provider {
-                AcmeDns::Exec => json!({"kind": "exec", "program": HOOK}),
-                AcmeDns::Rfc2136 { server, key_name, zones } => {
-                    let zones: Vec<&str> = zones.iter().map(|zone| zone.as_str()).collect();
-                    json!({
-                        "kind": "rfc2136",
-                        "server": server.to_string(),
-                        "key_name": key_name,
-                        "zones": zones,
-                    })
-                }
-            };
-            json!({"kind": "dns-01", "wait": wait, "provider": provider})
+            json!({"kind": "dns-01", "wait": wait, "provider": dns_provider(provider)})
         }
+    }
+}
+
+fn dns_provider(provider: &AcmeDns) -> Value {
+    let names = |zones: &[DomainName]| zones.iter().map(ToString::to_string).collect::<Vec<_>>();
+    match provider {
+        AcmeDns::Exec => json!({"kind": "exec", "program": HOOK}),
+        AcmeDns::Company { company, zones } => {
+            json!({"kind": "company", "company": company.as_str(), "zones": names(zones)})
+        }
+        AcmeDns::Rfc2136 { server, key_name, zones } => json!({
+            "kind": "rfc2136",
+            "server": server.to_string(),
+            "key_name": key_name,
+            "zones": names(zones),
+        }),
     }
 }
 

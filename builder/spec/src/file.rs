@@ -221,8 +221,8 @@ pub(crate) struct AcmeTable {
     /// or `dns-01`.
     #[schemars(example = &"http-01")]
     pub(crate) challenge: Option<Located<AcmeChallengeValue>>,
-    /// For `dns-01`: `rfc2136`, a name server that takes signed updates, or `exec`, a program on the
-    /// appliance.
+    /// For `dns-01`: `rfc2136`, a name server that takes signed updates, a DNS company by its name,
+    /// such as `cloudflare`, or `exec`, a program on the appliance.
     #[schemars(example = &"rfc2136")]
     pub(crate) dns_provider: Option<Located<AcmeDnsValue>>,
     /// For `rfc2136`: address and port of the primary name server. Default port: 53.
@@ -231,7 +231,7 @@ pub(crate) struct AcmeTable {
     /// For `rfc2136`: name of the TSIG key (HMAC-SHA256). The key is stored on the appliance.
     #[schemars(example = &"acme")]
     pub(crate) dns_key_name: Option<Text>,
-    /// For `rfc2136`: zones of that name server. Default: the mail domains.
+    /// For `rfc2136` and companies: zones that are there. Default: the mail domains.
     #[schemars(extend("examples" = [["example.org"]]))]
     pub(crate) dns_zones: Option<Vec<Text>>,
     /// For `dns-01`: seconds until all name servers of the zone have a change. Default: 30.
@@ -262,11 +262,20 @@ pub(crate) enum AcmeChallengeValue {
 }
 
 /// Who puts records into the DNS.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AcmeDnsValue {
     Rfc2136,
     Exec,
+    Bunny,
+    Cloudflare,
+    Desec,
+    DigitalOcean,
+    Dnsimple,
+    Ovh,
+    Porkbun,
+    Route53,
+    Spaceship,
 }
 
 /// The filter that looks into attachments.

@@ -204,8 +204,55 @@ pub enum AcmeDns {
         /// Its zones.
         zones: Vec<DomainName>,
     },
+    /// The interface of a company. The key to it is stored on the device, as that of a name server.
+    Company {
+        /// Which.
+        company: DnsCompany,
+        /// Its zones.
+        zones: Vec<DomainName>,
+    },
     /// The program at `/var/lib/mailkiln/hooks/acme-dns` on the device.
     Exec,
+}
+
+/// Companies whose interfaces the ACME client knows (crate `dns-update-lite`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DnsCompany {
+    /// bunny.net.
+    Bunny,
+    /// Cloudflare.
+    Cloudflare,
+    /// deSEC.
+    Desec,
+    /// DigitalOcean.
+    DigitalOcean,
+    /// DNSimple.
+    Dnsimple,
+    /// OVHcloud.
+    Ovh,
+    /// Porkbun.
+    Porkbun,
+    /// Amazon Route 53.
+    Route53,
+    /// Spaceship.
+    Spaceship,
+}
+
+impl DnsCompany {
+    /// What it is called in `mail.toml` and in the client's settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bunny => "bunny",
+            Self::Cloudflare => "cloudflare",
+            Self::Desec => "desec",
+            Self::DigitalOcean => "digitalocean",
+            Self::Dnsimple => "dnsimple",
+            Self::Ovh => "ovh",
+            Self::Porkbun => "porkbun",
+            Self::Route53 => "route53",
+            Self::Spaceship => "spaceship",
+        }
+    }
 }
 
 impl Spec {

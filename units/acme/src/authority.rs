@@ -112,6 +112,14 @@ impl Authority {
     }
 }
 
+/// Whether there is any root to trust where no file is named.
+///
+/// # Errors
+/// [`AuthorityError`] when they cannot be read, or there is none.
+pub(crate) fn system_roots() -> Result<(), AuthorityError> {
+    roots(None).map(drop)
+}
+
 fn roots(file: Option<&Path>) -> Result<RootCertStore, AuthorityError> {
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     let path = file.map(Path::to_owned).or(named).unwrap_or_else(|| SYSTEM_ROOTS.into());

@@ -101,12 +101,75 @@ pub enum Provider {
         /// The zone; without it, the mail domain above the name.
         zones: Vec<Name>,
     },
+    /// A company that hosts the zones; the secret to its interface is a credential.
+    #[serde(rename = "company")]
+    Company {
+        /// Which.
+        company: Company,
+        /// Its zones.
+        zones: Vec<Name>,
+    },
     /// A program: `PROGRAM present|remove NAME VALUE`.
     #[serde(rename = "exec")]
     Exec {
         /// Its path.
         program: PathBuf,
     },
+}
+
+/// A company whose interface is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Company {
+    /// bunny.net.
+    Bunny,
+    /// Cloudflare.
+    Cloudflare,
+    /// deSEC.
+    Desec,
+    /// DigitalOcean.
+    DigitalOcean,
+    /// DNSimple.
+    Dnsimple,
+    /// OVHcloud.
+    Ovh,
+    /// Porkbun.
+    Porkbun,
+    /// Amazon Route 53.
+    Route53,
+    /// Spaceship.
+    Spaceship,
+}
+
+impl Company {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Bunny,
+        Self::Cloudflare,
+        Self::Desec,
+        Self::DigitalOcean,
+        Self::Dnsimple,
+        Self::Ovh,
+        Self::Porkbun,
+        Self::Route53,
+        Self::Spaceship,
+    ];
+}
+
+impl fmt::Display for Company {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bunny => "bunny.net",
+            Self::Cloudflare => "Cloudflare",
+            Self::Desec => "deSEC",
+            Self::DigitalOcean => "DigitalOcean",
+            Self::Dnsimple => "DNSimple",
+            Self::Ovh => "OVHcloud",
+            Self::Porkbun => "Porkbun",
+            Self::Route53 => "Amazon Route 53",
+            Self::Spaceship => "Spaceship",
+        })
+    }
 }
 
 /// A host name in ASCII (IDNA A-labels), lower case.

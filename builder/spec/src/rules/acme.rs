@@ -12,8 +12,8 @@ use crate::address::Address;
 use crate::document::Located;
 use crate::domain_name::DomainName;
 use crate::file::{AcmeChallengeValue, AcmeDnsValue, AcmeKeyValue, AcmeTable, Text};
-use crate::model::{Acme, AcmeChallenge, AcmeDns, AcmeKey, MailSettings};
-use crate::problem::{Flaw, Problems, Reported, shown};
+use crate::model::{Acme, AcmeChallenge, AcmeDns, AcmeKey, DnsCompany, MailSettings};
+use crate::problem::{Flaw, Problem, Problems, Reported, shown};
 
 /// <https://letsencrypt.org/docs/acme-protocol-updates/>
 const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -157,13 +157,30 @@ fn only_with_dns(table: &AcmeTable, problems: &mut Problems) -> Result<(), Repor
         table.dns_wait.as_ref().map(|it| ("dns_wait", &it.span)),
         table.dns_zones.iter().flatten().next().map(|it| ("dns_zones", &it.span)),
     ];
+    let cure = "write `challenge = \"dns-01\"`, or take it out";
+    without_effect(stray, "the challenge dns-01", cure, problems)
+}
+
+/// Keys that mean nothing to a company, which is known by its name.
+fn only_with_rfc2136(table: &AcmeTable, problems: &mut Problems) -> Result<(), Reported> {
+    let stray = [
+        table.dns_server.as_ref().map(|it| ("dns_server", &it.span)),
+        table.dns_key_name.as_ref().map(|it| ("dns_key_name", &it.span)),
+    ];
+    let cure = "write `dns_provider = \"rfc2136\"`, or take it out";
+    without_effect(stray, "name servers that take signed updates", cure, problems)
+}
+
+fn without_effect<'a>(
+    keys: impl IntoIterator<Item = Option<(&'static str, &'a Range<usize>)>>,
+    of: &str,
+    cure: &str,
+    problems: &mut Problems,
+) -> Result<(), Reported> {
     let mut outcome = Ok(());
-    for (key, span) in stray.into_iter().flatten() {
-        let flaw = Flaw::new(
-            format!("`acme.{key}` is only for the challenge dns-01"),
-            "it would have no effect",
-            "write `challenge = \"dns-01\"`, or take it out",
-        );
+    for (key, span) in keys.into_iter().flatten() {
+        let flaw =
+            Flaw::new(format!("`acme.{key}` is only for {of}"), "it would have no effect", cure);
         outcome = Err(problems.add(flaw.at(span)));
     }
     outcome
@@ -192,31 +209,69 @@ fn dns(
             problems.check(&wait.span, seconds.ok_or(flaw))
         }
     };
-    let provider = match table.dns_provider.as_ref().map(|provider| provider.value) {
+    let provider = match table.dns_provider.as_ref() {
         None => {
-            let help = "add `dns_provider = \"rfc2136\"` or `dns_provider = \"exec\"`";
+            let help = "add `dns_provider = \"rfc2136\"`, a company such as `\"cloudflare\"`, or `\"exec\"`";
             Err(problems.add(needs("dns_provider", help)))
         }
-        Some(AcmeDnsValue::Exec) => Ok(AcmeDns::Exec),
-        Some(AcmeDnsValue::Rfc2136) => {
-            let server = match &table.dns_server {
-                Some(text) => problems.check(&text.span, server(&text.value)),
-                None => Err(problems.add(needs("dns_server", "add `dns_server = \"192.0.2.53\"`"))),
-            };
-            let name = word(table.dns_key_name.as_ref(), "acme.dns_key_name", problems);
-            let key_name = name.and_then(|name| {
-                let help = "add `dns_key_name = \"acme\"`, the name of the TSIG key";
-                name.ok_or_else(|| problems.add(needs("dns_key_name", help)))
-            });
-            let zones = each(table.dns_zones.clone(), |text| parsed(&text, problems));
-            let zones = zones.map(|zones| match (zones.is_empty(), people) {
-                (true, Some(people)) => people.domains.iter().map(|it| it.name.clone()).collect(),
-                _ => zones,
-            });
-            Ok(AcmeDns::Rfc2136 { server: server?, key_name: key_name?, zones: zones? })
-        }
+        Some(provider) => match company(provider.value) {
+            Some(company) => only_with_rfc2136(table, problems).and_then(|()| {
+                Ok(AcmeDns::Company { company, zones: zones(table, people, problems)? })
+            }),
+            None if provider.value == AcmeDnsValue::Exec => Ok(AcmeDns::Exec),
+            None => rfc2136(table, &needs, people, problems),
+        },
     };
     Ok(AcmeChallenge::Dns01 { provider: provider?, wait: wait? })
+}
+
+fn rfc2136(
+    table: &AcmeTable,
+    needs: &dyn Fn(&str, &str) -> Problem,
+    people: Option<&People>,
+    problems: &mut Problems,
+) -> Result<AcmeDns, Reported> {
+    let server = match &table.dns_server {
+        Some(text) => problems.check(&text.span, server(&text.value)),
+        None => Err(problems.add(needs("dns_server", "add `dns_server = \"192.0.2.53\"`"))),
+    };
+    let name = word(table.dns_key_name.as_ref(), "acme.dns_key_name", problems);
+    let key_name = name.and_then(|name| {
+        let help = "add `dns_key_name = \"acme\"`, the name of the TSIG key";
+        name.ok_or_else(|| problems.add(needs("dns_key_name", help)))
+    });
+    let zones = zones(table, people, problems);
+    Ok(AcmeDns::Rfc2136 { server: server?, key_name: key_name?, zones: zones? })
+}
+
+/// The mail domains, unless the table names others.
+fn zones(
+    table: &AcmeTable,
+    people: Option<&People>,
+    problems: &mut Problems,
+) -> Result<Vec<DomainName>, Reported> {
+    let zones = each(table.dns_zones.clone(), |text| parsed(&text, problems))?;
+    Ok(match people {
+        Some(people) if zones.is_empty() => {
+            people.domains.iter().map(|it| it.name.clone()).collect()
+        }
+        _ => zones,
+    })
+}
+
+fn company(provider: AcmeDnsValue) -> Option<DnsCompany> {
+    Some(match provider {
+        AcmeDnsValue::Rfc2136 | AcmeDnsValue::Exec => return None,
+        AcmeDnsValue::Bunny => DnsCompany::Bunny,
+        AcmeDnsValue::Cloudflare => DnsCompany::Cloudflare,
+        AcmeDnsValue::Desec => DnsCompany::Desec,
+        AcmeDnsValue::DigitalOcean => DnsCompany::DigitalOcean,
+        AcmeDnsValue::Dnsimple => DnsCompany::Dnsimple,
+        AcmeDnsValue::Ovh => DnsCompany::Ovh,
+        AcmeDnsValue::Porkbun => DnsCompany::Porkbun,
+        AcmeDnsValue::Route53 => DnsCompany::Route53,
+        AcmeDnsValue::Spaceship => DnsCompany::Spaceship,
+    })
 }
 
 fn server(text: &str) -> Result<SocketAddr, Flaw> {

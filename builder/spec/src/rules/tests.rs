@@ -138,6 +138,11 @@ fn acme_needs_no_table_and_says_what_is_wrong_with_one() {
             "looked up first",
         ),
         ("challenge = 'dns-01'\ndns_provider = 'exec'\ndns_wait = 4000", "4000", "0 to 3600"),
+        (
+            "challenge = 'dns-01'\ndns_provider = 'desec'\ndns_key_name = 'k'",
+            "'k'",
+            "only for name servers",
+        ),
     ] {
         refused(&with("acme", extra), marked, reason);
     }
@@ -149,6 +154,14 @@ fn acme_needs_no_table_and_says_what_is_wrong_with_one() {
     };
     let crate::AcmeDns::Rfc2136 { server, zones, .. } = provider else { panic!() };
     assert_eq!((server.port(), zones[0].as_str()), (5353, "example.org"));
+    let text =
+        with("acme", "challenge = 'dns-01'\ndns_provider = 'desec'\ndns_zones = ['org.example']");
+    let company = crate::AcmeDns::Company {
+        company: crate::DnsCompany::Desec,
+        zones: vec!["org.example".parse().unwrap()],
+    };
+    let expected = crate::AcmeChallenge::Dns01 { provider: company, wait: 30 };
+    assert_eq!(parse(&text).unwrap().acme.unwrap().challenge, expected);
 }
 
 #[test]

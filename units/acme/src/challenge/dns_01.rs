@@ -1,7 +1,7 @@
 //! dns-01 (RFC 8555 section 8.4): a TXT record at `_acme-challenge.NAME`.
 //!
 //! It gets there by an update of the zone's primary name server (RFC 2136) signed with a shared key
-//! (RFC 8945), or by a program of the administrator's.
+//! (RFC 8945), through the interface of a company, or by a program of the administrator's.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ use mailkiln_store::journal;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use super::{ChallengeError, Proof};
+use super::{ChallengeError, Proof, company};
 use crate::layout::Layout;
 use crate::settings::{Name, Provider};
 
@@ -45,8 +45,9 @@ pub struct Records {
     there: BTreeSet<(Name, String)>,
 }
 
+/// What happens to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Present,
     Remove,
 }
@@ -94,7 +95,7 @@ async fn change(
     let record = format!("_acme-challenge.{name}");
     match provider {
         Provider::Rfc2136 { server, key_name, zones } => {
-            let zone = zone(zones, name).ok_or_else(|| ChallengeError::NoZone(name.clone()))?;
+            let zone = zone(zones, name)?;
             let key = Layout::credential(KEY).ok_or(ChallengeError::NoKey)?;
             let key = STANDARD.decode(key.trim()).map_err(|_| ChallengeError::Key)?;
             let failed =
@@ -105,14 +106,20 @@ async fn change(
                 Err(_) => Err(failed("no answer".to_owned())),
             }
         }
+        Provider::Company { company, zones } => {
+            let zone = zone(zones, name)?;
+            let secret = Layout::credential(KEY).ok_or(ChallengeError::NoKey)?;
+            company::change(*company, &secret, zone, &record, value, step).await
+        }
         Provider::Exec { program } => run_hook(program, step, &record, value).await,
     }
 }
 
 /// The zone that holds the name: the longest that fits.
-fn zone<'a>(zones: &'a [Name], name: &Name) -> Option<&'a Name> {
+fn zone<'a>(zones: &'a [Name], name: &Name) -> Result<&'a Name, ChallengeError> {
     let holds = |zone: &&Name| name == *zone || name.as_str().ends_with(&format!(".{zone}"));
-    zones.iter().filter(holds).max_by_key(|zone| zone.as_str().len())
+    let longest = zones.iter().filter(holds).max_by_key(|zone| zone.as_str().len());
+    longest.ok_or_else(|| ChallengeError::NoZone(name.clone()))
 }
 
 /// One signed update, over TCP: a signed answer may not fit into a datagram.
@@ -185,7 +192,7 @@ mod tests {
     fn the_longest_zone_that_holds_the_name() {
         let name = |text: &str| Name::try_from(text.to_owned()).unwrap();
         let zones = [name("example.org"), name("mail.example.org"), name("ample.org")];
-        let found = |of: &str| zone(&zones, &name(of)).map(ToString::to_string);
+        let found = |of: &str| zone(&zones, &name(of)).ok().map(ToString::to_string);
         assert_eq!(found("mta-sts.example.org").as_deref(), Some("example.org"));
         assert_eq!(found("a.mail.example.org").as_deref(), Some("mail.example.org"));
         assert_eq!(found("example.org").as_deref(), Some("example.org"));

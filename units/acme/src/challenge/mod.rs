@@ -2,6 +2,7 @@
 //!
 //! In: tokens of an order's authorizations. Out: [`Presented`], while which the proofs can be seen.
 
+pub mod company;
 pub mod dns_01;
 pub mod http_01;
 pub mod tls_alpn_01;
@@ -12,8 +13,9 @@ use std::path::PathBuf;
 use instant_acme::ChallengeType;
 use mailkiln_store::durable::DurableError;
 
+use crate::authority::AuthorityError;
 use crate::layout::Layout;
-use crate::settings::{Challenge, Name};
+use crate::settings::{Challenge, Company, Name};
 
 /// One proof.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,25 @@ pub enum ChallengeError {
     Update {
         /// Where it is.
         server: std::net::SocketAddr,
+        /// The record.
+        name: String,
+        /// What it said.
+        reason: String,
+    },
+    /// There is nothing to trust a company's server by.
+    #[error(transparent)]
+    Roots(#[from] AuthorityError),
+    /// The secret is not of the company's shape.
+    #[error(
+        "the secret acme-dns-key is not what {0} asks for: store its {parts}, with blanks between",
+        parts = .0.secret().join(", ")
+    )]
+    CompanySecret(Company),
+    /// The company.
+    #[error("{company} did not take {name}: {reason}")]
+    Company {
+        /// Which.
+        company: Company,
         /// The record.
         name: String,
         /// What it said.

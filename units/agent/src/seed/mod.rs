@@ -37,7 +37,7 @@ pub struct Seed {
     pub acme_account_key: Option<String>,
     /// Key of external account binding, base64.
     pub acme_eab_key: Option<String>,
-    /// TSIG key of the name server, base64.
+    /// TSIG key of the name server, or the words that a DNS company asks for.
     pub acme_dns_key: Option<String>,
     /// Remote shells.
     pub ssh: Ssh,
@@ -144,8 +144,8 @@ impl Seed {
         }
         let acme = self.acme_account_key.iter();
         sound(acme.into_iter().all(|pem| is_pem(pem, "PRIVATE KEY")), "the ACME account's key")?;
-        let given = self.acme_eab_key.iter().chain(&self.acme_dns_key);
-        sound(given.into_iter().all(|key| is_base64(key)), "a key for certificates")?;
+        sound(self.acme_eab_key.iter().all(|key| is_base64(key)), "a key for certificates")?;
+        sound(self.acme_dns_key.iter().all(|key| is_words(key)), "a key for certificates")?;
         sound(self.ssh.keys.iter().all(|line| is_ssh_key(line)), "an SSH key")?;
         let host_key = self.ssh.host_key.iter();
         sound(
@@ -172,10 +172,15 @@ fn is_ssh_key(line: &str) -> bool {
         && kinds.iter().any(|kind| line.starts_with(kind))
 }
 
-/// A key as authorities and name servers show it: base64 or base64url, padded or not.
+/// A key as authorities show it: base64 or base64url, padded or not.
 fn is_base64(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"+/-_=".contains(&b);
     (16..=1026).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// A key as name servers and companies show it, in one line.
+fn is_words(text: &str) -> bool {
+    (16..=1026).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
 }
 
 /// One block of PEM (RFC 7468) with a label.

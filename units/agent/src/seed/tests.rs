@@ -101,7 +101,7 @@ fn values_that_would_do_harm_are_refused_without_being_shown() {
         (r#""keys":[]"#, r#""keys":["ssh-rsa A\nssh-rsa B"]"#, SeedError::Value("an SSH key")),
         (
             r#""acme_dns_key":null"#,
-            r#""acme_dns_key":"hunter2 hunter2 hunter2""#,
+            r#""acme_dns_key":"hunter2\nhunter2 hunter2""#,
             SeedError::Value("a key for certificates"),
         ),
         (r#""host_key":null"#, r#""host_key":"hunter2""#, SeedError::Value("the SSH host key")),
