@@ -135,7 +135,7 @@ impl Caches<'_> {
                 Ok(record) => Flaw::Other(record.store_path().to_absolute_path()),
                 Err(flaw) => flaw,
             };
-            let fault = Fault { place: place.clone(), path: Some(whole.clone()), flaw };
+            let fault = Box::new(Fault { place: place.clone(), path: Some(whole.clone()), flaw });
             refused.get_or_insert(ClosureError::Refused { cache: base.to_string(), fault });
         }
         let referrer = referrer.map(StorePath::to_absolute_path);
@@ -150,7 +150,7 @@ fn fetch_failed(path: String, source: FetchError) -> ClosureError {
         FetchError::Lost { names, tried } => {
             ClosureError::Unreachable { what: names.join(", "), tried }
         }
-        source => ClosureError::Fetch { path, source },
+        source => ClosureError::Fetch { path, source: Box::new(source) },
     }
 }
 
@@ -203,7 +203,7 @@ impl Fetched {
     fn refuse(&self, flaw: Flaw) -> ClosureError {
         let place = self.record.url().to_owned();
         let path = Some(self.record.store_path().to_absolute_path());
-        let fault = Fault { place, path, flaw };
+        let fault = Box::new(Fault { place, path, flaw });
         ClosureError::Refused { cache: self.cache.clone(), fault }
     }
 }

@@ -69,7 +69,7 @@ pub enum ClosureError {
         /// The cache.
         cache: String,
         /// What is wrong, with the cure.
-        fault: Fault,
+        fault: Box<Fault>,
     },
     /// A cache can't be reached, or a download did not come to its end.
     #[error(
@@ -88,7 +88,7 @@ pub enum ClosureError {
         /// The store path, or the cache.
         path: String,
         /// Why.
-        source: FetchError,
+        source: Box<FetchError>,
     },
     /// A cache is for another store, or is none.
     #[error(
