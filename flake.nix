@@ -186,10 +186,9 @@
         acme = module {
           services.mailkiln.acme = lib.mkDefault "mailkiln";
         };
+        # For a host that `mailkiln build --closure` puts on a disk: it brings disk and boot loader, and no mail.
+        image = ./modules/image.nix;
       };
-
-      # A host that `mailkiln build --closure` puts on a disk imports this too.
-      nixosModules.image = ./modules/image.nix;
 
       nixosConfigurations.example = example "x86_64-linux" [ disk ];
 
