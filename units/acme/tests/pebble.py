@@ -41,15 +41,12 @@ def wait_for_port(port, process, log):
 
 def make_certificates(folder, environment=None):
     """A root, and what the authority's own server shows, also to a machine under QEMU."""
-    def openssl(*arguments):
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True, env=environment)
-
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30")
     root, root_key = folder / "authority.pem", folder / "authority.key"
-    openssl("req", "-x509", *key, "-subj", "/CN=authority", "-keyout", root_key, "-out", root)
+    openssl("req", "-x509", *key, "-subj", "/CN=authority", "-keyout", root_key, "-out", root, env=environment)
     openssl("req", "-x509", *key, "-subj", "/CN=server", "-addext", "subjectAltName=IP:127.0.0.1,IP:10.0.2.2",
             "-addext", "basicConstraints=critical,CA:FALSE", "-CA", root, "-CAkey", root_key,
-            "-keyout", folder / "server.key", "-out", folder / "server.pem")
+            "-keyout", folder / "server.key", "-out", folder / "server.pem", env=environment)
 
 
 class Dns:
