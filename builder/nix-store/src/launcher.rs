@@ -113,7 +113,7 @@ fn headers(machine: u16, size: u64) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::process::CommandExt as _;
     use std::path::Path;
     use std::process::Command;
@@ -133,11 +133,12 @@ mod tests {
             program: shell.to_str().unwrap(),
         };
         let arch = Arch::ALL.into_iter().find(|arch| arch.gnu() == std::env::consts::ARCH);
-        let path = folder.join("launcher");
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o755).open(&path).unwrap();
-        let bytes = launcher(arch.unwrap(), &launch).unwrap();
-        std::io::Write::write_all(&mut file, &bytes).unwrap();
+        // `cp` makes the program: had this process ever held it open for writing, the child of another test could hold it
+        // still, and nothing that is being written can be started (ETXTBSY).
+        let (written, path) = (folder.join("written"), folder.join("launcher"));
+        std::fs::write(&written, launcher(arch.unwrap(), &launch).unwrap()).unwrap();
+        std::fs::set_permissions(&written, std::fs::Permissions::from_mode(0o755)).unwrap();
+        assert!(Command::new("cp").arg(&written).arg(&path).status().unwrap().success());
         path
     }
 
