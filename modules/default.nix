@@ -3,6 +3,7 @@
   imports = [
     ./settings.nix
     ./files.nix
+    ./clamav.nix
     ./certificates.nix
     ./secrets.nix
     ./acme.nix

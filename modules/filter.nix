@@ -83,6 +83,9 @@ in
               "localhost ${lib.head (builtins.match "\\[?([^]]+)]?:[0-9]+" cfg.settings.filter.clamd)}"
             else
               "localhost";
+          SupplementaryGroups = lib.optionals (
+            cfg.settings.filter != null && cfg.settings.filter.clamav == true
+          ) [ "clamav" ];
         };
       };
       mailkiln-filter-rules =

@@ -609,6 +609,15 @@ in
                 default = null;
                 description = "What is done about which kind of attachment.";
               };
+              clamav = lib.mkOption {
+                type = lib.types.nullOr lib.types.bool;
+                default = null;
+                example = true;
+                description = ''
+                  Whether ClamAV runs beside the filter and is asked too. It needs 3 GiB of memory, and mail waits
+                  until it has fetched its signatures. Default: false.
+                '';
+              };
               clamd = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
                 default = null;

@@ -36,8 +36,13 @@ let
     mkdir $out tree
     for deb in $debs; do dpkg-deb --fsys-tarfile $deb | $unpack -C tree; done
     cp tree/boot/vmlinuz-* $out/${if arch == "x86_64" then "bzImage" else "Image"}
-    for module in $(find tree -name 'virtio_blk.ko*'); do cp $module $out; done
-    if [ -e $out/virtio_blk.ko.xz ]; then unxz $out/virtio_blk.ko.xz; fi
+    # What the initrd needs of what is no part of the kernel itself, in the order in which it is loaded.
+    mkdir $out/modules
+    number=0
+    for name in virtio_blk crc32c_generic crc16 mbcache jbd2 ext4; do
+      : $((number += 1))
+      for module in $(find tree -name "$name.ko.xz"); do unxz --stdout $module >$out/modules/$number-$name.ko; done
+    done
     # Of the boards that Mailkiln knows.
     for folder in tree/usr/lib/linux-image-*/; do
       for maker in allwinner broadcom rockchip; do
@@ -91,7 +96,7 @@ let
     done
     # Debian's programs look for the loader here.
     cp -L $userland/usr/lib/$triplet/$linker root/$folder/
-    cp $kernel/virtio_blk.ko root/
+    cp -r $kernel/modules root/
     sed -e "s|@userland@|$userland|g" -e "s|@folder@|$folder|g" -e "s|@linker@|$linker|g" -e "s|@triplet@|$triplet|g" ${./stage-1} >root/init
     chmod 755 root/init
     (cd root && find . | sort | cpio --quiet --reproducible -R 0:0 -o -H newc) >$out/initrd

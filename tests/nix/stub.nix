@@ -296,6 +296,17 @@ let
       type = types.bool;
       default = false;
     };
+    services.clamav = {
+      daemon.enable = lib.mkOption {
+        type = types.bool;
+        default = false;
+      };
+      daemon.settings = anything;
+      updater.enable = lib.mkOption {
+        type = types.bool;
+        default = false;
+      };
+    };
     services.nginx.enable = lib.mkOption {
       type = types.bool;
       default = false;

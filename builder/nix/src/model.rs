@@ -28,7 +28,7 @@ const SWITCHES: [(&str, &str); 2] = [
 
 /// Tables that bring something more or something else, and when they are there. Where the condition of
 /// one begins with another's, it is only compared with that one.
-fn optional() -> [(&'static str, String); 8] {
+fn optional() -> [(&'static str, String); 9] {
     let dns = "[acme]\nchallenge = \"dns-01\"\ndns_provider";
     [
         (
@@ -41,6 +41,10 @@ fn optional() -> [(&'static str, String); 8] {
                 "[filter]\nrules_url = \"https://rules.invalid/r\"\nrules_key = \"{}=\"\n",
                 "A".repeat(43)
             ),
+        ),
+        (
+            "cfg.settings.filter != null && cfg.settings.filter.clamav == true",
+            "[filter]\nclamav = true\n".to_owned(),
         ),
         (
             "cfg.settings.filter != null && cfg.settings.filter.clamd != null",
@@ -200,7 +204,7 @@ impl Model {
 }
 
 /// What runs on a NixOS host for `spec`, with the spam filter's rules. Consoles, disk and watchdog are
-/// the host's own.
+/// the host's own, and so is the base.
 pub fn on_a_host(spec: &Spec, spam_rules: &str) -> Appliance {
     let target = TargetFacts {
         consoles: Vec::new(),
@@ -209,7 +213,12 @@ pub fn on_a_host(spec: &Spec, spam_rules: &str) -> Appliance {
         worn_by_writes: false,
         wireless: false,
     };
-    appliance(spec, &target, spam_rules)
+    let mut host = appliance(spec, &target, spam_rules);
+    // What an image has as its base, such as ClamAV, a host has from NixOS, with its users.
+    let (base, services) = (&host.base, &host.services);
+    let is_of = |services: &[Service], user| services.iter().any(|it| it.user == Some(user));
+    host.users.retain(|user| !is_of(base, *user) || is_of(services, *user));
+    host
 }
 
 /// `/usr/bin/mailkiln-agent` is of the unit `agent`.

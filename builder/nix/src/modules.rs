@@ -14,10 +14,9 @@ use crate::value::{Key, Value};
 const ORIGIN: &str = "modules` from the service model; a change here is lost.";
 
 /// Keys of `mail.toml` that a host has no option for, and why. One that does not exist is no mistake.
-pub const IMAGE_ONLY: [(&str, &str); 5] = [
+pub const IMAGE_ONLY: [(&str, &str); 4] = [
     ("acme.enable", "`services.mailkiln.acme` says who gets the certificate"),
     ("build", "it says how an image is built"),
-    ("filter.clamav", "NixOS has a ClamAV of its own, `services.clamav.daemon`"),
     ("network", "the host's `networking` says it"),
     ("ssh", "the host's `services.openssh` says it"),
 ];
@@ -29,8 +28,9 @@ const FOREIGN: [(&str, &str); 1] = [("mail-server", "stalwart")];
 const TOLD: [(&str, &str); 1] = [("acme", include_str!("../written/acme.nix"))];
 
 /// What no model says, because an image has no use for it, by path.
-const WRITTEN: [(&str, &str); 3] = [
+const WRITTEN: [(&str, &str); 4] = [
     ("files.nix", include_str!("../written/files.nix")),
+    ("clamav.nix", include_str!("../written/clamav.nix")),
     ("certificates.nix", include_str!("../written/certificates.nix")),
     ("secrets.nix", include_str!("../written/secrets.nix")),
 ];

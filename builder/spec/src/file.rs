@@ -305,8 +305,8 @@ pub(crate) struct FilterTable {
     /// The Ed25519 key that signs the rules of `rules_url`: 32 bytes in base64.
     #[schemars(example = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")]
     pub(crate) rules_key: Option<Text>,
-    /// Whether Debian's ClamAV runs on the appliance and is asked too. It needs 3 GiB of memory, and
-    /// mail waits until it has fetched its signatures. Default: false.
+    /// Whether ClamAV runs beside the filter and is asked too. It needs 3 GiB of memory, and mail waits
+    /// until it has fetched its signatures. Default: false.
     #[schemars(example = true)]
     pub(crate) clamav: Option<Located<bool>>,
     /// Address and port of a ClamAV (`clamd`) on a private network, which is asked too. Default:

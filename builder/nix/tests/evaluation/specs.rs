@@ -15,6 +15,7 @@ pub(crate) fn all() -> Vec<String> {
         "[filter]\nenable = false\nrules_url = 'https://rules.example.net/r'\n\
          rules_key = '11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo='\n",
         "[filter]\nclamd = '10.0.0.5:3310'\n",
+        "[filter]\nclamav = true\n",
         "[acme]\nenable = false\nroots = ['MIIAAA==']\n",
         "[acme]\nchallenge = 'tls-alpn-01'\n",
         "[acme]\nchallenge = 'dns-01'\ndns_provider = 'exec'\n",

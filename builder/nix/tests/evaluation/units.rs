@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mailkiln_nix::{Value, on_a_host};
-use mailkiln_services::{Appliance, Reach, Service};
+use mailkiln_services::{Appliance, Reach, Service, SlotSizes, TargetFacts, appliance};
 use serde_json::{Value as Json, json};
 
 use super::Nix;
@@ -99,11 +99,17 @@ pub(crate) fn services_of(image: &Appliance) -> Vec<&Service> {
     image.services.iter().filter(|service| service.name != "mailkiln-console").collect()
 }
 
+/// The unit of NixOS that a module says something about.
+const OF_NIXOS: &str = "clamav-daemon";
+
 /// All units that Nix evaluates, by the names of their files.
 pub(crate) fn units_of(found: &Json) -> BTreeMap<String, Lines> {
     let mut units = BTreeMap::new();
     for (set, kind) in [("services", "service"), ("timers", "timer"), ("paths", "path")] {
         for (name, unit) in found[set].as_object().unwrap() {
+            if name == OF_NIXOS {
+                continue;
+            }
             units.insert(format!("{name}.{kind}"), of_nix(unit));
         }
     }
@@ -177,6 +183,44 @@ fn settings_are_the_same_mail_toml_again() {
         let again = mailkiln_spec::parse(&settings.to_string()).unwrap();
         assert_eq!(again, mailkiln_spec::parse(&text).unwrap(), "{json}");
     }
+}
+
+/// What NixOS adds by itself: places and users. And its scanner takes the largest message of any host.
+#[test]
+fn the_scanner_of_nixos_is_told_what_an_images_is_told() {
+    let Some(nix) = Nix::here() else { return };
+    let image = format!("{PLAIN}[filter]\nclamav = true\n[mail]\nmax_message_size = '1 GiB'\n");
+    let image = mailkiln_spec::parse(&image).unwrap();
+    let target = TargetFacts {
+        consoles: Vec::new(),
+        slots: SlotSizes { root: 0, verity: 0 },
+        watchdog: None,
+        worn_by_writes: false,
+        wireless: false,
+    };
+    let image = appliance(&image, &target, "");
+    let scanner = image.base.iter().find(|service| service.name == OF_NIXOS).unwrap();
+    let told = scanner.config_files[0].contents.lines().filter(|line| !line.starts_with('#'));
+    let own = ["LocalSocket ", "DatabaseDirectory ", "Foreground "];
+    let told = told.filter(|line| !own.iter().any(|own| line.starts_with(own)));
+    let told: BTreeSet<String> = told.map(str::to_owned).collect();
+
+    let text = format!("{PLAIN}[filter]\nclamav = true\n");
+    let wanted = "{ inherit (config.services.clamav) daemon updater; \
+                  limit = config.systemd.services.clamav-daemon.serviceConfig; }";
+    let found = nix.host(&text, "", wanted).unwrap();
+    assert!(found["daemon"]["enable"] == true && found["updater"]["enable"] == true);
+    let settings = found["daemon"]["settings"].as_object().unwrap();
+    let settings = settings.iter().map(|(key, value)| format!("{key} {}", written(value)));
+    assert_eq!(settings.collect::<BTreeSet<_>>(), told);
+    let limit = scanner.directives().unwrap().into_iter().find(|it| it.key == "MemoryMax").unwrap();
+    assert_eq!(found["limit"]["MemoryMax"], limit.value);
+
+    let none = "{ inherit (config.services.clamav.daemon) enable; }";
+    assert_eq!(nix.host(PLAIN, "", none).unwrap()["enable"], false);
+    let disabled = "({ services.clamav.daemon.enable = false; })";
+    let error = nix.host(&text, disabled, none).unwrap_err();
+    assert!(error.contains("services.clamav.daemon that is asked"), "{error}");
 }
 
 #[test]
