@@ -3,6 +3,7 @@
 //! In: flaws that the rules find, one after the other. Out: [`SpecErrors`], all of them in file
 //! order, so that one run of `mailkiln check` shows everything there is to mend.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -95,6 +96,8 @@ pub(crate) struct Reported(());
 pub(crate) struct Problems {
     list: Vec<Problem>,
     omitted: usize,
+    /// Keys whose values were taken out before the rules saw them, as `acme.dns_provider`.
+    taken_out: BTreeSet<String>,
 }
 
 impl Problems {
@@ -106,6 +109,22 @@ impl Problems {
             self.omitted += 1;
         }
         Reported(())
+    }
+
+    /// Adds one about the value of `key`, which the rules will not see.
+    pub(crate) fn take_out(&mut self, key: String, problem: Problem) -> Reported {
+        self.taken_out.insert(key);
+        self.add(problem)
+    }
+
+    /// Whether something was said of what stood at `key`, so that its absence is none of the user's.
+    pub(crate) fn of_taken_out(&self, key: &str) -> Option<Reported> {
+        self.taken_out.contains(key).then_some(Reported(()))
+    }
+
+    /// Adds one about a rule that wants `key`, unless something stood there.
+    pub(crate) fn missing(&mut self, key: &str, problem: Problem) -> Reported {
+        self.of_taken_out(key).unwrap_or_else(|| self.add(problem))
     }
 
     /// Takes the value out of a result, or reports its flaw at `span`.

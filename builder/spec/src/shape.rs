@@ -62,7 +62,9 @@ fn trim_table(
         let name = key.get_ref().clone();
         let Some(schema) = known.get(name.as_ref()) else {
             let meant = nearest(&name, known.keys().map(String::as_str));
-            problems.add(unknown_key(&name, meant, place, known).at(&key.span()));
+            let problem = unknown_key(&name, meant, place, known).at(&key.span());
+            let key = Place::Key(place, meant.unwrap_or(&name)).dotted();
+            problems.take_out(key, problem);
             // A slip of the pen is one problem, not two.
             missing.retain(|name| Some(*name) != meant);
             continue;
@@ -111,7 +113,7 @@ fn trim_value(
         DeValue::Boolean(_) if allows(schema, "boolean") => None,
         other => Some(wrong_type(other, schema, place)),
     };
-    flaw.map(|flaw| problems.add(flaw.at(span))).is_none()
+    flaw.map(|flaw| problems.take_out(place.dotted(), flaw.at(span))).is_none()
 }
 
 /// Whether the schema lists a JSON type.

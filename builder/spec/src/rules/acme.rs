@@ -137,6 +137,9 @@ fn challenge(
     people: Option<&People>,
     problems: &mut Problems,
 ) -> Result<AcmeChallenge, Reported> {
+    if let Some(reported) = problems.of_taken_out("acme.challenge") {
+        return Err(reported);
+    }
     let kind = table.challenge.as_ref().map_or(AcmeChallengeValue::Http01, |it| it.value);
     if kind != AcmeChallengeValue::Dns01 {
         only_with_dns(table, problems)?;
@@ -212,7 +215,7 @@ fn dns(
     let provider = match table.dns_provider.as_ref() {
         None => {
             let help = "add `dns_provider = \"rfc2136\"`, a company such as `\"cloudflare\"`, or `\"exec\"`";
-            Err(problems.add(needs("dns_provider", help)))
+            Err(problems.missing("acme.dns_provider", needs("dns_provider", help)))
         }
         Some(provider) => match company(provider.value) {
             Some(company) => only_with_rfc2136(table, problems).and_then(|()| {
@@ -233,12 +236,15 @@ fn rfc2136(
 ) -> Result<AcmeDns, Reported> {
     let server = match &table.dns_server {
         Some(text) => problems.check(&text.span, server(&text.value)),
-        None => Err(problems.add(needs("dns_server", "add `dns_server = \"192.0.2.53\"`"))),
+        None => {
+            let problem = needs("dns_server", "add `dns_server = \"192.0.2.53\"`");
+            Err(problems.missing("acme.dns_server", problem))
+        }
     };
     let name = word(table.dns_key_name.as_ref(), "acme.dns_key_name", problems);
     let key_name = name.and_then(|name| {
         let help = "add `dns_key_name = \"acme\"`, the name of the TSIG key";
-        name.ok_or_else(|| problems.add(needs("dns_key_name", help)))
+        name.ok_or_else(|| problems.missing("acme.dns_key_name", needs("dns_key_name", help)))
     });
     let zones = zones(table, people, problems);
     Ok(AcmeDns::Rfc2136 { server: server?, key_name: key_name?, zones: zones? })

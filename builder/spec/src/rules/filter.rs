@@ -142,8 +142,12 @@ fn rules(
     let (url, key) = match (url, key) {
         (None, None) => return Ok(None),
         (Some(url), Some(key)) => (url, key),
-        (Some(alone), None) => return Err(problems.add(unsigned().at(&alone.span))),
-        (None, Some(alone)) => return Err(problems.add(nowhere().at(&alone.span))),
+        (Some(alone), None) => {
+            return Err(problems.missing("filter.rules_key", unsigned().at(&alone.span)));
+        }
+        (None, Some(alone)) => {
+            return Err(problems.missing("filter.rules_url", nowhere().at(&alone.span)));
+        }
     };
     let address = problems.check(&url.span, address(&url.value));
     let signer = problems.check(&key.span, signer(&key.value));
