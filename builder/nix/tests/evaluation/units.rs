@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mailkiln_nix::{Value, on_a_host};
-use mailkiln_services::{Appliance, Reach, Service, SlotSizes, TargetFacts, appliance};
+use mailkiln_services::{Appliance, Reach, Service};
 use serde_json::{Value as Json, json};
 
 use super::Nix;
@@ -189,16 +189,12 @@ fn settings_are_the_same_mail_toml_again() {
 #[test]
 fn the_scanner_of_nixos_is_told_what_an_images_is_told() {
     let Some(nix) = Nix::here() else { return };
-    let image = format!("{PLAIN}[filter]\nclamav = true\n[mail]\nmax_message_size = '1 GiB'\n");
-    let image = mailkiln_spec::parse(&image).unwrap();
-    let target = TargetFacts {
-        consoles: Vec::new(),
-        slots: SlotSizes { root: 0, verity: 0 },
-        watchdog: None,
-        worn_by_writes: false,
-        wireless: false,
+    let of = |size: &str| {
+        let limit = format!("[mail]\nmax_message_size = '{size}'\n");
+        mailkiln_spec::parse(&format!("{PLAIN}[filter]\nclamav = true\n{limit}"))
     };
-    let image = appliance(&image, &target, "");
+    assert!(of("1025 MiB").is_err(), "there are larger messages than those of this test");
+    let image = on_a_host(&of("1 GiB").unwrap(), "");
     let scanner = image.base.iter().find(|service| service.name == OF_NIXOS).unwrap();
     let told = scanner.config_files[0].contents.lines().filter(|line| !line.starts_with('#'));
     let own = ["LocalSocket ", "DatabaseDirectory ", "Foreground "];
