@@ -142,6 +142,10 @@ impl std::fmt::Debug for Authorization {
 impl Api {
     /// The API at `root`, as the administrator.
     pub fn new(root: &str, password: &str) -> Self {
+        Self::of(root, ADMINISTRATOR, password)
+    }
+
+    fn of(root: &str, login: &str, password: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(REQUEST))
@@ -149,7 +153,7 @@ impl Api {
             // Whatever the environment says: the API is on this machine.
             .proxy(None)
             .build();
-        let credentials = STANDARD.encode(format!("{ADMINISTRATOR}:{password}"));
+        let credentials = STANDARD.encode(format!("{login}:{password}"));
         Self {
             agent: config.into(),
             root: root.trim_end_matches('/').to_owned(),
@@ -163,7 +167,7 @@ impl Api {
     /// [`ApiError::Unreachable`] when `deadline` comes first; [`ApiError::Unauthorized`] at once.
     pub fn wait(&self, deadline: Deadline) -> Result<(), ApiError> {
         loop {
-            match self.call("GET", "?types=domain&limit=1", None) {
+            match self.call("GET", "principal?types=domain&limit=1", None) {
                 Err(ApiError::Unreachable { .. }) if !deadline.is_over() => sleep(PAUSE),
                 Err(error) => return Err(error),
                 Ok(_) => return Ok(()),
@@ -193,7 +197,7 @@ impl Api {
     /// [`ApiError::Taken`] when one of its addresses is in use.
     pub fn create(&self, principal: &NewPrincipal<'_>) -> Result<(), ApiError> {
         let body = serde_json::to_value(principal).unwrap_or_default();
-        let answer = self.call("POST", "", Some(&body))?;
+        let answer = self.call("POST", "principal", Some(&body))?;
         Ok(answer.outcome("create", principal.name).map(drop)?)
     }
 
@@ -226,7 +230,7 @@ impl Api {
         };
         let request = ureq::http::Request::builder()
             .method(method)
-            .uri(format!("{}/api/principal{path}", self.root))
+            .uri(format!("{}/api/{path}", self.root))
             .header("Authorization", &self.authorization.0)
             .header("Content-Type", "application/json")
             .body(body.map(Value::to_string).unwrap_or_default())
@@ -244,10 +248,39 @@ impl Api {
     }
 }
 
-/// `/NAME` with everything escaped that means something in a URL.
+/// One account, by its own login and password: what it may do to itself.
+#[derive(Debug)]
+pub struct OwnAccount {
+    api: Api,
+    name: String,
+}
+
+impl OwnAccount {
+    /// The account `login` of the server whose API is at `root`.
+    pub fn new(root: &str, login: &str, password: &str) -> Self {
+        Self { api: Api::of(root, login, password), name: login.to_owned() }
+    }
+
+    /// Sets another password by its hash; app passwords and the second factor stay.
+    ///
+    /// # Errors
+    /// [`ApiError::Unauthorized`] for a wrong login or password, also where a name cannot be one.
+    pub fn set_password_hash(&self, hash: &str) -> Result<(), ApiError> {
+        // RFC 7617 section 2: a colon ends the login. The administrator without an account of his own
+        // has a password that the agent keeps; the server would store another one beside it.
+        if self.name.contains(':') || self.name.is_empty() || self.name == ADMINISTRATOR {
+            return Err(ApiError::Unauthorized);
+        }
+        let body = serde_json::json!([{"type": "setPassword", "password": hash}]);
+        let answer = self.api.call("POST", "account/auth", Some(&body))?;
+        Ok(answer.outcome("change", &self.name).map(drop)?)
+    }
+}
+
+/// `principal/NAME` with everything escaped that means something in a URL.
 fn path(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    name.bytes().fold("/".to_owned(), |path, byte| {
+    name.bytes().fold("principal/".to_owned(), |path, byte| {
         if plain(byte) {
             path + &char::from(byte).to_string()
         } else {
@@ -350,7 +383,7 @@ mod tests {
 
     #[test]
     fn names_are_escaped() {
-        assert_eq!(path("a/b?#%é@x-y.org"), "/a%2Fb%3F%23%25%C3%A9%40x-y.org");
+        assert_eq!(path("a/b?#%é@x-y.org"), "principal/a%2Fb%3F%23%25%C3%A9%40x-y.org");
     }
 
     #[test]
