@@ -261,6 +261,19 @@ class Recipients(unittest.TestCase):
             self.assertIn(b"alice@example.test has written to 5 recipients", letters[0])
             self.assertIn(b"Auto-Submitted: auto-generated", letters[0])
 
+    def test_a_full_mailbox_is_said_at_once(self):
+        with MailServer(quick) as server:
+            server.account("alice", quota=100_000)
+            server.account("bob")
+            session = Session(server, "127.8.8.1")
+            session.say("MAIL FROM:<friend@friend.test> SIZE=200000")
+            self.assertEqual(session.say(f"RCPT TO:<alice@{DOMAIN}>")[:3], "452")
+            self.assertEqual(session.say(f"RCPT TO:<bob@{DOMAIN}>")[:3], "250")
+            session.say("RSET")
+            session.say("MAIL FROM:<friend@friend.test> SIZE=2000")
+            self.assertEqual(session.say(f"RCPT TO:<alice@{DOMAIN}>")[:3], "250")
+            session.close()
+
 
 if __name__ == "__main__":
     unittest.main()
