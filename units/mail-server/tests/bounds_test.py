@@ -189,6 +189,15 @@ class Memory(unittest.TestCase):
         self.assertTrue(stored == text.split(b"\r\n\r\n", 1)[1])
         session.logout()
 
+    def test_many_short_words(self):
+        words = b"".join(b"a%d b c d e f g h i j k l m n o p q r s t u v w x y z\r\n" % n
+                         for n in range(8 * MIB // 58))
+        with peak(self.server) as more:
+            self.server.deliver(b"From: friend@friend.test\r\nSubject: words\r\n\r\n" + words,
+                                sender="friend@friend.test")
+            time.sleep(5)
+            self.assertLess(more(), 100 * MIB)
+
 
 class Budget(unittest.TestCase):
     """Messages on their way in, all together."""
