@@ -25,8 +25,7 @@ pub(super) fn list(layout: &Layout) -> Result<(), CommandError> {
 pub(super) fn lift(layout: &Layout, address: &str) -> Result<(), CommandError> {
     // As `list` prints it.
     let text = address.strip_suffix("/64").unwrap_or(address);
-    let client: IpAddr =
-        text.parse().map_err(|_| CommandError::NoIpAddress(address.to_owned()))?;
+    let client: IpAddr = text.parse().map_err(|_| CommandError::NoIpAddress(address.to_owned()))?;
     if api(layout)?.lift_ban(client)? { Ok(()) } else { Err(CommandError::NotBanned(client)) }
 }
 
