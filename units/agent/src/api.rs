@@ -4,6 +4,7 @@
 //! which is what Stalwart 0.15 calls domains and accounts. Failures come as status 200 with
 //! `{"error": …}`, except for those of HTTP itself.
 
+use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -100,6 +101,17 @@ impl OneOrMany {
             Self::Many(texts) => texts,
         }
     }
+}
+
+/// A client that the server lets nobody in from, for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Ban {
+    /// An IPv4 address, or an IPv6 network of 64 bits.
+    pub client: String,
+    /// What it did.
+    pub reason: String,
+    /// Seconds until it is let in again.
+    pub remaining: u64,
 }
 
 /// A domain or an account to be made.
@@ -219,14 +231,45 @@ impl Api {
         Ok(answer.outcome("change", name).map(drop)?)
     }
 
+    /// The clients that the server lets nobody in from, by address.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn bans(&self) -> Result<Vec<Ban>, ApiError> {
+        let data = self.request("GET", "/bans", None)?.outcome("list", "bans")?;
+        serde_json::from_value(data).map_err(|error| ApiError::Refused {
+            action: "list",
+            name: "bans".to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Lets a client in again; false when it was not banned.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn lift_ban(&self, address: IpAddr) -> Result<bool, ApiError> {
+        let address = address.to_string();
+        let answer = self.request("DELETE", &format!("/bans{}", path(&address)), None)?;
+        match answer.outcome("lift the ban of", &address) {
+            Ok(_) => Ok(true),
+            Err(Failure::NotFound) => Ok(false),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
+        self.request(method, &format!("/principal{path}"), body)
+    }
+
+    fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
         let unreachable = |source: ureq::Error| ApiError::Unreachable {
             root: self.root.clone(),
             source: Box::new(source),
         };
         let request = ureq::http::Request::builder()
             .method(method)
-            .uri(format!("{}/api/principal{path}", self.root))
+            .uri(format!("{}/api{path}", self.root))
             .header("Authorization", &self.authorization.0)
             .header("Content-Type", "application/json")
             .body(body.map(Value::to_string).unwrap_or_default())

@@ -40,6 +40,13 @@ pub enum Command {
     },
     /// Delete the initial passwords.
     ForgetPasswords,
+    /// List the clients that are banned.
+    BansList,
+    /// Let a client in again.
+    BansLift {
+        /// Its address.
+        address: String,
+    },
 }
 
 /// A whole command line.
@@ -72,6 +79,8 @@ Commands for people (as root or as the user mailkiln):
                               standard input. `admin` is the administrator of the API
   secret set NAME             keep the secret on standard input, for example relay-password
   forget-passwords            delete the passwords of the first boot once they are written down
+  bans [list]                 list the clients that are banned, why and for how long
+  bans lift ADDRESS           let a client in again
 
 Commands of the appliance's own services:
   seed take                   take over the seed on the boot partition, as far as root is needed for it
@@ -129,6 +138,10 @@ impl Arguments {
                 Command::SecretSet { name: (*name).to_owned() }
             }
             (["forget-passwords"], false, false) => Command::ForgetPasswords,
+            (["bans"] | ["bans", "list"], false, false) => Command::BansList,
+            (["bans", "lift", address], false, false) => {
+                Command::BansLift { address: (*address).to_owned() }
+            }
             ([], ..) => return Err(ArgumentsError("no command is given".to_owned())),
             (words, ..) => {
                 let given = words.join(" ");
@@ -160,6 +173,9 @@ mod tests {
                 "password a@b.org --stdin",
                 Command::Password { address: "a@b.org".to_owned(), from_stdin: true },
             ),
+            ("bans", Command::BansList),
+            ("bans list", Command::BansList),
+            ("bans lift 192.0.2.1", Command::BansLift { address: "192.0.2.1".to_owned() }),
             ("secret set relay-password", Command::SecretSet { name: "relay-password".to_owned() }),
         ] {
             match parse(line).unwrap() {
@@ -180,6 +196,7 @@ mod tests {
             ("password", "`password`"),
             ("password a@b.org secret", "`password a@b.org secret`"),
             ("health --yaml", "--yaml"),
+            ("bans lift", "`bans lift`"),
             ("--root", "--root"),
         ] {
             let error = parse(line).unwrap_err();

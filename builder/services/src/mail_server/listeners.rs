@@ -18,6 +18,10 @@ pub(super) const RELEASE: &str = "release";
 /// Clients on one listener at a time. Each costs some 30 KB and a file descriptor.
 const MAX_CONNECTIONS: u64 = 2048;
 
+/// Connections of one client (an IPv4 address, an IPv6 /64) on one listener, as long as nobody has
+/// signed in there. Postfix has the same number.
+const MAX_PER_CLIENT: u64 = 50;
+
 /// One socket.
 struct Listener {
     /// Conditions of the configuration ask for it by this name.
@@ -103,8 +107,11 @@ pub(super) fn sections(spec: &Spec) -> Vec<Section> {
         .set("default", true),
     );
     sections.push(
-        Section::new("server.auto-ban", "An address that does this too often is banned.")
-            .set("auth.rate", "20/1h")
+        Section::new(
+            "server.auto-ban",
+            "A client that does this too often is banned for an hour, then twice as long, a day at\n\
+             most. Wrong passwords never ban: they delay.",
+        )
             .set("abuse.rate", "35/1d")
             .set("loiter.rate", "150/1d")
             .set("scan.rate", "30/1d"),
@@ -120,7 +127,8 @@ fn listener_section(listener: &Listener, everywhere: &str) -> Section {
     let section = Section::item("server.listener", listener.id, listener.port.purpose)
         .set("bind", format!("{address}:{}", listener.port.number))
         .set("protocol", listener.protocol)
-        .set("max-connections", MAX_CONNECTIONS);
+        .set("max-connections", MAX_CONNECTIONS)
+        .set("max-connections-per-client", MAX_PER_CLIENT);
     match listener.tls {
         Tls::Implicit => section.set("tls.implicit", true),
         Tls::Starttls => section.set("tls.implicit", false),

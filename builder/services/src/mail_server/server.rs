@@ -12,10 +12,9 @@ pub(super) fn sections(spec: &Spec) -> Vec<Section> {
     let mut sections = vec![
         Section::new(
             "config",
-            "Every key of this file wins over the database and can't be changed through the API,\n\
-             except for what the server writes itself: automatic bans.",
+            "Every key of this file wins over the database and can't be changed through the API.",
         )
-        .set("local-keys", ["*", "!server.blocked-ip.*", "!server.allowed-ip.*"]),
+        .set("local-keys", ["*"]),
         Section::new("version", "Any value stops the download of rules and default settings.")
             .set("spam-filter", "mailkiln"),
         Section::new("server", "The name in greetings, HELO and reports.")
@@ -26,6 +25,23 @@ pub(super) fn sections(spec: &Spec) -> Vec<Section> {
     sections.extend(readers(spec));
     sections
 }
+
+/// All that is indexed of a message; without `email-headers`, SEARCH HEADER finds nothing but the
+/// fields that have a name of their own.
+const EMAIL_FIELDS: [&str; 12] = [
+    "email-from",
+    "email-to",
+    "email-cc",
+    "email-bcc",
+    "email-subject",
+    "email-body",
+    "email-attachment",
+    "email-received-at",
+    "email-sent-at",
+    "email-size",
+    "email-has-attachment",
+    "email-headers",
+];
 
 fn storage() -> [Section; 6] {
     [
@@ -39,7 +55,8 @@ fn storage() -> [Section; 6] {
             .set("blob", "db")
             .set("lookup", "db")
             .set("fts", "db")
-            .set("directory", "internal"),
+            .set("directory", "internal")
+            .set("search-index.email.fields", EMAIL_FIELDS),
         Section::new("directory.internal", "Accounts and domains, made through the API.")
             .set("type", "internal")
             .set("store", "db")

@@ -18,6 +18,7 @@ use crate::password::PasswordError;
 use crate::secrets::SecretError;
 use crate::seed::SeedError;
 
+mod bans;
 mod console;
 mod forget_passwords;
 mod health;
@@ -75,6 +76,12 @@ pub enum CommandError {
     /// Some of the wanted accounts could not be made; each has its own line in the journal.
     #[error("{0} of the domains and accounts of mail.toml could not be made; see the lines above")]
     Provision(usize),
+    /// What should be an address is not.
+    #[error("`{0}` is not an IP address; `mailkiln-agent bans` lists those that are banned")]
+    NoIpAddress(String),
+    /// No ban to lift.
+    #[error("{0} is not banned; `mailkiln-agent bans` lists the clients that are")]
+    NotBanned(std::net::IpAddr),
     /// No console can be written to.
     #[error("no console of appliance.json can be written to; see the lines above")]
     NoConsole,
@@ -98,6 +105,8 @@ pub fn run(command: Command, layout: &Layout) -> Result<ExitCode, CommandError> 
         }
         Command::SecretSet { name } => secret::run(layout, &name)?,
         Command::ForgetPasswords => forget_passwords::run(layout)?,
+        Command::BansList => bans::list(layout)?,
+        Command::BansLift { address } => bans::lift(layout, &address)?,
     }
     Ok(ExitCode::SUCCESS)
 }
