@@ -1,26 +1,22 @@
-#!/usr/bin/env python3
 """Moves the state of one appliance to another whose processor is a different one, and goes on with the mail.
 
-Usage: tests/boot/move_var.py MAILKILN IMAGE KEY KEPT   (inside the namespaces that tests/boot/isolated makes)
-
-KEPT is what `tests/boot/run --keep` left: the disk of an appliance in use, as a power cut left it. Its /var is copied, byte
-for byte and with its GUID, onto a fresh disk with IMAGE, as docs/image.md tells.
+What the x86_64 appliance's power cut left is the start: its /var is copied, byte for byte and with its GUID, onto a fresh disk with an
+aarch64 image, as docs/image.md tells.
 """
 
 import json
 import os
 import subprocess
-import sys
-import tempfile
 
 import mail_checks
+import pytest
 import system_checks
-from checks import Checks, Report, World
+from checks import Checks, World
 from clients import curl, deliver, find, pop3_texts, submit
-from foreign_host import ForeignHost
-from internet import internet, publish
-from machine import BootFailed, Machine
+from internet import publish
 from mail_checks import ALICE, BOB
+
+pytestmark = pytest.mark.ends_the_machine
 
 BOOT_SECONDS = 600
 DISK_SIZE = 6 << 30  # more than the old disk: the second slot of this image is made in front of /var
@@ -78,7 +74,7 @@ def var_of(program, disk):
     return next(part for part in json.loads(done.stdout)["partitions"] if part["label"] == "var")
 
 
-def moved(program, image, old, workdir):
+def moved_disk(program, image, old, workdir):
     """A disk with `image`, and the /var of the qcow2 `old`."""
     raw, disk = os.path.join(workdir, "old.img"), os.path.join(workdir, "moved.img")
     subprocess.run(["qemu-img", "convert", "-O", "raw", old, raw], check=True)
@@ -99,27 +95,36 @@ def moved(program, image, old, workdir):
     return disk
 
 
-def main():
-    program, image, key, kept = sys.argv[1:]
-    report = Report()
-    with open(os.path.join(kept, "known.json"), encoding="utf-8") as file:
-        known = json.load(file)
-    with tempfile.TemporaryDirectory(prefix="mailkiln-move-") as workdir:
-        disk = moved(program, image, os.path.join(kept, "disk.qcow2"), workdir)
-        zone = internet()
-        publish(zone, known["dkim"])
-        machine = Machine(program, disk, os.path.join(workdir, "moved.qcow2"), workdir, "uefi", disk_size=str(DISK_SIZE))
-        try:
-            machine.wait_for(r"^mailkiln: ready", BOOT_SECONDS)
-            world = World(machine, zone, ForeignHost(), key, **known)
-            report.run_all(CHECKS, world)
-        except BootFailed as error:
-            report.failed.append("boots with the /var of the other machine")
-            print(error)
-        finally:
-            machine.stop()
-    report.end()
+@pytest.fixture(scope="session")
+def kept(place, lives, request):
+    """The disk of the x86_64 appliance after its power cut, and what its owner knows."""
+    folder = place.work / "kept"
+    if not (folder / "known.json").exists():
+        # ./check boots that one first; only who chooses a check of this file alone has to wait for it here.
+        assert request.config.getoption("appliance") != "moved", "not run: the x86_64 appliance has left no disk"
+        lives("x86_64").leave_mail_behind()
+    return folder
 
 
-if __name__ == "__main__":
-    main()
+@pytest.fixture(scope="session")
+def world(place, desk, kept):
+    """The aarch64 appliance with the other one's /var, booted."""
+    known = json.loads((kept / "known.json").read_text())
+    workdir = place.folder("moved")
+    disk = moved_disk(str(place.mailkiln), str(place.image("aarch64-uefi")), str(kept / "disk.qcow2"), str(workdir))
+    desk.clear()
+    publish(desk.zone, known["dkim"])
+    machine = desk.start(place.mailkiln, disk, workdir / "moved.qcow2", str(workdir), "uefi", disk_size=str(DISK_SIZE))
+    machine.wait_for(r"^mailkiln: ready", BOOT_SECONDS)
+    return World(machine, desk.zone, desk.foreign, str(place.key), **known)
+
+
+def test_boots(world):
+    """Boots with the /var of the other machine."""
+    assert world.machine.running()
+
+
+@pytest.mark.parametrize("check", [pytest.param(function, id=f"moved: {sentence}") for sentence, function in CHECKS])
+def test_check(world, check):
+    """What its sentence says."""
+    world.prove(check)

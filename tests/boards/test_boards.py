@@ -1,23 +1,19 @@
-#!/usr/bin/env python3
-"""Builds the image of every board and judges from outside what its firmware will find on the card.
-
-Usage: tests/boards MAILKILN MAIL_TOML WORK [BUILD OPTION...]
+"""Builds the image of every board and checks from outside what its firmware will find on the card.
 
 No board is at hand, so what can be known without one is: tables and file systems by sgdisk, sfdisk and fsck.fat, files by mtools,
 device trees by fdtget, blobs against the packages that they come from and what these say about their places.
 """
 
 import json
-import os
-import pathlib
 import re
 import shutil
 import struct
-import subprocess
-import sys
 import tomllib
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import pytest
+from driver.tools import output
+from driver.workplace import ROOT
+
 SECTOR = 512
 # What a Raspberry Pi's configuration may say: its documentation, "config.txt".
 KNOWN_SETTINGS = {"arm_64bit", "enable_uart", "upstream_kernel", "kernel"}
@@ -25,13 +21,6 @@ KNOWN_SETTINGS = {"arm_64bit", "enable_uart", "upstream_kernel", "kernel"}
 ROCKCHIP = bytes.fromhex("3b8cdcfcbe9f9d51")
 # Sectors at which the ROM of an A64, H5 or H6 looks for its loader: U-Boot's doc/board/allwinner/sunxi.rst. The first is inside a GPT.
 ALLWINNER = (16, 256)
-
-
-def run(*command, **options):
-    environment = os.environ | {"PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
-    done = subprocess.run([str(word) for word in command], capture_output=True, env=environment, check=False, **options)
-    assert done.returncode == 0, f"{command}: {done.stdout.decode(errors='replace')}{done.stderr.decode(errors='replace')}"
-    return done.stdout
 
 
 class Packages:
@@ -45,7 +34,7 @@ class Packages:
         if not folder.exists():
             pin = self.pins.get(f"{package}:arm64") or self.pins[f"{package}:all"]
             folder.parent.mkdir(parents=True, exist_ok=True)
-            run("dpkg-deb", "-x", self.cache / "blobs" / pin["sha256"][:2] / pin["sha256"], folder)
+            output("dpkg-deb", "-x", self.cache / "blobs" / pin["sha256"][:2] / pin["sha256"], folder)
         return folder / file
 
 
@@ -54,7 +43,7 @@ class Card:
 
     def __init__(self, name, target, image, packages, work):
         self.name, self.target, self.image, self.packages, self.work = name, target, image, packages, work
-        table = json.loads(run("sfdisk", "--json", image))["partitiontable"]
+        table = json.loads(output("sfdisk", "--json", image))["partitiontable"]
         self.partitions = {part["name"]: part for part in table["partitions"]}
         esp = self.partitions["esp"]
         self.esp = work / "esp"
@@ -68,7 +57,7 @@ class Card:
             return file.read(length)
 
     def on_esp(self, path):
-        return run("mtype", "-i", self.esp, f"::{path}")
+        return output("mtype", "-i", self.esp, f"::{path}")
 
     def from_root(self, pattern):
         """The files of the root whose path fits, by path."""
@@ -76,7 +65,7 @@ class Card:
         part = self.partitions["root-a"]
         root.write_bytes(self.at(part["start"], part["size"] * SECTOR))
         shutil.rmtree(out, ignore_errors=True)
-        run("unsquashfs", "-quiet", "-no-progress", "-no-xattrs", "-dest", out, root, pattern)
+        output("unsquashfs", "-quiet", "-no-progress", "-no-xattrs", "-dest", out, root, pattern)
         return {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
     def from_package(self, source):
@@ -88,10 +77,10 @@ class Card:
 
 def tables(card):
     """The partition table, and the MBR where it names the ESP."""
-    said = run("sgdisk", "-v", card.image).decode()
+    said = output("sgdisk", "-v", card.image).decode()
     assert "No problems found" in said, said
-    run("fsck.fat", "-n", card.esp)
-    mbr = run("sfdisk", "--label-nested=dos", "--dump", card.image).decode()
+    output("fsck.fat", "-n", card.esp)
+    mbr = output("sfdisk", "--label-nested=dos", "--dump", card.image).decode()
     kinds = re.findall(r"start= *(\d+), size= *(\d+), type=(\w+)", mbr)
     if card.target["disk"].get("hybrid_mbr"):
         esp = card.partitions["esp"]
@@ -169,11 +158,11 @@ def device_trees(card):
         tree.write_bytes(card.on_esp("/".join(filter(None, [table.get("folder"), name]))))
         magic, total = struct.unpack(">II", tree.read_bytes()[:8])
         assert magic == 0xD00DFEED and total == tree.stat().st_size, name
-        model = run("fdtget", "-t", "s", tree, "/", "model").decode().strip()
-        compatible = run("fdtget", "-t", "s", tree, "/", "compatible").decode().split()
+        model = output("fdtget", "-t", "s", tree, "/", "model").decode().strip()
+        compatible = output("fdtget", "-t", "s", tree, "/", "compatible").decode().split()
         assert model and all("," in one for one in compatible), (model, compatible)
         card_slots(card, tree.read_bytes(), aliases)
-    trees = [line for line in run("mdir", "-b", "-/", "-i", card.esp, "::").decode().splitlines() if line.endswith(".dtb")]
+    trees = [line for line in output("mdir", "-b", "-/", "-i", card.esp, "::").decode().splitlines() if line.endswith(".dtb")]
     assert len(trees) == len(table["files"]), trees
 
 
@@ -216,32 +205,44 @@ def blobs(card):
         assert not places, f"nobody checks the places of {places}"
 
 
-def main():
-    mailkiln, mail_toml, work = (pathlib.Path(argument).resolve() for argument in sys.argv[1:4])
-    options = sys.argv[4:]
-    lock = pathlib.Path(options[options.index("--lock") + 1]) if "--lock" in options else ROOT / "mailkiln.lock"
-    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    cache = pathlib.Path(os.environ.get("MAILKILN_CACHE") or f"{home}/mailkiln")
-    judging = work / "judging"  # other parts of ./check share the folder above
-    judging.mkdir(exist_ok=True)
-    packages = Packages(lock, cache, judging)
-    boards = 0
-    for path in sorted((ROOT / "images").glob("*.toml")):
-        name, target = path.stem, tomllib.loads(path.read_text())
-        if not {"files", "blobs", "device_trees"} & set(target["boot"]):
-            continue
-        run(mailkiln, "build", "-c", mail_toml, "--target", name, "--format", "img", "-o", work / "boards", *options)
-        (image,) = (work / "boards").glob(f"*-{name}.img")
-        card = Card(name, target, image, packages, judging)
-        for check in [tables, files, device_trees, blobs, *([config] if "u-boot-rpi" in target["boot"]["packages"] else [])]:
-            check(card)
-        print(f"  ok {name}: {target['title']}", flush=True)
-        if "qemu" not in target:
-            image.unlink()
-        boards += 1
-    assert boards, "there is no board"
-    print(f"  ok {boards} boards")
+# (target, its file) of all boards: those whose firmware is on the card.
+TARGETS = {path.stem: tomllib.loads(path.read_text()) for path in sorted((ROOT / "images").glob("*.toml"))}
+BOARDS = {name: target for name, target in TARGETS.items() if {"files", "blobs", "device_trees"} & set(target["boot"])}
 
 
-if __name__ == "__main__":
-    main()
+@pytest.fixture(scope="module", params=BOARDS)
+def card(request, place):
+    """A board's image; only that of the board that is booted stays."""
+    name, work = request.param, place.work / "judging"
+    work.mkdir(exist_ok=True)
+    target, image = BOARDS[name], place.board(name)
+    yield Card(name, target, image, Packages(place.lock, place.cache, work), work)
+    if "qemu" not in target:
+        image.unlink()
+
+
+def test_there_are_boards():
+    """There are boards."""
+    assert BOARDS
+
+
+def test_tables(card):
+    """The partition table is sound, and the MBR names the ESP where a ROM reads it."""
+    tables(card)
+
+
+def test_files(card):
+    """What the target puts on the ESP is there, byte for byte, under names that a boot ROM can read; a config.txt is understood."""
+    files(card)
+    if "u-boot-rpi" in card.target["boot"]["packages"]:
+        config(card)
+
+
+def test_device_trees(card):
+    """Every device tree is whole and says which board it is for; the kernel has a driver for every card slot."""
+    device_trees(card)
+
+
+def test_blobs(card):
+    """Blobs are their packages' files, before the first partition, each where its reader looks."""
+    blobs(card)

@@ -1,8 +1,4 @@
-#!/usr/bin/env python3
-"""Shows that the images of one mail.toml for x86_64 and for aarch64 differ in machine code, kernel, firmware and boot files
-alone.
-
-Usage: tests/sameness MAILKILN IMAGE IMAGE   (x86_64 first; the .spdx.json stand beside the images)
+"""Shows that the images of one mail.toml for x86_64 and for aarch64 differ in machine code, kernel, firmware and boot files alone.
 
 `mailkiln diff` says what differs in the images, the bills of materials say which crates and programs are in them. What is
 beyond machine code, kernel, firmware and boot files has to be in ALLOWED, with its reason; an entry that nothing needs is a
@@ -12,7 +8,8 @@ failure too.
 import json
 import re
 import subprocess
-import sys
+
+import pytest
 
 # Groups of `mailkiln diff` in which machines differ, whatever the files are.
 EXPECTED = {"partitions", "boot", "kernel"}
@@ -76,24 +73,38 @@ def beyond(report, first, second):
     return found + [("parts", part, "only in one bill of materials") for part in sorted(parts(first) ^ parts(second))]
 
 
-def main():
-    program, first, second = sys.argv[1:]
-    report, status = compare(program, first, first)
-    assert (report["same"], report["groups"], status) == (True, [], 0), report
-    report, status = compare(program, first, second)
+@pytest.fixture(scope="session")
+def images(place):
+    """The image of x86_64 and that of aarch64."""
+    return place.image("x86_64"), place.image("aarch64-uefi")
+
+
+@pytest.fixture(scope="session")
+def findings(mailkiln, images):
+    """What differs beyond what has to: without a reason, and reasons that nothing needs."""
+    report, status = compare(mailkiln, *images)
     assert (report["same"], status) == (False, 1), status
     assert {group["group"] for group in report["groups"]} > EXPECTED, "these are images for the same machine"
-
-    unused, failures = list(ALLOWED), []
-    for group, subject, details in beyond(report, first, second):
+    unused, without = list(ALLOWED), []
+    for group, subject, details in beyond(report, *images):
         reasons = [entry for entry in ALLOWED if entry[0] == group and re.fullmatch(entry[1], subject)]
         unused = [entry for entry in unused if entry not in reasons]
         if not reasons:
-            failures.append(f"{group}: {subject}: {details}")
-    failures += [f"nothing needs the exception for {group}: {pattern}" for group, pattern, _ in unused]
-    print("\n".join(failures), end="\n" if failures else "")
-    sys.exit(1 if failures else 0)
+            without.append(f"{group}: {subject}: {details}")
+    return without, unused
 
 
-if __name__ == "__main__":
-    main()
+def test_image_is_same_as_itself(mailkiln, images):
+    """An image does not differ from itself."""
+    report, status = compare(mailkiln, images[0], images[0])
+    assert (report["same"], report["groups"], status) == (True, [], 0), report
+
+
+def test_differences_have_reasons(findings):
+    """Whatever differs beyond machine code, kernel, firmware and boot files has its reason."""
+    assert not findings[0], "\n".join(findings[0])
+
+
+def test_reasons_are_needed(findings):
+    """Each reason is needed by a difference."""
+    assert not findings[1], findings[1]
