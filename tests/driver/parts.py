@@ -79,6 +79,7 @@ def lint(run):
     scripts = tuple(step(name, PYTHON, "-m", "driver.scripts", name) for name in ("ruff", "mypy", "shellcheck"))
     return (
         Job("lint scripts", "lint", (*formats, *scripts), needs=needs.VENV),
+        Job("lint driver", "lint", (pytest("driver", "tests/driver", run),), needs=needs.PYTEST),
         Job("lint clippy", "lint", clippy, needs=needs.CARGO, cargo=True, nice=NICE),
     )
 
