@@ -23,7 +23,9 @@ class Machine:
         self.started = time.monotonic()
         command = [str(program), "--json", "run", str(image), "--disk", str(disk), "--disk-size", disk_size]
         command += ["--firmware", firmware, "--memory", str(memory), "--console", self.console_path]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+        # Whoever reads what this process prints would wait for a machine that stays.
+        errors = open(os.path.join(workdir, "run.log"), "ab") if stays else None
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
                                         start_new_session=stays)  # fmt: skip
         document = ""
         while not document.endswith("\n}\n"):  # the object is printed over several lines

@@ -150,7 +150,7 @@ def main():
     report.table(outcomes, time.monotonic() - started)
     print(f"JUnit files: {run.junit}, logs: {kept / 'logs'}")
     left = [name for name in PARTS if name not in names]
-    sys.exit(0 if report.sum_up(outcomes, left) else 1)
+    sys.exit(0 if report.sum_up(outcomes, left, given.last_failed) else 1)
 
 
 if __name__ == "__main__":

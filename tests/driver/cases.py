@@ -15,6 +15,10 @@ def of_step(step, status, seconds, printed):
     """The cases of a step that ended with `status`."""
     if step.junit and step.junit.exists():
         found = from_junit(step.junit)
+        if status == 0:
+            return found
+    elif step.junit and status == 0:
+        return [Case(step.name, seconds, "failed", f"{step.junit} was not written")]
     else:
         found = [
             Case(name.strip(), float(time or 0), "passed" if word == "ok" else "failed")
@@ -25,6 +29,9 @@ def of_step(step, status, seconds, printed):
     if status and not any(case.outcome == "failed" for case in found):
         found.append(Case(step.name, seconds, "failed", f"ended with status {status}:\n{tail(printed)}"))
     return found or [Case(step.name, seconds)]
+
+
+NOTHING_CHOSEN = 5  # pytest's exit status
 
 
 def tail(printed, lines=25):

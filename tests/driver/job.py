@@ -17,6 +17,8 @@ class Step:
     environment: tuple[tuple[str, str], ...] = ()
     # The JUnit file that the command writes.
     junit: pathlib.Path | None = None
+    # Whether it is well when no check fits what was chosen: pytest ends with 5 then.
+    none_is_well: bool = False
     # What it says, alone on a line, when it could not check anything for a reason that is no failure.
     not_run: str = ""
 

@@ -9,7 +9,7 @@ import os
 import pathlib
 
 from driver.job import Step
-from driver.workplace import cache_folder
+from driver.workplace import ROOT, cache_folder
 
 # In the environment of checks that run in the network of a machine that was left running.
 INSIDE = "MAILKILN_CHECK_INSIDE"
@@ -25,9 +25,9 @@ class KeptMachine:
 
     def enter(self, job):
         """The job, run in the machine's network instead of a new one; nothing has to be built for it."""
-        enter = ("nsenter", f"--target={self.pid}", "--user", "--net", "--mount", "--preserve-credentials", "--")
+        enter = ("nsenter", f"--target={self.pid}", "--user", "--net", "--mount", "--preserve-credentials", f"--wd={ROOT}", "--")
         inside = ((INSIDE, "yes"),)
-        steps = tuple(Step(step.name, (*enter, *step.command), (*step.environment, *inside), step.junit) for step in job.steps)
+        steps = tuple(Step(step.name, (*enter, *step.command), (*step.environment, *inside), step.junit, step.none_is_well) for step in job.steps)
         return dataclasses.replace(job, steps=steps, requires=(), after=())
 
 

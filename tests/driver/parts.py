@@ -27,9 +27,10 @@ def step(name, *command, **more):
 def pytest(name, path, run, *arguments, isolated=False):
     """A step that runs the checks of a folder or file; `-k` and `--last-failed` go to it."""
     junit = run.junit / f"{name}.xml"
-    command = [PYTHON, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-o", f"cache_dir={run.kept / 'pytest' / name}",
+    # What checks print is shown as it comes: they take minutes.
+    command = [PYTHON, "-m", "pytest", "-s", "-c", ROOT / "pyproject.toml", "--rootdir", ROOT, "-o", f"cache_dir={run.kept / 'pytest' / name}",
                "--junit-xml", junit, *run.pytest_options(), *arguments, ROOT / path]  # fmt: skip
-    return step(name, *([ISOLATED] if isolated else []), *command, junit=junit)
+    return step(name, *([ISOLATED] if isolated else []), *command, junit=junit, none_is_well=run.last_failed)
 
 
 def cargo(name, *arguments, manifest=None, environment=None):
@@ -101,7 +102,7 @@ def licences(run):
 def rust_tests(run):
     """Tests of the builder and of the units. What the image has compiled with is what tests of the sandbox compile with."""
     compiled = tuple(nextest(name, run, "--no-run") for name in WORKSPACES)
-    documented = tuple(cargo(f"{name}: examples in documentation", "test", "--doc", "--workspace", "--locked", "--quiet", manifest=path)
+    documented = tuple(step(f"{name}: examples in documentation", PYTHON, "-m", "driver.documentation", path)
                        for name, path in WORKSPACES.items())  # fmt: skip
     findings = (
         cargo("the example `findings`", "build", "--locked", "-p", "mailkiln-inspect", "--example", "findings", manifest=WORKSPACES["filter"]),
@@ -167,7 +168,7 @@ def programs(run):
     for name, folder in units.items():
         junit = run.junit / f"programs-{name}.xml"
         one = step(f"programs {name}", PYTHON, "-m", "driver.programs", name, folder, junit, run.kept / "pytest" / name,
-                   *run.pytest_options(), junit=junit)  # fmt: skip
+                   *run.pytest_options(), junit=junit, none_is_well=run.selection)  # fmt: skip
         jobs.append(Job(f"programs {name}", "programs", (one,), needs=tools, requires=image(run, "x86_64"), servers=True))
     judged = nextest("settings", run, environment={"MAILKILN_MAIL_SERVER": "work"})
     if not run.selection:

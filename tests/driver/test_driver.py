@@ -76,6 +76,20 @@ def test_failure_without_a_line(tmp_path, capsys):
     assert "ended with status 3" in outcomes["one"].cases[-1].detail
 
 
+def test_nothing_fits(tmp_path, capsys):
+    """A selection that fits nothing is no success, unless only what failed last was asked for; a job without it is passed over."""
+    step = Step("one", ("sh", "-c", "exit 5"), junit=tmp_path / "one.xml", none_is_well=True)
+    outcomes, _ = ran(tmp_path, Job("one", "part", (step,)))
+    assert summed_up(outcomes, capsys) == (False, "0 passed, 0 failed")
+    assert report.sum_up(list(outcomes.values()), [], nothing_is_well=True)
+
+
+def test_junit_that_is_missing(tmp_path, capsys):
+    """A command that ends well without the JUnit file that it should write has checked nothing."""
+    outcomes, _ = ran(tmp_path, Job("one", "part", (Step("one", ("true",), junit=tmp_path / "one.xml"),)))
+    assert summed_up(outcomes, capsys) == (False, "0 passed, 1 failed")
+
+
 def test_missing_program(tmp_path, capsys):
     """A program that is not there is a failure."""
     outcomes, _ = ran(tmp_path, Job("one", "part", (Step("one", ("/nowhere/program",)),)))
@@ -108,7 +122,7 @@ def test_steps_go_on(tmp_path):
 @pytest.mark.parametrize("cargo, most", [(False, AT_ONCE), (True, 1)])
 def test_at_once(tmp_path, cargo, most):
     """Two jobs run at a time, and only one in which cargo compiles."""
-    script = f"mkdir {tmp_path}/on-$$; sleep 0.2; ls -d {tmp_path}/on-* | wc -l; rmdir {tmp_path}/on-$$"
+    script = f"mkdir {tmp_path}/on-$$; sleep 0.2; set -- {tmp_path}/on-*; echo $#; rmdir {tmp_path}/on-$$"
     outcomes, _ = ran(tmp_path, *(shell(str(number), script, cargo=cargo) for number in range(5)))
     assert all(outcome.state is State.PASSED for outcome in outcomes.values())
     counts = [int(outcome.log.read_text()) for outcome in outcomes.values()]
