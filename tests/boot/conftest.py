@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 from appliances import APPLIANCES, OTHERS
+from driver.kept import kept_folder
 from life import Desk, Life
 
 # Lists of checks in the order in which they run; one that is not named here comes after them.
@@ -99,7 +100,9 @@ def desk(request):
     """The one machine that runs, and the internet around it."""
     found = Desk()
     yield found
-    if request.config.getoption("keep_running") and found.machine:
+    kept = request.config.getoption("keep_running")
+    # One that never was ready is of no use to anybody.
+    if kept and (kept_folder(kept) / "machine.json").exists():
         found.machine = None
     found.stop()
 
