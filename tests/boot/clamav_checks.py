@@ -15,6 +15,7 @@ SIGNATURES = {
 WAITING = r"^mailkiln: not ready: ClamAV has no signatures yet, and mail waits until they have come"
 
 CHECKS = Checks()
+WANTS = "clamav"
 
 
 def shell(machine, key, command):
