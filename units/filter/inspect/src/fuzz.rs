@@ -108,7 +108,7 @@ pub fn streams(bytes: &[u8]) {
 /// A macro's compressed source.
 pub fn vba(bytes: &[u8]) {
     run(|walk| {
-        for source in vba::sources(bytes, 1 << 20) {
+        for source in vba::sources(bytes, Some(0), 1 << 20) {
             crate::office::source(walk, &source);
         }
     });
