@@ -12,6 +12,7 @@ pub mod arguments;
 pub mod clamd;
 pub mod clock;
 pub mod command;
+pub mod confine;
 pub mod configuration;
 pub mod digest;
 pub mod durable;
