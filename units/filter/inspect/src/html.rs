@@ -45,7 +45,15 @@ const SHORTEST: usize = 256;
 const MOST: usize = 50;
 
 /// What runs text as code, or writes a page anew: words are in pieces before it.
-const RUNS: &[&str] = &["eval(", "function(atob", "document.write(atob", "document.write(unescape", "[\"eval\"]", "['eval']", "settimeout(atob"];
+const RUNS: &[&str] = &[
+    "eval(",
+    "function(atob",
+    "document.write(atob",
+    "document.write(unescape",
+    "[\"eval\"]",
+    "['eval']",
+    "settimeout(atob",
+];
 
 /// Looks at a page's code and at what is coded in it.
 pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
@@ -58,10 +66,13 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     // A page that saves what it shows, as a table or a picture, does the same: it is a file coded
     // in the page, or code that hides itself, that tells them apart.
     let long = runs(text.as_bytes()).iter().any(|run| run.len() >= SHORTEST && !is_picture(run));
-    let hides = RUNS.iter().any(|word| lower.contains(word)) || lower.matches("fromcharcode").count() > 3;
-    let hands = lower.contains(".click()") || lower.contains("mssave") || lower.contains("autoclick") || lower.contains("dispatchevent");
+    // A library that draws does all of it somewhere in its megabytes.
+    const LIBRARY: usize = 500 << 10;
+    let hides = lower.len() < LIBRARY
+        && (RUNS.iter().any(|word| lower.contains(word))
+            || lower.matches("fromcharcode").count() > 3);
     let waits = has_button(&lower);
-    if has_code && delivers && makes && (long || hides || hands && !waits) {
+    if has_code && delivers && makes && (long || hides || !waits) {
         walk.find(Class::HtmlSmuggling, "its code makes a file in the browser and hands it over");
     } else if has_code && hides && (makes || lower.contains("atob")) {
         walk.find(Class::HtmlSmuggling, "its code is hidden and runs when the page opens");
@@ -126,9 +137,8 @@ fn escapes(text: &str) -> String {
             [_, b'u', ..] => after.get(2..6),
             _ => None,
         };
-        let letter = digits
-            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-            .and_then(char::from_u32);
+        let letter =
+            digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32);
         match (letter, digits) {
             (Some(letter), Some(digits)) => {
                 output.push(letter.to_ascii_lowercase());
@@ -150,13 +160,19 @@ fn is_drawing(lower: &str) -> bool {
         && lower.contains("http://www.w3.org/2000/svg")
         && !lower.contains("<html")
         && !lower.contains("<body")
-        && (start.starts_with("<svg") || lower.get(..2000).unwrap_or(lower).contains("<svg") || lower.contains(":svg"))
+        && (start.starts_with("<svg")
+            || lower.get(..2000).unwrap_or(lower).contains("<svg")
+            || lower.contains(":svg"))
 }
 
 /// Something to press before anything happens.
 fn has_button(lower: &str) -> bool {
-    (lower.contains("<button") || lower.contains("onclick=") || lower.contains("\"click\"") || lower.contains("'click'"))
-        && !lower.contains("onload") && !lower.contains("onerror=") && !lower.contains("settimeout")
+    (lower.contains("<button")
+        || lower.contains("onclick=")
+        || lower.contains("\"click\"")
+        || lower.contains("'click'"))
+        && !lower.contains("onload=")
+        && !lower.contains("onerror=")
 }
 
 fn is_picture(coded: &[u8]) -> bool {
@@ -168,14 +184,26 @@ fn is_picture(coded: &[u8]) -> bool {
 
 /// `onload=` and its kin, which run code without a script element.
 fn has_handler(lower: &str) -> bool {
-    ["onload", "onerror", "onclick", "onmouse", "onbegin", "onfocus", "onpointer", "onanim", "ontoggle", "onend"]
-        .iter()
-        .any(|handler| {
-            lower.match_indices(handler).any(|(at, _)| {
-                let rest = lower.get(at + handler.len()..).unwrap_or_default();
-                rest.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace()).starts_with('=')
-            })
+    [
+        "onload",
+        "onerror",
+        "onclick",
+        "onmouse",
+        "onbegin",
+        "onfocus",
+        "onpointer",
+        "onanim",
+        "ontoggle",
+        "onend",
+    ]
+    .iter()
+    .any(|handler| {
+        lower.match_indices(handler).any(|(at, _)| {
+            let rest = lower.get(at + handler.len()..).unwrap_or_default();
+            rest.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace())
+                .starts_with('=')
         })
+    })
 }
 
 fn decoded(data: &[u8]) -> String {

@@ -17,11 +17,8 @@ pub(crate) struct Name {
 impl Name {
     pub(crate) fn new(name: &str) -> Name {
         let file = name.rsplit(['/', '\\']).next().unwrap_or_default();
-        let visible: String = file
-            .chars()
-            .filter(|c| !is_invisible(*c) && !c.is_control())
-            .map(narrow)
-            .collect();
+        let visible: String =
+            file.chars().filter(|c| !is_invisible(*c) && !c.is_control()).map(narrow).collect();
         let file = visible.trim_end_matches(is_dropped);
         // A stream's name (NTFS): the file is what stands before it.
         let file = file.split_once("::$").map_or(file, |(file, _)| file);
@@ -58,7 +55,15 @@ impl Name {
         match self.extension.as_str() {
             _ if data.is_empty() || data.starts_with(b"MZ") => true,
             "reg" => has(&["regedit", "windows registry"]),
-            "inf" | "ins" => has(&["[defaultinstall", "[version]", "runpre", "setup=", "open=", "[autorun", "[entry]"]),
+            "inf" | "ins" => has(&[
+                "[defaultinstall",
+                "[version]",
+                "runpre",
+                "setup=",
+                "open=",
+                "[autorun",
+                "[entry]",
+            ]),
             "iqy" => has(&["http:", "https:", "ftp:", "web\n", "web\r"]),
             "slk" => head.trim_start().starts_with("id;"),
             "theme" | "themepack" => has(&["\\\\", "http:", "https:", ".scr", "mscf"]),

@@ -97,9 +97,8 @@ fn has(text: &[u8], needle: &[u8]) -> bool {
 
 /// A name that is not the beginning of a longer one.
 fn has_word(text: &[u8], word: &[u8]) -> bool {
-    memchr::memmem::find_iter(text, word).any(|at| {
-        !text.get(at + word.len()).is_some_and(|byte| byte.is_ascii_alphanumeric())
-    })
+    memchr::memmem::find_iter(text, word)
+        .any(|at| !text.get(at + word.len()).is_some_and(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// The text of a file with the content of its streams left out.
@@ -153,7 +152,8 @@ fn plain_names(text: &[u8]) -> Vec<u8> {
 fn dictionary(data: &[u8], stream: usize) -> Vec<u8> {
     const LONGEST: usize = 4096;
     let before = data.get(stream.saturating_sub(LONGEST)..stream).unwrap_or_default();
-    let start = memchr::memmem::rfind(before, b" obj").or_else(|| memchr::memmem::rfind(before, b"obj"));
+    let start =
+        memchr::memmem::rfind(before, b" obj").or_else(|| memchr::memmem::rfind(before, b"obj"));
     plain_names(before.get(start.unwrap_or(0)..).unwrap_or_default())
 }
 
@@ -177,9 +177,8 @@ fn unfiltered(walk: &mut Walk<'_>, dictionary: &[u8], packed: &[u8]) -> (Vec<u8>
         ([b"/Crypt", b"/Crypt"], b'c'),
     ] {
         let at = names.iter().filter_map(|name| {
-            memchr::memmem::find_iter(dictionary, name).find(|at| {
-                !dictionary.get(at + name.len()).is_some_and(u8::is_ascii_alphanumeric)
-            })
+            memchr::memmem::find_iter(dictionary, name)
+                .find(|at| !dictionary.get(at + name.len()).is_some_and(u8::is_ascii_alphanumeric))
         });
         filters.extend(at.map(|at| (at, code)));
     }
@@ -198,7 +197,10 @@ fn unfiltered(walk: &mut Walk<'_>, dictionary: &[u8], packed: &[u8]) -> (Vec<u8>
             b'h' => (hexadecimal(&content), None),
             b'8' => (base85(&content), None),
             _ => {
-                walk.find(Class::Ambiguous, "a stream of it is packed in a way that can't be undone here");
+                walk.find(
+                    Class::Ambiguous,
+                    "a stream of it is packed in a way that can't be undone here",
+                );
                 return (Vec::new(), None);
             }
         };

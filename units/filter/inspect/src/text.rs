@@ -45,7 +45,9 @@ pub(crate) fn flat_document(walk: &mut Walk<'_>, data: &[u8]) {
             }
         };
         let is_code = |byte: u8| {
-            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=') || byte.is_ascii_whitespace()
+            byte.is_ascii_alphanumeric()
+                || matches!(byte, b'+' | b'/' | b'=')
+                || byte.is_ascii_whitespace()
         };
         if coded.len() >= SHORTEST && coded.bytes().all(is_code) {
             let content = crate::message::base64(coded.as_bytes());
@@ -59,9 +61,11 @@ pub(crate) fn flat_document(walk: &mut Walk<'_>, data: &[u8]) {
 /// Macros in a web archive: a header of 50 bytes, and a compound file packed by zlib.
 pub(crate) fn active_mime(walk: &mut Walk<'_>, data: &[u8]) {
     let Some(at) = (10..data.len().min(512)).find(|at| {
-        data.get(*at) == Some(&0x78) && data.get(at + 1).is_some_and(|it| (0x7800 | u32::from(*it)) % 31 == 0)
+        data.get(*at) == Some(&0x78)
+            && data.get(at + 1).is_some_and(|it| (0x7800 | u32::from(*it)) % 31 == 0)
     }) else {
-        return walk.find(Class::Ambiguous, "macros in it are packed in a way that can't be undone");
+        return walk
+            .find(Class::Ambiguous, "macros in it are packed in a way that can't be undone");
     };
     let packed = data.get(at..).unwrap_or_default();
     let (content, stop) =
@@ -89,9 +93,13 @@ pub(crate) fn sylk(walk: &mut Walk<'_>, data: &[u8]) {
             Some("C") => {
                 let formula = fields.iter().find_map(|field| field.strip_prefix('E'));
                 is_macro |= formula.is_some_and(|it| {
-                    ["EXEC(", "CALL(", "REGISTER(", "RUN(", "HALT("].iter().any(|call| it.contains(call))
+                    ["EXEC(", "CALL(", "REGISTER(", "RUN(", "HALT("]
+                        .iter()
+                        .any(|call| it.contains(call))
                 });
-                if formula.is_some_and(|it| it.contains("|'") || it.contains('!') && it.contains('|')) {
+                if formula
+                    .is_some_and(|it| it.contains("|'") || it.contains('!') && it.contains('|'))
+                {
                     walk.find(Class::ActiveDocument, "a cell starts a program (DDE)");
                 }
             }
@@ -108,14 +116,17 @@ pub(crate) fn sylk(walk: &mut Walk<'_>, data: &[u8]) {
 pub(crate) fn card(walk: &mut Walk<'_>, data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     // A long line goes on after a blank.
-    let text = text.replace("\r\n ", "").replace("\r\n\t", "").replace("\n ", "").replace("\n\t", "");
+    let text =
+        text.replace("\r\n ", "").replace("\r\n\t", "").replace("\n ", "").replace("\n\t", "");
     for line in text.lines() {
         if walk.is_over() {
             return;
         }
         let lower = line.get(..line.len().min(2000)).unwrap_or(line).to_ascii_lowercase();
         let Some(value) = value_of(line) else { continue };
-        let is_coded = lower.contains("encoding=base64") || lower.contains("encoding=b") || lower.contains(":data:");
+        let is_coded = lower.contains("encoding=base64")
+            || lower.contains("encoding=b")
+            || lower.contains(":data:");
         if !is_coded || lower.starts_with("photo") || lower.starts_with("logo") {
             continue;
         }
@@ -123,7 +134,9 @@ pub(crate) fn card(walk: &mut Walk<'_>, data: &[u8]) {
         let name = ["filename=", "x-filename=", "x-apple-filename=", "fmttype="]
             .iter()
             .find_map(|key| lower.find(key).and_then(|at| line.get(at + key.len()..)))
-            .map(|rest| rest.trim_start_matches('"').split(['"', ';', ':']).next().unwrap_or_default());
+            .map(|rest| {
+                rest.trim_start_matches('"').split(['"', ';', ':']).next().unwrap_or_default()
+            });
         let content = crate::message::base64(coded.as_bytes());
         walk.thing(&name.into_iter().collect::<Vec<_>>(), &content, Within::Files);
     }

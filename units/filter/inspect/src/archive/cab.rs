@@ -15,7 +15,8 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     let mut data = data.to_vec();
     let most = usize::try_from(walk.budget.limits.entries).unwrap_or(usize::MAX);
     let Some(names) = renamed(&mut data, most) else {
-        return walk.find(Class::Ambiguous, "names of members repeat, and not all can be told apart");
+        return walk
+            .find(Class::Ambiguous, "names of members repeat, and not all can be told apart");
     };
     // Reserved: programs ignore them, the crate doesn't ([MS-CAB] 2.1).
     for reserved in [4..8, 12..16, 20..24] {

@@ -62,7 +62,8 @@ fn members(
     seen: &mut [bool],
     encrypted: &mut Vec<String>,
 ) {
-    let of_block = |index: usize| archive.stream_map.file_block_index.get(index) == Some(&Some(block));
+    let of_block =
+        |index: usize| archive.stream_map.file_block_index.get(index) == Some(&Some(block));
     let names = archive.files.iter().enumerate().filter(|(index, _)| of_block(*index));
     let coders = archive.blocks.get(block).map(|block| block.coders.as_slice()).unwrap_or_default();
     if coders.iter().any(|coder| coder.encoder_method_id() == AES) {

@@ -55,7 +55,10 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
         }
     }
     if is_broken {
-        walk.find(Class::Ambiguous, "a header of the archive is broken, and programs go on after it");
+        walk.find(
+            Class::Ambiguous,
+            "a header of the archive is broken, and programs go on after it",
+        );
     }
 }
 
@@ -105,7 +108,10 @@ fn member(
     let stop = is_short.then(|| Stop::Damaged("the archive ends in the middle of it".to_owned()));
     walk.member(&names, content, stop, Within::Files);
     // Whatever the other size leaves in front is read as headers, too.
-    after(at, stated.map_or(size, |stated| stated.min(size.max(if size == 0 { stated } else { 0 }))))
+    after(
+        at,
+        stated.map_or(size, |stated| stated.min(size.max(if size == 0 { stated } else { 0 }))),
+    )
 }
 
 fn body(data: &[u8], at: usize, size: u64) -> &[u8] {

@@ -38,7 +38,8 @@ pub(crate) fn yenc(walk: &mut Walk<'_>, text: &[u8]) {
         } else if let Some((_, content)) = open.as_mut().filter(|_| !line.starts_with(b"=ypart")) {
             let mut bytes = line.iter();
             while let Some(byte) = bytes.next() {
-                let escaped = if *byte == b'=' { bytes.next().map(|it| it.wrapping_sub(64)) } else { None };
+                let escaped =
+                    if *byte == b'=' { bytes.next().map(|it| it.wrapping_sub(64)) } else { None };
                 content.push(escaped.unwrap_or(*byte).wrapping_sub(42));
             }
         }

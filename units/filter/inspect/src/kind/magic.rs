@@ -157,7 +157,6 @@ fn is_old_tar(data: &[u8]) -> bool {
     stated == sum - blanked + 8 * u32::from(b' ')
 }
 
-
 /// Whether a tar's header stands at the beginning.
 pub(super) fn is_tar(data: &[u8]) -> bool {
     data.get(257..).is_some_and(|rest| rest.starts_with(b"ustar")) || is_old_tar(data)
@@ -167,8 +166,7 @@ pub(super) fn is_tar(data: &[u8]) -> bool {
 /// it a directory or nothing; or a member that begins like one.
 pub(super) fn has_zip(data: &[u8]) -> bool {
     if memchr::memmem::rfind(data, ZIP_END).is_some() {
-        return memchr::memmem::find(data, b"PK\x01\x02").is_some()
-            || data.starts_with(ZIP_END);
+        return memchr::memmem::find(data, b"PK\x01\x02").is_some() || data.starts_with(ZIP_END);
     }
     // One whose directory is lost: a local header with a name that is not absurdly long, close
     // enough to the beginning that something repairs it.
@@ -269,9 +267,8 @@ pub(super) fn is_pgp_packet(data: &[u8]) -> bool {
 /// Where a web archive (MHTML) begins: Word finds its header after other things.
 pub(super) fn web_archive(data: &[u8]) -> Option<usize> {
     let head = data.get(..1 << 20).unwrap_or(data);
-    let finder = |line: &[u8]| {
-        line.get(..13).is_some_and(|it| it.eq_ignore_ascii_case(b"mime-version:"))
-    };
+    let finder =
+        |line: &[u8]| line.get(..13).is_some_and(|it| it.eq_ignore_ascii_case(b"mime-version:"));
     let mut at = 0;
     for line in head.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
         if finder(line) {
@@ -370,8 +367,7 @@ impl Head {
         let text = self.0.trim_start_matches(is_blank);
         let mut known = 0;
         for (index, line) in text.lines().enumerate() {
-            if line.starts_with([' ', '\t']) && index > 0
-                || index == 0 && line.starts_with("from ")
+            if line.starts_with([' ', '\t']) && index > 0 || index == 0 && line.starts_with("from ")
             {
                 continue;
             }
@@ -387,11 +383,19 @@ impl Head {
 
     /// A document in one file of XML.
     pub(super) fn is_document(&self) -> bool {
-        ["progid=\"word", "progid=\"excel", "progid=\"powerpoint", "/office/word/2003/wordml",
-            "schemas-microsoft-com:office:spreadsheet", "/office/2006/xmlpackage",
-            "opendocument:xmlns:office:1.0", "progid='word", "progid='excel"]
-            .iter()
-            .any(|mark| self.0.contains(mark))
+        [
+            "progid=\"word",
+            "progid=\"excel",
+            "progid=\"powerpoint",
+            "/office/word/2003/wordml",
+            "schemas-microsoft-com:office:spreadsheet",
+            "/office/2006/xmlpackage",
+            "opendocument:xmlns:office:1.0",
+            "progid='word",
+            "progid='excel",
+        ]
+        .iter()
+        .any(|mark| self.0.contains(mark))
     }
 
     /// SYLK begins with an ID record; Excel reads it under any name.
@@ -411,12 +415,41 @@ impl Head {
 
 /// Fields that stand in nearly every message, or only in messages.
 const FIELDS: &[&str] = &[
-    "arc-authentication-results", "arc-message-signature", "arc-seal", "authentication-results",
-    "bcc", "cc", "content-disposition", "content-transfer-encoding", "content-type", "date",
-    "delivered-to", "dkim-signature", "from", "in-reply-to", "list-id", "list-unsubscribe",
-    "message-id", "mime-version", "precedence", "received", "received-spf", "references",
-    "reply-to", "return-path", "sender", "subject", "thread-index", "thread-topic", "to",
-    "x-mailer", "x-original-to", "x-received", "user-agent", "importance", "x-priority",
+    "arc-authentication-results",
+    "arc-message-signature",
+    "arc-seal",
+    "authentication-results",
+    "bcc",
+    "cc",
+    "content-disposition",
+    "content-transfer-encoding",
+    "content-type",
+    "date",
+    "delivered-to",
+    "dkim-signature",
+    "from",
+    "in-reply-to",
+    "list-id",
+    "list-unsubscribe",
+    "message-id",
+    "mime-version",
+    "precedence",
+    "received",
+    "received-spf",
+    "references",
+    "reply-to",
+    "return-path",
+    "sender",
+    "subject",
+    "thread-index",
+    "thread-topic",
+    "to",
+    "x-mailer",
+    "x-original-to",
+    "x-received",
+    "user-agent",
+    "importance",
+    "x-priority",
 ];
 
 fn is_blank(character: char) -> bool {
@@ -425,10 +458,12 @@ fn is_blank(character: char) -> bool {
 
 /// A section's name alone on its line, before any text that is no setting.
 fn has_section(text: &str, section: &str) -> bool {
-    let is_setting = |line: &str| {
-        line.is_empty() || line.starts_with([';', '#', '[']) || line.contains('=')
-    };
-    text.lines().map(str::trim).take_while(|line| is_setting(line)).any(|it| it.starts_with(section))
+    let is_setting =
+        |line: &str| line.is_empty() || line.starts_with([';', '#', '[']) || line.contains('=');
+    text.lines()
+        .map(str::trim)
+        .take_while(|line| is_setting(line))
+        .any(|it| it.starts_with(section))
 }
 
 /// The beginning in lower case, also of UTF-16.

@@ -128,7 +128,10 @@ impl Fields {
         let mut boundaries: Vec<String> = Vec::new();
         let mut add = |boundary: String| {
             let boundary = boundary.trim().to_owned();
-            if boundary.len() > 1 && boundaries.len() < MOST_NAMES && !boundaries.contains(&boundary) {
+            if boundary.len() > 1
+                && boundaries.len() < MOST_NAMES
+                && !boundaries.contains(&boundary)
+            {
                 boundaries.push(boundary);
             }
         };
@@ -345,7 +348,9 @@ fn extended(value: &str) -> String {
 /// Bytes as text in a named character set; one that nobody knows counts as UTF-8.
 pub(crate) fn decode_text(bytes: &[u8], charset: &str) -> String {
     let charset = charset.split('*').next().unwrap_or_default().trim();
-    if charset.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("utf-7")) || charset.eq_ignore_ascii_case("utf7") {
+    if charset.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("utf-7"))
+        || charset.eq_ignore_ascii_case("utf7")
+    {
         return lenient::utf7(bytes);
     }
     let encoding =
@@ -388,7 +393,9 @@ pub(crate) fn decode_words(text: &str) -> String {
         }
         let is_base64 = coding.eq_ignore_ascii_case("b");
         match held.as_mut() {
-            Some((known, _, text)) if is_base64 && *known == charset && !text.is_empty() && !text.ends_with('=') => {
+            Some((known, _, text))
+                if is_base64 && *known == charset && !text.is_empty() && !text.ends_with('=') =>
+            {
                 text.push_str(coded);
             }
             _ => {

@@ -13,10 +13,10 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-pub(crate) use header::{decode_text, decode_words};
 pub use header::{ContentType, Fields};
-pub use transfer::Encoding;
+pub(crate) use header::{decode_text, decode_words};
 pub(crate) use second::others;
+pub use transfer::Encoding;
 pub(crate) use transfer::{base64, hex};
 pub(crate) use uuencode::uuencoded;
 

@@ -55,9 +55,8 @@ fn of_mail_parser(message: &[u8], split: &Split, add: &mut impl FnMut(Leaf, Vec<
             names.extend(name.filter(|name| !name.is_empty()).map(str::to_owned));
         }
         names.dedup();
-        let is_cut_alike = |leaf: &&Leaf| {
-            leaf.body.start == range.start && leaf.body.end.abs_diff(range.end) <= 2
-        };
+        let is_cut_alike =
+            |leaf: &&Leaf| leaf.body.start == range.start && leaf.body.end.abs_diff(range.end) <= 2;
         let is_decoded_alike = |leaf: &&Leaf| {
             let encoding = match part.encoding {
                 mail_parser::Encoding::Base64 => Encoding::Base64,
@@ -83,20 +82,22 @@ fn of_mail_parser(message: &[u8], split: &Split, add: &mut impl FnMut(Leaf, Vec<
         let is_attachment = part.content_disposition().is_some_and(|it| it.is_attachment());
         let encoding = Encoding::Identity;
         let header = part.offset_header as usize..range.start;
-        let leaf =
-            Leaf { header, body: range, is_whole: false, content_type, encoding, names, is_attachment };
+        let leaf = Leaf {
+            header,
+            body: range,
+            is_whole: false,
+            content_type,
+            encoding,
+            names,
+            is_attachment,
+        };
         add(leaf, content);
     }
 }
 
 /// Cuts at every occurrence of every boundary, wherever in a line it stands, and undoes every
 /// transfer encoding that a piece names.
-fn pieces(
-    message: &[u8],
-    split: &Split,
-    deadline: Instant,
-    add: &mut impl FnMut(Leaf, Vec<u8>),
-) {
+fn pieces(message: &[u8], split: &Split, deadline: Instant, add: &mut impl FnMut(Leaf, Vec<u8>)) {
     let mut waiting: Vec<(Range<usize>, Vec<String>)> = vec![(0..message.len(), Vec::new())];
     let mut count = 0;
     while let Some((range, known)) = waiting.pop() {
@@ -130,11 +131,18 @@ fn pieces(
         let body = range.start + length..range.end;
         let leaf = split.leaves.iter().find(|leaf| {
             leaf.header.start == range.start && leaf.body.end.abs_diff(range.end) <= 2
-                || leaf.header.start <= range.start && range.end <= leaf.body.end && leaf.content_type.main == "message"
+                || leaf.header.start <= range.start
+                    && range.end <= leaf.body.end
+                    && leaf.content_type.main == "message"
         });
-        let is_known = leaf.is_some_and(|leaf| names.iter().all(|name| is_known(name, &leaf.names)));
+        let is_known =
+            leaf.is_some_and(|leaf| names.iter().all(|name| is_known(name, &leaf.names)));
         for encoding in encodings {
-            if is_known && leaf.is_some_and(|leaf| leaf.encoding == encoding || leaf.content_type.main == "message") {
+            if is_known
+                && leaf.is_some_and(|leaf| {
+                    leaf.encoding == encoding || leaf.content_type.main == "message"
+                })
+            {
                 continue;
             }
             let leaf = Leaf {
@@ -148,7 +156,9 @@ fn pieces(
             };
             let content = encoding.decode(normal.get(length..).unwrap_or_default());
             // Text that is read as code becomes noise; a file that comes out is none.
-            let is_noise = crate::kind::Kind::all(&content, &[]).is_empty() && !leaf.is_attachment && leaf.names.is_empty();
+            let is_noise = crate::kind::Kind::all(&content, &[]).is_empty()
+                && !leaf.is_attachment
+                && leaf.names.is_empty();
             if !is_noise {
                 add(leaf, content.into_owned());
             }

@@ -182,7 +182,11 @@ fn stream(walk: &mut Walk<'_>, file: &mut File<'_>, path: &Path, content: &[u8],
 /// What stands beside an encrypted package.
 fn paths_info(walk: &mut Walk<'_>, file: &mut File<'_>, path: &Path, packed: usize) -> Vec<u8> {
     let path = path.with_file_name("EncryptionInfo");
-    if file.is_stream(&path) { read(walk, file, &path, packed).unwrap_or_default() } else { Vec::new() }
+    if file.is_stream(&path) {
+        read(walk, file, &path, packed).unwrap_or_default()
+    } else {
+        Vec::new()
+    }
 }
 
 /// The records of an equation (MTEF 3): a font's name longer than the buffer it is copied to

@@ -30,7 +30,10 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
         }
         let target = plain(group(rest.get(..LONGEST).unwrap_or(rest))).to_lowercase();
         let target = target.replace([' ', '\t'], "");
-        if ["http:", "https:", "ftp:", "file:", "\\\\", "//"].iter().any(|start| target.contains(start)) {
+        if ["http:", "https:", "ftp:", "file:", "\\\\", "//"]
+            .iter()
+            .any(|start| target.contains(start))
+        {
             walk.find(Class::ActiveDocument, "it fetches a template when it opens");
             break;
         }
@@ -88,9 +91,7 @@ fn plain(group: &[u8]) -> String {
                         text.extend(char::from_u32(u32::from(letter) & 0xff));
                     }
                     Some(letter) => text.push(letter),
-                    None => {
-                        while bytes.next_if(u8::is_ascii_alphanumeric).is_some() {}
-                    }
+                    None => while bytes.next_if(u8::is_ascii_alphanumeric).is_some() {},
                 }
                 bytes.next_if_eq(&b' ');
                 // What programs without Unicode show instead.
@@ -121,7 +122,8 @@ fn object(walk: &mut Walk<'_>, text: &[u8]) {
     }
     let head = String::from_utf8_lossy(bytes.get(..200).unwrap_or(&bytes)).to_ascii_lowercase();
     // What Word draws from the picture beside it and nobody has to click.
-    const SHOWN: [&str; 6] = ["word.picture", "paint.picture", "pbrush", "static", "msphotoed", "acroexch.document"];
+    const SHOWN: [&str; 6] =
+        ["word.picture", "paint.picture", "pbrush", "static", "msphotoed", "acroexch.document"];
     if SHOWN.iter().any(|class| head.contains(class)) {
         walk.find(Class::Macro, "a picture or a document is embedded as an object");
     } else if head.contains(EQUATION) {
@@ -163,8 +165,9 @@ fn hexadecimal(text: &[u8]) -> Vec<u8> {
             }
             b'\\' => {
                 let rest = text.get(at..).unwrap_or_default();
-                let is_word =
-                    |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'*' | b'\'');
+                let is_word = |byte: &&u8| {
+                    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'*' | b'\'')
+                };
                 let length = rest.iter().take_while(is_word).count();
                 let word = rest.get(..length).unwrap_or_default().to_ascii_lowercase();
                 at += length;

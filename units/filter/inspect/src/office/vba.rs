@@ -13,7 +13,9 @@ pub(crate) fn sources(stream: &[u8], offset: Option<usize>, most: usize) -> Vec<
         if sources.len() >= MOST_SOURCES {
             break;
         }
-        let Some(container) = stream.get(at..).filter(|it| it.first() == Some(&1)) else { continue };
+        let Some(container) = stream.get(at..).filter(|it| it.first() == Some(&1)) else {
+            continue;
+        };
         if at < until {
             continue;
         }
@@ -46,9 +48,18 @@ fn is_container(stream: &[u8], at: usize) -> bool {
 /// Text with a word of the language in it.
 fn is_source(text: &[u8]) -> bool {
     let head = text.get(..4096).unwrap_or(text).to_ascii_lowercase();
-    let printable = head.iter().filter(|it| **it >= b' ' || matches!(it, b'\r' | b'\n' | b'\t')).count();
-    let words: [&[u8]; 8] =
-        [b"attribut", b"sub ", b"sub\t", b"function ", b"end sub", b"declare ", b"dim ", b"private "];
+    let printable =
+        head.iter().filter(|it| **it >= b' ' || matches!(it, b'\r' | b'\n' | b'\t')).count();
+    let words: [&[u8]; 8] = [
+        b"attribut",
+        b"sub ",
+        b"sub\t",
+        b"function ",
+        b"end sub",
+        b"declare ",
+        b"dim ",
+        b"private ",
+    ];
     head.len() > 8
         && printable * 100 >= head.len() * 95
         && words.iter().any(|word| memchr::memmem::find(&head, word).is_some())
@@ -68,7 +79,8 @@ pub(crate) fn modules(dir: &[u8], most: usize) -> Vec<(String, usize)> {
         if id == 0x09 {
             length = 6;
         }
-        let value = records.get(at + 6..at.saturating_add(6).saturating_add(length)).unwrap_or_default();
+        let value =
+            records.get(at + 6..at.saturating_add(6).saturating_add(length)).unwrap_or_default();
         match id {
             0x1a => names = vec![crate::message::decode_text(value, "windows-1252")],
             0x32 => names.push(crate::message::decode_text(value, "utf-16le")),
@@ -230,7 +242,8 @@ pub(crate) fn triggers(source: &str) -> Vec<String> {
         let lower = name.to_lowercase();
         let is_trigger = TRIGGERS.contains(&lower.as_str())
             || EVENTS.iter().any(|event| lower.ends_with(event))
-            || OBJECTS.iter().any(|it| lower.starts_with(it)) && !BY_HAND.iter().any(|it| lower.ends_with(it));
+            || OBJECTS.iter().any(|it| lower.starts_with(it))
+                && !BY_HAND.iter().any(|it| lower.ends_with(it));
         let name = crate::shown(&name);
         if is_trigger && !found.contains(&name) && found.len() < 5 {
             found.push(name);
@@ -241,8 +254,15 @@ pub(crate) fn triggers(source: &str) -> Vec<String> {
 
 /// Events of documents and applications: a program fires them, whichever there are.
 const OBJECTS: &[&str] = &[
-    "document_", "workbook_", "app_", "application_", "auto_", "presentation_", "chart_",
-    "documentopen", "documentbefore",
+    "document_",
+    "workbook_",
+    "app_",
+    "application_",
+    "auto_",
+    "presentation_",
+    "chart_",
+    "documentopen",
+    "documentbefore",
 ];
 
 /// Those that only what a person does to a sheet's cells fires, as in everyday bookkeeping.
@@ -352,7 +372,9 @@ pub(crate) fn calls(source: &str) -> Vec<String> {
         found.push("an object whose name is hidden".to_owned());
     }
     if (has_word(&glued, "for binary") || has_word(&glued, "for output"))
-        && [".exe", ".bat", ".vbs", ".js", ".ps1", ".cmd", ".hta", ".dll", ".scr"].iter().any(|it| glued.contains(it))
+        && [".exe", ".bat", ".vbs", ".js", ".ps1", ".cmd", ".hta", ".dll", ".scr"]
+            .iter()
+            .any(|it| glued.contains(it))
     {
         found.push("a program written to disk".to_owned());
     }

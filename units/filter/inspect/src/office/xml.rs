@@ -43,7 +43,9 @@ fn is_remote(target: &str) -> bool {
         None => {
             let scheme = rest.split_once(':').map(|(scheme, _)| scheme);
             rest.starts_with("//")
-                || scheme.is_some_and(|it| it.len() > 1 && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-'))
+                || scheme.is_some_and(|it| {
+                    it.len() > 1 && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
+                })
         }
     }
 }
@@ -245,11 +247,9 @@ fn local(name: &str) -> String {
 
 /// What a reference stands for: `&#68;` and `&#x44;` are letters like any others.
 fn entity(name: &str) -> String {
-    let number = name.strip_prefix('#').and_then(|number| {
-        match number.strip_prefix(['x', 'X']) {
-            Some(digits) => u32::from_str_radix(digits, 16).ok(),
-            None => number.parse().ok(),
-        }
+    let number = name.strip_prefix('#').and_then(|number| match number.strip_prefix(['x', 'X']) {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => number.parse().ok(),
     });
     if let Some(letter) = number.and_then(char::from_u32) {
         return letter.to_string();

@@ -142,7 +142,11 @@ impl Pool {
     /// A worker for one message.
     fn take(&self, is_stranger: bool) -> Result<Child, ScanError> {
         let deadline = Instant::now() + LONGEST_WAIT;
-        let most = if is_stranger { self.settings.most.saturating_sub(1).max(1) } else { self.settings.most };
+        let most = if is_stranger {
+            self.settings.most.saturating_sub(1).max(1)
+        } else {
+            self.settings.most
+        };
         let mut state = self.lock();
         while state.busy >= most {
             let left = deadline.saturating_duration_since(Instant::now());

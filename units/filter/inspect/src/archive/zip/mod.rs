@@ -121,9 +121,7 @@ impl Reader<'_> {
         let mut readings: Vec<(u16, Option<u64>)> = Vec::new();
         let own = (local.flags & SIZES_FOLLOW == 0).then_some(local.packed);
         let local_says = (local.method, own.or(entries.first().map(|entry| entry.packed)));
-        for reading in
-            entries.iter().map(|it| (it.method, Some(it.packed))).chain([local_says])
-        {
+        for reading in entries.iter().map(|it| (it.method, Some(it.packed))).chain([local_says]) {
             if reading.0 != AES && !readings.contains(&reading) {
                 readings.push(reading);
             }
