@@ -48,7 +48,7 @@ pub(crate) enum Kind {
     Cms,
     /// A message that PGP has encrypted or packed.
     Pgp,
-    /// BinHex, AppleDouble, MacBinary, yEnc: files written for the way.
+    /// BinHex, AppleDouble, MacBinary: files written for the way.
     Wrapped(Wrapping),
     /// A calendar or an address card, which can carry files.
     Card,
@@ -63,7 +63,6 @@ pub(crate) enum Wrapping {
     BinHex,
     AppleDouble,
     MacBinary,
-    Yenc,
 }
 
 impl Kind {

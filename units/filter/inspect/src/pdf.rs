@@ -1,6 +1,8 @@
 //! PDF (ISO 32000-1): files attached to it, and what starts when it opens. Read without the
 //! tables that say where objects are: readers repair what is broken, so every stream counts.
 
+use std::collections::BTreeSet;
+
 use crate::limits::Stop;
 use crate::report::Class;
 use crate::walk::{Walk, Within};
@@ -12,6 +14,7 @@ const MOST_STREAMS: usize = 20_000;
 pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     let mut texts: Vec<Vec<u8>> = vec![without_streams(data)];
     let mut files: Vec<Vec<u8>> = Vec::new();
+    let referred = referred(data);
     let is_encrypted = memchr::memmem::find(data, b"/Encrypt").is_some();
     let mut count = 0;
     for at in memchr::memmem::find_iter(data, b"stream") {
@@ -27,7 +30,10 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
             return walk.find(Class::Limit, format!("it has more than {MOST_STREAMS} streams"));
         }
         let dictionary = dictionary(data, at);
-        let is_file = has(&dictionary, b"/EmbeddedFile") || has(&dictionary, b"/Params");
+        // The type may be missing; what a file specification refers to is a file all the same.
+        let is_file = has(&dictionary, b"/EmbeddedFile")
+            || has(&dictionary, b"/Params")
+            || number_of(data, at).is_some_and(|number| referred.contains(&number));
         let is_object = has(&dictionary, b"/ObjStm");
         let is_xfa = !has(&dictionary, b"/Type") && !has(&dictionary, b"/Subtype");
         if !is_file && !is_object && !(is_xfa && has(data, b"/XFA")) {
@@ -148,6 +154,37 @@ fn plain_names(text: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// Numbers of the objects that `/EF` dictionaries refer to (7.11.3).
+fn referred(data: &[u8]) -> BTreeSet<u32> {
+    let mut numbers = BTreeSet::new();
+    for at in memchr::memmem::find_iter(data, b"/EF").take(MOST_STREAMS) {
+        let rest = data.get(at + 3..).unwrap_or_default();
+        let near = String::from_utf8_lossy(rest.get(..200).unwrap_or(rest)).into_owned();
+        let near = near.split(">>").next().unwrap_or_default();
+        let words: Vec<&str> = near
+            .split(|it: char| !it.is_ascii_alphanumeric())
+            .filter(|it| !it.is_empty())
+            .collect();
+        for three in words.windows(3) {
+            if let [number, _, "R"] = three {
+                numbers.extend(number.parse::<u32>().ok());
+            }
+        }
+    }
+    numbers
+}
+
+/// The number of the object that a stream is of.
+fn number_of(data: &[u8], stream: usize) -> Option<u32> {
+    let before = data.get(stream.saturating_sub(4096)..stream)?;
+    let at = memchr::memmem::rfind(before, b"obj")?;
+    let head = before.get(at.saturating_sub(32)..at)?;
+    let head = String::from_utf8_lossy(head).into_owned();
+    let mut words = head.split_whitespace().rev();
+    words.next()?;
+    words.next()?.parse().ok()
+}
+
 /// What stands before a stream, back to its object's beginning.
 fn dictionary(data: &[u8], stream: usize) -> Vec<u8> {
     const LONGEST: usize = 4096;
@@ -169,12 +206,12 @@ fn body(data: &[u8], stream: usize) -> &[u8] {
 fn unfiltered(walk: &mut Walk<'_>, dictionary: &[u8], packed: &[u8]) -> (Vec<u8>, Option<Stop>) {
     let mut filters: Vec<(usize, u8)> = Vec::new();
     for (names, code) in [
-        ([&b"/FlateDecode"[..], b"/Fl"], b'f'),
-        ([b"/ASCIIHexDecode", b"/AHx"], b'h'),
-        ([b"/ASCII85Decode", b"/A85"], b'8'),
-        ([b"/LZWDecode", b"/LZW"], b'l'),
-        ([b"/RunLengthDecode", b"/RL"], b'r'),
-        ([b"/Crypt", b"/Crypt"], b'c'),
+        ([&b"/FlateDecode"[..], &b"/Fl"[..]], b'f'),
+        ([&b"/ASCIIHexDecode"[..], &b"/AHx"[..]], b'h'),
+        ([&b"/ASCII85Decode"[..], &b"/A85"[..]], b'8'),
+        ([&b"/LZWDecode"[..], &b"/LZW"[..]], b'l'),
+        ([&b"/RunLengthDecode"[..], &b"/RL"[..]], b'r'),
+        ([&b"/Crypt"[..], &b"/Crypt"[..]], b'c'),
     ] {
         let at = names.iter().filter_map(|name| {
             memchr::memmem::find_iter(dictionary, name)

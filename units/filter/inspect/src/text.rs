@@ -35,8 +35,8 @@ pub(crate) fn flat_document(walk: &mut Walk<'_>, data: &[u8]) {
                 }
                 continue;
             }
-            Ok(Event::Text(text)) => text.as_ref().to_owned(),
-            Ok(Event::CData(text)) => text.as_ref().to_owned(),
+            Ok(Event::Text(text)) => str::to_owned(text.as_ref()),
+            Ok(Event::CData(text)) => str::to_owned(text.as_ref()),
             Ok(Event::Eof) => break,
             Ok(_) => continue,
             Err(_) => {

@@ -1,6 +1,8 @@
 //! 7z.
 
-use sevenz_rust2::{Archive, BlockDecoder, Password};
+use std::io::Read;
+
+use sevenz_rust2::{Archive, ArchiveEntry, BlockDecoder, Password};
 
 use super::Timed;
 use crate::limits::Stop;
@@ -73,7 +75,7 @@ fn members(
     let mut index = archive.stream_map.block_first_file_index.get(block).copied().unwrap_or(0);
     let password = Password::empty();
     let decoder = BlockDecoder::new(1, block, archive, &password, source);
-    let result = decoder.for_each_entries(&mut |entry, reader| {
+    let result = decoder.for_each_entries(&mut |entry: &ArchiveEntry, reader: &mut dyn Read| {
         if walk.is_over() {
             return Ok(false);
         }

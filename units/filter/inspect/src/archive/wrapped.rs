@@ -11,7 +11,6 @@ pub(crate) fn walk(walk: &mut Walk<'_>, how: Wrapping, data: &[u8]) {
         Wrapping::BinHex => bin_hex(data),
         Wrapping::AppleDouble => apple(data),
         Wrapping::MacBinary => mac_binary(data),
-        Wrapping::Yenc => None,
     };
     match found {
         Some((name, content)) => walk.thing(&[&name], &content, Within::Files),

@@ -139,7 +139,7 @@ fn mz(data: &[u8]) -> Kind {
         {
             Kind::Program("DOS")
         }
-        _ => text(data),
+        _ => Head::new(data).first(data),
     }
 }
 
@@ -311,8 +311,8 @@ impl Head {
         if trimmed.starts_with("[desktop entry]") {
             return Kind::Shortcut("desktop");
         }
-        let is_script = memchr::memmem::find(&data.to_ascii_lowercase(), b"<script").is_some();
-        if ((tagged("<job") || tagged("<package") || tagged("<component")) && is_script)
+        let is_job = tagged("<job") || tagged("<package") || tagged("<component");
+        if is_job && memchr::memmem::find(&data.to_ascii_lowercase(), b"<script").is_some()
             || tagged("<scriptlet")
             || tagged("<?component")
             || head.contains("<hta:application")

@@ -79,7 +79,9 @@ fn of_mail_parser(message: &[u8], split: &Split, add: &mut impl FnMut(Leaf, Vec<
             sub: kind.and_then(|kind| kind.subtype()).unwrap_or("plain").to_ascii_lowercase(),
             parameters: Vec::new(),
         };
-        let is_attachment = part.content_disposition().is_some_and(|it| it.is_attachment());
+        let is_attachment = part
+            .content_disposition()
+            .is_some_and(|it| it.ctype().eq_ignore_ascii_case("attachment"));
         let encoding = Encoding::Identity;
         let header = part.offset_header as usize..range.start;
         let leaf = Leaf {
