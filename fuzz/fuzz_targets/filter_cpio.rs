@@ -1,0 +1,3 @@
+//! cpio and ar archives.
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_inspect::fuzz::cpio(bytes));
