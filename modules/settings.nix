@@ -226,6 +226,20 @@ in
                         example = "quarantine";
                         description = "Documents that reach outside: DDE, remote templates, objects. Default: `quarantine`.";
                       };
+                      ambiguous = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "What programs read in different ways, or may see where the filter could not. Default: `quarantine`.";
+                      };
                       auto_macro = lib.mkOption {
                         type = lib.types.nullOr (
                           lib.types.enum [
@@ -434,6 +448,20 @@ in
                         default = null;
                         example = "quarantine";
                         description = "Documents that reach outside: DDE, remote templates, objects. Default: `quarantine`.";
+                      };
+                      ambiguous = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "What programs read in different ways, or may see where the filter could not. Default: `quarantine`.";
                       };
                       auto_macro = lib.mkOption {
                         type = lib.types.nullOr (

@@ -47,6 +47,8 @@ const TARGETS: &[(&str, Parser)] = &[
     ("filter_cab", mailkiln_inspect::fuzz::cab),
     // gzip, bzip2, xz, lzma and zstd files.
     ("filter_compressed", mailkiln_inspect::fuzz::compressed),
+    // cpio and ar archives.
+    ("filter_cpio", mailkiln_inspect::fuzz::cpio),
     // Web pages.
     ("filter_html", mailkiln_inspect::fuzz::html),
     // Disc images.
@@ -59,8 +61,12 @@ const TARGETS: &[(&str, Parser)] = &[
     ("filter_ole", mailkiln_inspect::fuzz::ole),
     // OneNote sections.
     ("filter_onenote", mailkiln_inspect::fuzz::onenote),
+    // PDF.
+    ("filter_pdf", mailkiln_inspect::fuzz::pdf),
     // RAR archives.
     ("filter_rar", mailkiln_inspect::fuzz::rar),
+    // A message as two readers see it.
+    ("filter_readers", mailkiln_inspect::fuzz::readers),
     // A client of the filter's API, and a worker that was taken over.
     ("filter_replies", mailkiln_filter::fuzz::replies),
     // RTF.
@@ -77,6 +83,8 @@ const TARGETS: &[(&str, Parser)] = &[
     ("filter_tnef", mailkiln_inspect::fuzz::tnef),
     // Macros' compressed sources.
     ("filter_vba", mailkiln_inspect::fuzz::vba),
+    // Files wrapped for the way, signed messages, documents in one file.
+    ("filter_wrapped", mailkiln_inspect::fuzz::wrapped),
     // Parts of XML documents.
     ("filter_xml", mailkiln_inspect::fuzz::document_xml),
     // Zip archives and the documents that are one.

@@ -45,6 +45,7 @@ fn filter_service(spec: &Spec, filter: &Filter) -> Service {
         confinement: Confinement::Sandboxed(Sandbox {
             network: NetworkAccess::Loopback,
             peers,
+            confines_itself: true,
             ..Sandbox::default()
         }),
         ordering: Ordering {

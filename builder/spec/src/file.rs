@@ -369,6 +369,9 @@ pub(crate) struct ActionsTable {
     /// What a limit ended before all of it was seen, such as a bomb. Default: `quarantine`.
     #[schemars(example = &"quarantine")]
     pub(crate) limit: Option<Located<ActionValue>>,
+    /// What programs read in different ways, or may see where the filter could not. Default: `quarantine`.
+    #[schemars(example = &"quarantine")]
+    pub(crate) ambiguous: Option<Located<ActionValue>>,
     /// Other macros. Default: `mark`.
     #[schemars(example = &"mark")]
     pub(crate) r#macro: Option<Located<ActionValue>>,

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::answer::{Answer, Changes};
-use super::transaction::{Step, Transaction, TransactionError};
+use super::transaction::{ABORT, Step, Transaction, TransactionError};
 use super::{frame, negotiation};
 use crate::journal;
 
@@ -138,8 +138,16 @@ fn connection(
     let mut held = Held { load, bytes: 0 };
     let mut refusal = None;
     while let Some(packet) = frame::read(&mut from)? {
+        if matches!(packet.code, ABORT | b'M') {
+            // What was said of the message before is not said of the next.
+            refusal = None;
+            held.release();
+        }
         if packet.code == b'B' {
             let size = packet.data.len() as u64;
+            if refusal.is_some() {
+                continue;
+            }
             if held.bytes + size > room.largest_message {
                 refusal = Some(Answer::Reply(too_large(room.largest_message)));
             } else if !held.grow(size, room.bytes) {
@@ -163,7 +171,7 @@ fn connection(
                 };
                 answer.write(&mut to)?;
                 held.release();
-                transaction = Transaction::default();
+                transaction.next();
             }
         }
     }
