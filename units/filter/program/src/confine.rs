@@ -4,8 +4,6 @@
 //! Two mechanisms of the kernel, each enough by itself: Landlock denies files and TCP, seccomp
 //! denies the system calls. Neither needs a privilege, and neither can be undone.
 
-use std::io;
-
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
     Scope,
@@ -127,16 +125,4 @@ pub fn confine() -> Result<(), ConfineError> {
         .map_err(|error| failed(&error))?;
     let program = BpfProgram::try_from(filter).map_err(|error| failed(&error))?;
     seccompiler::apply_filter(&program).map_err(|error| failed(&error))
-}
-
-/// What a confined process is told when it tries to do what a worker never does: one line for
-/// each attempt. The hidden command `worker --try` prints it, and a test reads it.
-pub fn attempts() -> Vec<(&'static str, io::Result<()>)> {
-    vec![
-        ("open", std::fs::File::open("/etc/hostname").map(drop)),
-        ("create", std::fs::File::create("/tmp/mailkiln-confined").map(drop)),
-        ("connect", std::net::TcpStream::connect(("127.0.0.1", 25)).map(drop)),
-        ("unix", std::os::unix::net::UnixStream::connect("/run/systemd/notify").map(drop)),
-        ("execve", std::process::Command::new("/bin/true").status().map(drop)),
-    ]
 }
