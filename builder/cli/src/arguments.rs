@@ -12,7 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use mailkiln_pin::Sha256;
 use mailkiln_spec::target::Format;
 
-use crate::machine::{Accelerator, Firmware};
+use crate::machine::{Accelerator, Attachment, Card, Firmware};
 pub(crate) use closure::ClosureArguments;
 pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};
 
@@ -374,6 +374,12 @@ pub struct RunArguments {
     /// Firmware that starts the image
     #[arg(long, value_enum, default_value = "uefi")]
     pub firmware: Firmware,
+    /// What the disk hangs on [default: virtio]
+    #[arg(long = "as", value_enum, value_name = "PART")]
+    pub attachment: Option<Attachment>,
+    /// The network card [default: virtio]
+    #[arg(long = "nic", value_enum, value_name = "CARD")]
+    pub card: Option<Card>,
     /// Guest memory in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     pub memory: u32,
