@@ -214,7 +214,8 @@ fn refuse_unbuildable(path: &Path, lock: &Lock) -> Result<(), Failure> {
     let targets = builtin_targets().map_err(|error| Failure::work(&error))?;
     for target in &targets {
         let kernel = std::slice::from_ref(&target.kernel.package);
-        let named = [(target.kernel.set.as_str(), kernel), ("boot", &target.boot.packages)];
+        let named =
+            [(target.kernel.set.as_str(), kernel), ("boot", target.boot.packages.as_slice())];
         for (set, packages) in named {
             let pins = lock.packages(set, target.arch).unwrap_or_default();
             let lacking = packages

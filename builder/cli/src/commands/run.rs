@@ -25,7 +25,8 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
     let chosen = (arguments.attachment, arguments.card);
     if board.is_some() && chosen != (None, None) {
         return Err(Failure::Input {
-            message: "this image is for a board, which has its own card slot and network".to_owned(),
+            message: "this image is for a board, which has its own card slot and network"
+                .to_owned(),
             causes: Vec::new(),
             hint: Some("leave --as and --nic out".to_owned()),
         });

@@ -473,3 +473,16 @@ fn a_certificate_for_more_names_than_authorities_take_is_refused() {
     assert!(said.contains("103 names") && said.contains("at most 100"), "{said}");
     assert!(parse(&file(34, "[acme]\nenable = false\n")).is_ok());
 }
+
+#[test]
+fn names_that_would_be_shown_as_others_are_refused() {
+    for sign in ['\u{202e}', '\u{2066}', '\u{7}', '\u{200f}'] {
+        let text = BASE.replace(
+            "aliases",
+            &format!("name = \"Alice\\U{:08X}ecilA\"\naliases", u32::from(sign)),
+        );
+        let said = format!("{:?}", problems(&text));
+        assert!(said.contains(&format!("U+{:04X}", u32::from(sign))), "{said}");
+    }
+    assert!(parse(&BASE.replace("aliases", "name = \"אליס Alice\"\naliases")).is_ok());
+}
