@@ -84,10 +84,45 @@ def tables(card):
     kinds = re.findall(r"start= *(\d+), size= *(\d+), type=(\w+)", mbr)
     if card.target["disk"].get("hybrid_mbr"):
         esp = card.partitions["esp"]
-        assert kinds[0][0] == "1" and kinds[0][2] == "ee", mbr
-        assert kinds[1] == (str(esp["start"]), str(esp["size"]), "c"), mbr
+        # Boot ROMs and EEPROMs in the field want the FAT first, and one protective entry.
+        assert kinds == [(str(esp["start"]), str(esp["size"]), "c"), ("1", str(esp["start"] - 1), "ee")], mbr
     else:
         assert [kind for _, _, kind in kinds] == ["ee"], mbr
+
+
+def first_boot(card):
+    """The first boot leaves all that was not zero before the first partition where it is, on cards of three sizes.
+
+    systemd-repart runs with the definitions and the options that the image's root has, on a plain file, which discards."""
+    found = card.from_root("etc")
+    unit = found["etc/systemd/system/systemd-repart.service.d/10-mailkiln.conf"].decode()
+    options = re.findall(r"^ExecStart=/usr/bin/systemd-repart (.+)$", unit, re.MULTILINE)[-1].split()
+    assert "--discard=no" in options, unit
+    # The host may be of another architecture, whose root the definitions would mean.
+    kinds = {kind: card.partitions[label]["type"] for kind, label in (("root", "root-a"), ("root-verity", "root-a-verity"))}
+    definitions = card.work / "repart.d"
+    shutil.rmtree(definitions, ignore_errors=True)
+    definitions.mkdir()
+    for path, content in found.items():
+        if path.startswith("etc/repart.d/"):
+            text = re.sub(r"^Type=(root(?:-verity)?)$", lambda kind: f"Type={kinds[kind[1]]}", content.decode(), flags=re.MULTILINE)
+            (definitions / pathlib.Path(path).name).write_text(text)
+    first = min(part["start"] for part in card.partitions.values())
+    # The table itself (sectors 0 to 33) names new partitions afterwards.
+    before = card.at(34, (first - 34) * SECTOR)
+    for gibibytes in (2, 4, 64):
+        copy = card.work / "card"
+        output("cp", "--sparse=always", card.image, copy)
+        os.truncate(copy, gibibytes << 30)
+        output("systemd-repart", *options, f"--definitions={definitions}", "--no-pager", copy)
+        grown = Card(card.name, card.target, copy, card.packages, card.work)
+        assert {"root-b", "root-b-verity", "var"} <= set(grown.partitions), grown.partitions
+        assert grown.at(34, (first - 34) * SECTOR) == before, f"a card of {gibibytes} GiB: the loader has changed"
+        assert min(part["start"] for part in grown.partitions.values()) == first, "a partition is over the loader"
+        for label, part in card.partitions.items():
+            length = part["size"] * SECTOR
+            assert grown.at(part["start"], length) == card.at(part["start"], length), label
+        copy.unlink()
 
 
 def files(card):

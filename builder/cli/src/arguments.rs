@@ -6,13 +6,13 @@
 mod closure;
 mod nix_cache;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use mailkiln_pin::Sha256;
 use mailkiln_spec::target::Format;
 
-use crate::machine::{Accelerator, Firmware};
+use crate::machine::{Accelerator, Attachment, Card, Firmware};
 pub(crate) use closure::ClosureArguments;
 pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};
 
@@ -115,6 +115,24 @@ pub struct ConfigArgument {
     pub config: PathBuf,
 }
 
+/// Where `mail.toml` is, for commands that take it as their argument too.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The file that describes the appliance
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+    /// The same as FILE
+    #[arg(short, long, value_name = "FILE", default_value = "mail.toml")]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    /// The file that was named, either way.
+    pub fn path(&self) -> &Path {
+        self.file.as_ref().unwrap_or(&self.config)
+    }
+}
+
 /// `mailkiln emit`.
 #[derive(Debug, Subcommand)]
 pub enum EmitCommand {
@@ -156,7 +174,7 @@ pub struct EmitHostArguments {
 pub struct EmitFilesArguments {
     /// What they are made from.
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub config: ConfigFile,
     /// The folder to write below
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
@@ -181,7 +199,7 @@ pub struct NewArguments {
 pub struct CheckArguments {
     /// Where the configuration is.
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub config: ConfigFile,
 }
 
 /// `mailkiln dns`.
@@ -189,7 +207,7 @@ pub struct CheckArguments {
 pub struct DnsArguments {
     /// Where the configuration is.
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub config: ConfigFile,
     /// Print a zone file instead of a table
     #[arg(long)]
     pub zone: bool,
@@ -251,10 +269,16 @@ pub struct SeedApplyArguments {
 /// `mailkiln lock`.
 #[derive(Debug, Args)]
 pub struct LockArguments {
-    /// Choose the packages afresh from Debian's signed indexes; with a name, move only that package,
-    /// its source's other packages, and what they demand
+    /// Choose the packages afresh from Debian's signed indexes; with a name, of a package or of a source
+    /// (`linux`), move only that source's packages and what they demand
     #[arg(long, value_name = "NAME", num_args = 0..=1)]
     pub update: Option<Option<String>>,
+    /// With --update: move only what Debian's security archive has a newer version of
+    #[arg(long, requires = "update")]
+    pub security: bool,
+    /// With --update: move the compilers too; every unit is then compiled again
+    #[arg(long, requires = "update")]
+    pub toolchain: bool,
     /// Write nothing; fail when the lock does not fit this program, or with --update, when Debian has
     /// something newer
     #[arg(long)]
@@ -302,7 +326,7 @@ pub struct CachePruneArguments {
 pub struct BuildArguments {
     /// Where the configuration is.
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub config: ConfigFile,
     /// The board or cloud to build for
     #[arg(short, long, value_name = "TARGET")]
     pub target: String,
@@ -350,6 +374,12 @@ pub struct RunArguments {
     /// Firmware that starts the image
     #[arg(long, value_enum, default_value = "uefi")]
     pub firmware: Firmware,
+    /// What the disk hangs on [default: virtio]
+    #[arg(long = "as", value_enum, value_name = "PART")]
+    pub attachment: Option<Attachment>,
+    /// The network card [default: virtio]
+    #[arg(long = "nic", value_enum, value_name = "CARD")]
+    pub card: Option<Card>,
     /// Guest memory in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     pub memory: u32,

@@ -66,6 +66,19 @@ pub(crate) struct NetworkTable {
     /// Which interface is used, by name or pattern. Default: the first that matches `en* eth*`.
     #[schemars(example = "en*")]
     pub(crate) interface: Option<Text>,
+    /// Which card, by its hardware address, where names are not certain. Default: whichever.
+    #[schemars(example = "52:54:00:12:34:56")]
+    pub(crate) mac: Option<Text>,
+    /// Which card, by the driver that serves it. Default: whichever.
+    #[schemars(example = "igb")]
+    pub(crate) driver: Option<Text>,
+    /// Number of the VLAN that mail goes through, tagged, on that card. Default: none.
+    #[schemars(example = 100)]
+    pub(crate) vlan: Option<Located<i64>>,
+    /// What is asked of DHCP and of router advertisements: `both`, `ipv4`, `ipv6` or `none`. Default:
+    /// `both` without `addresses`, else `none`.
+    #[schemars(example = &"ipv4")]
+    pub(crate) dhcp: Option<Located<DhcpValue>>,
     /// Static addresses with their prefix lengths. Default: DHCP and router advertisements.
     #[schemars(extend("examples" = [["192.0.2.10/24", "2001:db8::10/64"]]))]
     pub(crate) addresses: Option<Vec<Text>>,
@@ -78,6 +91,16 @@ pub(crate) struct NetworkTable {
     /// Whether IPv6 is used at all. Default: true.
     #[schemars(example = true)]
     pub(crate) ipv6: Option<Located<bool>>,
+}
+
+/// For which family addresses are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DhcpValue {
+    Both,
+    Ipv4,
+    Ipv6,
+    None,
 }
 
 /// Remote shells, by key only.

@@ -8,7 +8,7 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub struct ClosureArguments {
     /// Take this NixOS system instead of making one from mail.toml: a path of a Nix store, or a link to one as ./result
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["config", "toolchain"])]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["file", "config", "toolchain"])]
     pub closure: Option<PathBuf>,
     /// Where its store paths are: binary caches by https://, http:// or file:/// address, asked in this order; or the folder
     /// that another nix/store is in [default: this machine's /nix/store]

@@ -9,6 +9,7 @@ mod closure;
 mod firmware;
 mod initrd;
 mod materials;
+mod microcode;
 mod root;
 mod store;
 
@@ -213,7 +214,8 @@ pub(crate) fn assemble(
     let materials = Materials::gather(order, services.kernel_modules())?;
     order.watch.step("assembling the root file system");
     let root = Root::build(order, &services, &materials)?;
-    let initrd = initrd::build(order, &root, &materials)?;
+    let mut initrd = microcode::early(&materials)?;
+    initrd.extend(initrd::build(order, &root, &materials)?);
     let stub = materials
         .boot_file(|path| path.name().starts_with("linux") && path.name().ends_with(".efi.stub"))?
         .ok_or_else(|| AssemblyError::Lacking("systemd's EFI stub".to_owned()))?;

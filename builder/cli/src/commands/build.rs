@@ -30,7 +30,7 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
     if let Some(path) = &arguments.closure.closure {
         return closure::run(path, arguments, &target()?, printer);
     }
-    let file = SpecFile::read(&arguments.config.config)?;
+    let file = SpecFile::read(arguments.config.path())?;
     let target = target()?;
     let formats = formats(arguments, &target)?;
     let lock = pins::lock(arguments.lock.as_deref())?;

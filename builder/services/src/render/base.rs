@@ -8,11 +8,20 @@ use crate::{Appliance, Directory, Journal, KernelSetting, Machine};
 /// is shown there; `mailkiln-console` would fight with a login prompt over the screen.
 const MASKED: [&str; 3] = ["getty@.service", "serial-getty@.service", "console-getty.service"];
 
+/// udev(7). Debian's own rules make screens `0600`, and serial ports `0660`: without this no status and no
+/// password is ever on a screen, as the console's service is not root. Only that service is in `tty`.
+const CONSOLES: &str = "\
+# Made by mailkiln; every change is lost with the next image.
+# The console's service writes the status to screens, as a member of the group.
+SUBSYSTEM==\"tty\", KERNEL==\"tty[0-9]*|hvc[0-9]*\", GROUP=\"tty\", MODE=\"0620\"
+";
+
 pub(super) fn files(files: &mut Files, appliance: &Appliance) -> Result<(), RenderError> {
     files.text("/etc/tmpfiles.d/mailkiln.conf", directories(appliance))?;
     files.text("/etc/sysctl.d/90-mailkiln.conf", kernel(&appliance.kernel))?;
     files.text("/etc/systemd/journald.conf.d/10-mailkiln.conf", journal(&appliance.journal)?)?;
     machine(files, &appliance.machine)?;
+    files.text("/etc/udev/rules.d/60-mailkiln-consoles.rules", CONSOLES.to_owned())?;
     for unit in MASKED {
         files.link(&format!("/etc/systemd/system/{unit}"), "/dev/null")?;
     }

@@ -10,7 +10,7 @@ use crate::spec_file::SpecFile;
 
 /// Writes them, at the places below the folder that they have below the root.
 pub(super) fn run(arguments: &EmitFilesArguments, printer: &Printer) -> Result<(), Failure> {
-    let file = SpecFile::read(&arguments.config.config)?;
+    let file = SpecFile::read(arguments.config.path())?;
     let appliance = on_a_host(&file.spec, SPAM_RULES);
     let files = appliance.services.iter().flat_map(|service| &service.config_files);
     let sources: Vec<Source> = files
