@@ -3,15 +3,13 @@
 recipients."""
 
 import contextlib
-import os
 import pathlib
 import re
-import smtplib
 import socket
 import time
 import unittest
 
-from bans_test import MESSAGE, quick, refused_recipients, smtp
+from bans_test import quick, refused_recipients
 from server import DOMAIN, PORTS, MailServer, trusting
 
 MIB = 1 << 20
