@@ -5,7 +5,7 @@ import subprocess
 import sys
 import typing
 
-from driver.workplace import PYTHON, ROOT, WORK, Workplace, compile_builder, workplace
+from driver.workplace import PYTHON, ROOT, WORK, BuildFailed, Workplace, compile_builder, workplace
 
 
 def builder():
@@ -45,6 +45,8 @@ def main():
             makers: dict[str, typing.Callable[..., None]] = {"image": image, "modules": modules, "nixpkgs": nixpkgs}
             with workplace() as place:
                 makers[what](place, *arguments)
+    except BuildFailed as error:
+        sys.exit(f"error: {error}")
     except subprocess.CalledProcessError as error:
         sys.exit(f"error: `{' '.join(map(str, error.cmd))}` ended with status {error.returncode}")
 

@@ -105,7 +105,7 @@ def rust_tests(run):
     documented = tuple(step(f"{name}: examples in documentation", PYTHON, "-m", "driver.documentation", path)
                        for name, path in WORKSPACES.items())  # fmt: skip
     findings = (
-        cargo("the example `findings`", "build", "--locked", "-p", "mailkiln-inspect", "--example", "findings", manifest=WORKSPACES["filter"]),
+        cargo("the example `findings`", "build", "--locked", "--workspace", "--example", "findings", manifest=WORKSPACES["filter"]),
         script("oletools and the filter", "units/filter/inspect/tests/oletools", run.target / "debug/examples/findings"),
     )
     tools = (*needs.CARGO, *needs.DISKS, *needs.TOOLS, *needs.IMAGE)

@@ -28,7 +28,8 @@ def table(outcomes, seconds):
     for outcome in outcomes:
         counts = (outcome.count("passed"), outcome.count("failed"), outcome.count("skipped"))
         line = f"  {outcome.seconds:7.0f}  {counts[0]:6} {counts[1]:6} {counts[2]:7}  {outcome.job.name}"
-        print(line if outcome.state is State.PASSED else f"{line}: {outcome.reason or outcome.state.value}")
+        why = f": {outcome.reason}" if outcome.reason else ""
+        print(line if outcome.state is State.PASSED else f"{line}: {outcome.state.value}{why}")
 
 
 def sum_up(outcomes, left, nothing_is_well=False):
@@ -41,7 +42,7 @@ def sum_up(outcomes, left, nothing_is_well=False):
         if outcome.state is State.FAILED:
             print(f"FAILED: {outcome.job.name}")
         elif outcome.state is State.NOT_RUN:
-            print(f"NOT RUN: {outcome.job.name} ({outcome.reason})")
+            print(f"NOT RUN: {outcome.job.name}: {outcome.reason}")
     if left:
         print(f"not asked for: {' '.join(left)}")
     passed, failed, skipped = (sum(outcome.count(word) for outcome in outcomes) for word in ("passed", "failed", "skipped"))
@@ -58,7 +59,7 @@ def write_junit(outcomes, folder):
     for outcome in outcomes:
         name = outcome.job.name.replace(" ", "-")
         if outcome.state is State.NOT_RUN:
-            found = [cases.Case(outcome.job.name, 0, "failed", outcome.reason)]
+            found = [cases.Case(outcome.job.name, 0, "failed", f"not run: {outcome.reason}")]
         elif any(step.junit for step in outcome.job.steps):
             continue
         else:

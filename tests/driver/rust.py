@@ -9,12 +9,12 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import tempfile
 
 from driver.programs import unpacked
-from driver.workplace import ROOT, target_folder, workplace
+from driver.workplace import ROOT, workplace
 
-# What a workspace's tests leave is written below the folder that all share.
-WRITTEN = "nextest/ci/junit.xml"
+PROFILE = "ci"
 
 
 def tools():
@@ -31,20 +31,27 @@ def tools():
 def main():
     """Runs cargo nextest."""
     manifest, junit, *arguments = sys.argv[1:]
-    written = target_folder() / WRITTEN
-    written.unlink(missing_ok=True)
     environment = dict(os.environ)
     if "work" in (environment.get("MAILKILN_NIX"), environment.get("MAILKILN_MAIL_SERVER")):
         environment |= tools()
-    command = ["cargo", "nextest", "run", "--manifest-path", str(ROOT / manifest), "--config-file", str(ROOT / ".config/nextest.toml"),
-               "--profile", "ci", "--locked", *arguments]  # fmt: skip
-    status = subprocess.run(command, env=environment, check=False).returncode
-    pathlib.Path(junit).parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="mailkiln-nextest-") as folder:
+        # Results go there instead of below the workspace.
+        config = pathlib.Path(folder) / "nextest.toml"
+        config.write_text((ROOT / ".config/nextest.toml").read_text() + f'\n[store]\ndir = "{folder}/store"\n')
+        command = ["cargo", "nextest", "run", "--manifest-path", str(ROOT / manifest), "--config-file", str(config), "--profile", PROFILE,
+                   "--locked", *arguments]  # fmt: skip
+        status = subprocess.run(command, env=environment, check=False).returncode
+        keep(pathlib.Path(folder) / f"store/{PROFILE}/junit.xml", pathlib.Path(junit), status, arguments)
+    sys.exit(status)
+
+
+def keep(written, junit, status, arguments):
+    """Moves the results to where the driver looks for them."""
+    junit.parent.mkdir(parents=True, exist_ok=True)
     if written.exists():
         shutil.move(written, junit)
     elif status == 0 and "--no-run" not in arguments:
-        pathlib.Path(junit).write_text("<testsuites/>\n")  # no test has the chosen name
-    sys.exit(status)
+        junit.write_text("<testsuites/>\n")  # no test has the chosen name
 
 
 if __name__ == "__main__":

@@ -12,9 +12,8 @@ def nextest_selection(run, workspace):
     """The arguments of nextest."""
     chosen = EVERYTHING[workspace]
     if workspace in ("nix", "settings"):
-        # Only what holds the tests is compiled for them.
-        package = "mailkiln-nix" if workspace == "nix" else "mailkiln-services"
-        return ["-p", package, "-E", chosen]
+        # Of the whole workspace, so that nothing is compiled with other features than for the other tests.
+        return ["--workspace", "-E", chosen]
     if run.last_failed:
         failed = last_failed(run.junit / f"test-{workspace}.xml")
         chosen = " | ".join(f"test(={name})" for name in failed) or "none()"

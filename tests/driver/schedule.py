@@ -65,9 +65,9 @@ class Schedule:
 
     def give_up(self, job, lost):
         """A job whose ground is missing: not run, which is no pass."""
-        reason = f"not run: {lost.job.name} {'failed' if lost.state is State.FAILED else 'was not run'}"
+        reason = f"{lost.job.name} {'failed' if lost.state is State.FAILED else 'was not run'}"
         self.outcomes[job.name] = Outcome(job, State.NOT_RUN, reason=reason)
-        self.say(f"{job.name}: {reason}")
+        self.say(f"{job.name}: not run: {reason}")
 
     def heartbeat(self):
         """Says what runs, and what it said last."""

@@ -47,6 +47,10 @@ IMAGES = {
 BUILD = '. "$root/tests/prepare.sh"; mailkiln=$1; shift; build_image "$@"'
 
 
+class BuildFailed(Exception):
+    """An image was not built."""
+
+
 class Workplace:
     """The folder of one run. Everything in it is made when it is first asked for, once, whichever process asks."""
 
@@ -111,7 +115,9 @@ class Workplace:
         """Builds as ./demo does; a fresh lock that this took is what all later builds use."""
         lock = ["--lock", self.lock] if self.lock.parent == self.work else []
         command = ["bash", "-c", BUILD, "build", self.mailkiln, folder, target, "-c", spec, *lock, *arguments]
-        subprocess.run([*map(str, command)], check=True, env=os.environ | {"root": str(ROOT)}, cwd=self.work)
+        done = subprocess.run([*map(str, command)], check=False, env=os.environ | {"root": str(ROOT)}, cwd=self.work)
+        if done.returncode:
+            raise BuildFailed(f"the image for {target} was not built (status {done.returncode}); what the builder said stands above")
         if (folder / "mailkiln.lock").exists() and not lock:
             shutil.copy(folder / "mailkiln.lock", self.work / "mailkiln.lock")
 
