@@ -70,7 +70,7 @@ pub(crate) struct NetworkTable {
     #[schemars(example = "52:54:00:12:34:56")]
     pub(crate) mac: Option<Text>,
     /// Which card, by the driver that serves it. Default: whichever.
-    #[schemars(example = "igb")]
+    #[schemars(example = &"igb")]
     pub(crate) driver: Option<Text>,
     /// Number of the VLAN that mail goes through, tagged, on that card. Default: none.
     #[schemars(example = 100)]
