@@ -125,7 +125,7 @@ fn after(at: usize, size: u64) -> usize {
 }
 
 /// The checksum counts bytes as unsigned; old tars took them as signed, and readers take both.
-fn is_header(header: &[u8]) -> bool {
+pub(crate) fn is_header(header: &[u8]) -> bool {
     let field = header.get(148..156).unwrap_or_default();
     let stated = i64::try_from(number(field)).unwrap_or(-1);
     let sum = |value: fn(u8) -> i64| -> i64 {

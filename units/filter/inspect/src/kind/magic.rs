@@ -146,15 +146,7 @@ fn mz(data: &[u8]) -> Kind {
 /// Tar before POSIX has no magic, but a checksum of its header.
 fn is_old_tar(data: &[u8]) -> bool {
     let Some(header) = data.get(..512) else { return false };
-    if header.first() == Some(&0) {
-        return false;
-    }
-    let field = header.get(148..156).unwrap_or_default();
-    let Ok(digits) = std::str::from_utf8(field) else { return false };
-    let Ok(stated) = u32::from_str_radix(digits.trim_matches(['\0', ' ']), 8) else { return false };
-    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-    let blanked: u32 = field.iter().map(|byte| u32::from(*byte)).sum();
-    stated == sum - blanked + 8 * u32::from(b' ')
+    header.first() != Some(&0) && crate::archive::tar::is_header(header)
 }
 
 /// Whether a tar's header stands at the beginning.

@@ -73,7 +73,10 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
             // Compiled code stands before the source; that of a module without code is short.
             let compiled = listed.map_or(0, |it| it.1);
             let has_code = texts.iter().any(|text| vba::has_code(text));
-            stomped |= !texts.is_empty() && !has_code && compiled > EMPTY_MODULE
+            let code = content.get(..compiled).filter(|it| !it.is_empty()).unwrap_or(&content);
+            stomped |= !texts.is_empty()
+                && !has_code
+                && (compiled > EMPTY_MODULE || vba::names_a_trigger(code))
                 || texts.is_empty() && compiled > 0;
             texts.iter().for_each(|text| source(walk, text));
         }

@@ -174,6 +174,14 @@ pub(crate) fn has_code(source: &str) -> bool {
     })
 }
 
+/// Returns true if compiled code holds the name of a procedure that the program calls of itself,
+/// in one byte or two bytes a character.
+pub(crate) fn names_a_trigger(code: &[u8]) -> bool {
+    let narrow: Vec<u8> =
+        code.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase).collect();
+    TRIGGERS.iter().any(|name| memchr::memmem::find(&narrow, name.as_bytes()).is_some())
+}
+
 /// Procedures that the program calls of itself.
 const TRIGGERS: &[&str] = &[
     "autoexec",
