@@ -154,6 +154,10 @@ impl std::fmt::Debug for Authorization {
 impl Api {
     /// The API at `root`, as the administrator.
     pub fn new(root: &str, password: &str) -> Self {
+        Self::of(root, ADMINISTRATOR, password)
+    }
+
+    fn of(root: &str, login: &str, password: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(REQUEST))
@@ -161,7 +165,7 @@ impl Api {
             // Whatever the environment says: the API is on this machine.
             .proxy(None)
             .build();
-        let credentials = STANDARD.encode(format!("{ADMINISTRATOR}:{password}"));
+        let credentials = STANDARD.encode(format!("{login}:{password}"));
         Self {
             agent: config.into(),
             root: root.trim_end_matches('/').to_owned(),
@@ -175,7 +179,7 @@ impl Api {
     /// [`ApiError::Unreachable`] when `deadline` comes first; [`ApiError::Unauthorized`] at once.
     pub fn wait(&self, deadline: Deadline) -> Result<(), ApiError> {
         loop {
-            match self.call("GET", "?types=domain&limit=1", None) {
+            match self.call("GET", "principal?types=domain&limit=1", None) {
                 Err(ApiError::Unreachable { .. }) if !deadline.is_over() => sleep(PAUSE),
                 Err(error) => return Err(error),
                 Ok(_) => return Ok(()),
@@ -205,7 +209,7 @@ impl Api {
     /// [`ApiError::Taken`] when one of its addresses is in use.
     pub fn create(&self, principal: &NewPrincipal<'_>) -> Result<(), ApiError> {
         let body = serde_json::to_value(principal).unwrap_or_default();
-        let answer = self.call("POST", "", Some(&body))?;
+        let answer = self.call("POST", "principal", Some(&body))?;
         Ok(answer.outcome("create", principal.name).map(drop)?)
     }
 
@@ -236,7 +240,7 @@ impl Api {
     /// # Errors
     /// [`ApiError`].
     pub fn bans(&self) -> Result<Vec<Ban>, ApiError> {
-        let data = self.request("GET", "/bans", None)?.outcome("list", "bans")?;
+        let data = self.call("GET", "bans", None)?.outcome("list", "bans")?;
         serde_json::from_value(data).map_err(|error| ApiError::Refused {
             action: "list",
             name: "bans".to_owned(),
@@ -250,7 +254,7 @@ impl Api {
     /// [`ApiError`].
     pub fn lift_ban(&self, address: IpAddr) -> Result<bool, ApiError> {
         let address = address.to_string();
-        let answer = self.request("DELETE", &format!("/bans{}", path(&address)), None)?;
+        let answer = self.call("DELETE", &format!("bans/{}", escaped(&address)), None)?;
         match answer.outcome("lift the ban of", &address) {
             Ok(_) => Ok(true),
             Err(Failure::NotFound) => Ok(false),
@@ -259,17 +263,13 @@ impl Api {
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
-        self.request(method, &format!("/principal{path}"), body)
-    }
-
-    fn request(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
         let unreachable = |source: ureq::Error| ApiError::Unreachable {
             root: self.root.clone(),
             source: Box::new(source),
         };
         let request = ureq::http::Request::builder()
             .method(method)
-            .uri(format!("{}/api{path}", self.root))
+            .uri(format!("{}/api/{path}", self.root))
             .header("Authorization", &self.authorization.0)
             .header("Content-Type", "application/json")
             .body(body.map(Value::to_string).unwrap_or_default())
@@ -287,10 +287,44 @@ impl Api {
     }
 }
 
-/// `/NAME` with everything escaped that means something in a URL.
+/// One account, by its own login and password: what it may do to itself.
+#[derive(Debug)]
+pub struct OwnAccount {
+    api: Api,
+    name: String,
+}
+
+impl OwnAccount {
+    /// The account `login` of the server whose API is at `root`.
+    pub fn new(root: &str, login: &str, password: &str) -> Self {
+        Self { api: Api::of(root, login, password), name: login.to_owned() }
+    }
+
+    /// Sets another password by its hash; app passwords and the second factor stay.
+    ///
+    /// # Errors
+    /// [`ApiError::Unauthorized`] for a wrong login or password, also where a name cannot be one.
+    pub fn set_password_hash(&self, hash: &str) -> Result<(), ApiError> {
+        // RFC 7617 section 2: a colon ends the login. The administrator without an account of his own
+        // has a password that the agent keeps; the server would store another one beside it.
+        if self.name.contains(':') || self.name.is_empty() || self.name == ADMINISTRATOR {
+            return Err(ApiError::Unauthorized);
+        }
+        let body = serde_json::json!([{"type": "setPassword", "password": hash}]);
+        let answer = self.api.call("POST", "account/auth", Some(&body))?;
+        Ok(answer.outcome("change", &self.name).map(drop)?)
+    }
+}
+
+/// Where the principal `name` is.
 fn path(name: &str) -> String {
+    format!("principal/{}", escaped(name))
+}
+
+/// Everything escaped that means something in a URL.
+fn escaped(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    name.bytes().fold("/".to_owned(), |path, byte| {
+    name.bytes().fold(String::new(), |path, byte| {
         if plain(byte) {
             path + &char::from(byte).to_string()
         } else {
@@ -393,7 +427,7 @@ mod tests {
 
     #[test]
     fn names_are_escaped() {
-        assert_eq!(path("a/b?#%é@x-y.org"), "/a%2Fb%3F%23%25%C3%A9%40x-y.org");
+        assert_eq!(path("a/b?#%é@x-y.org"), "principal/a%2Fb%3F%23%25%C3%A9%40x-y.org");
     }
 
     #[test]

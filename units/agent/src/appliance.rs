@@ -24,8 +24,15 @@ pub struct Appliance {
     /// Devices on which the status is shown.
     #[serde(default)]
     pub consoles: Vec<PathBuf>,
+    /// Those of them that others than the people at the machine can read: a cloud keeps what is written
+    /// to its serial port.
+    #[serde(default)]
+    pub recorded_consoles: Vec<PathBuf>,
     /// Where reports go.
     pub postmaster: Address,
+    /// Where the page listens on which people change their password; `None` where there is none.
+    #[serde(default)]
+    pub page: Option<SocketAddr>,
     /// What becomes of mail that ClamAV can't look into; `None` where there is no ClamAV.
     #[serde(default)]
     pub clamav: Option<Unscanned>,

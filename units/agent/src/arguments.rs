@@ -19,6 +19,8 @@ pub enum Command {
     Provision,
     /// Show the status on the consoles until stopped.
     Console,
+    /// Serve the page where people change their password.
+    Page,
     /// Say whether mail can be sent and read.
     Health {
         /// As JSON.
@@ -72,7 +74,7 @@ pub struct ArgumentsError(String);
 pub const HELP: &str = "\
 mailkiln-agent: looks after a Mailkiln mail appliance
 
-Commands for people (as root or as the user mailkiln):
+Commands for people (as root, or as the user mailkiln; what root writes belongs to mailkiln too):
   status                      addresses, health, ports and missing DNS records
   health [--json]             exit status 0 when mail can be sent and read, else 1 and why
   password ADDRESS [--stdin]  set a new password: a random one, which is printed, or the one on
@@ -88,6 +90,7 @@ Commands of the appliance's own services:
   seed erase                  overwrite the seed on the boot partition with zeros
   provision                   make the domains and accounts of mail.toml
   console                     show the status on the consoles
+  page                        serve https://HOST/, where people change their own password
 
 Options:
   --root DIR                  use the files below DIR instead of / (for tests)
@@ -129,6 +132,7 @@ impl Arguments {
             (["seed", "erase"], false, false) => Command::SeedErase,
             (["provision"], false, false) => Command::Provision,
             (["console"], false, false) => Command::Console,
+            (["page"], false, false) => Command::Page,
             (["health"], json, false) => Command::Health { json },
             (["status"], false, false) => Command::Status,
             (["password", address], false, from_stdin) => {

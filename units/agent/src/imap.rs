@@ -52,6 +52,32 @@ impl Inbox {
         Ok(self.command(&format!("UID FETCH {uid} BODY.PEEK[TEXT]"), "FETCH")?.join("\n"))
     }
 
+    /// Returns true when the mailbox shows that its owner was there: a message is read or gone, or lies
+    /// where only a mail program puts it. A login alone leaves no trace.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn was_used(&mut self) -> Result<bool, TlsError> {
+        for folder in ["Sent Items", "Drafts", "Deleted Items"] {
+            // One that the server was told not to make holds nothing either.
+            let status =
+                self.command(&format!("STATUS {} (MESSAGES UIDNEXT)", quoted(folder)), "STATUS");
+            let lines = match status {
+                Err(TlsError::Answer { .. }) => continue,
+                other => other?,
+            };
+            if lines.iter().filter_map(|line| counts(line)).any(|it| it.messages > 0 || it.next > 1)
+            {
+                return Ok(true);
+            }
+        }
+        let lines = self.command("STATUS INBOX (MESSAGES UNSEEN UIDNEXT)", "STATUS")?;
+        Ok(lines
+            .iter()
+            .filter_map(|line| counts(line))
+            .any(|it| it.unseen < it.messages || it.messages < it.next.saturating_sub(1)))
+    }
+
     /// Deletes every message of INBOX.
     ///
     /// # Errors
@@ -98,6 +124,30 @@ impl Inbox {
     }
 }
 
+/// What `* STATUS INBOX (MESSAGES 2 UNSEEN 1 UIDNEXT 3)` says of a folder.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counts {
+    messages: u32,
+    unseen: u32,
+    next: u32,
+}
+
+fn counts(line: &str) -> Option<Counts> {
+    let (_, list) = line.strip_prefix("* STATUS ")?.rsplit_once('(')?;
+    let mut words = list.trim_end().strip_suffix(')')?.split_ascii_whitespace();
+    let mut counts = Counts::default();
+    while let (Some(word), Some(number)) = (words.next(), words.next()) {
+        let number = number.parse().ok()?;
+        match word.to_ascii_uppercase().as_str() {
+            "MESSAGES" => counts.messages = number,
+            "UNSEEN" => counts.unseen = number,
+            "UIDNEXT" => counts.next = number,
+            _ => {}
+        }
+    }
+    Some(counts)
+}
+
 /// The length of the literal that follows a line ending with `{N}`, at most 64 KiB.
 fn literal(line: &str) -> Option<usize> {
     let (_, length) = line.strip_suffix('}')?.rsplit_once('{')?;
@@ -122,7 +172,7 @@ fn quoted(text: &str) -> String {
 
 /// Reads a foreign line.
 pub(crate) fn fuzz(line: &str) {
-    let _ = (literal(line), search_result(line));
+    let _ = (literal(line), search_result(line), counts(line));
 }
 
 #[cfg(test)]
@@ -154,6 +204,19 @@ mod tests {
             ("* 3 EXISTS", &[]),
         ] {
             assert_eq!(search_result(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn counts_of_folders() {
+        let expected = Counts { messages: 2, unseen: 1, next: 3 };
+        for (line, found) in [
+            ("* STATUS INBOX (MESSAGES 2 UNSEEN 1 UIDNEXT 3)", Some(&expected)),
+            ("* STATUS \"Sent Items\" (UIDNEXT 3 MESSAGES 2 unseen 1)", Some(&expected)),
+            ("* STATUS INBOX (MESSAGES x)", None),
+            ("* 3 EXISTS", None),
+        ] {
+            assert_eq!(counts(line).as_ref(), found, "{line}");
         }
     }
 

@@ -66,7 +66,12 @@ impl Layout {
 
     /// Certificate and key of `host`.
     pub fn certificate(&self, host: &DomainName) -> CertificateFolder {
-        CertificateFolder::new(&self.at("var/lib/acme"), host.as_str())
+        CertificateFolder::new(&self.certificates(), host.as_str())
+    }
+
+    /// Certificates of all programs.
+    pub fn certificates(&self) -> PathBuf {
+        self.at("var/lib/acme")
     }
 
     /// What the ACME client has done, and what it could not do; where there is one.
@@ -82,6 +87,11 @@ impl Layout {
     /// When the administrator was told last that certificates fail.
     pub fn renewal_notice(&self) -> PathBuf {
         self.at("var/lib/mailkiln/renewal-notice")
+    }
+
+    /// For how long the appliance has run with the passwords of its first boot.
+    pub fn first_passwords(&self) -> PathBuf {
+        self.at("var/lib/mailkiln/first-passwords")
     }
 
     /// Where a seed is between the card and those who take it over; gone after the boot.

@@ -14,11 +14,14 @@ pub mod command;
 pub mod deadline;
 pub mod dkim;
 pub mod dns;
+pub mod first_passwords;
 pub mod health;
 pub mod imap;
 pub mod layout;
 pub mod mailbox_probe;
 pub mod network;
+pub mod notice;
+pub mod page;
 pub mod password;
 pub mod provisioning;
 pub mod records;
@@ -35,7 +38,7 @@ pub use mailkiln_store::{durable, journal};
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {
-    use crate::{api, appliance, certificate, dns, imap, network, renewal, seed, seed_place};
+    use crate::{api, appliance, certificate, dns, imap, network, page, renewal, seed, seed_place};
 
     /// Reads `bytes` as `appliance.json`.
     pub fn appliance(bytes: &[u8]) {
@@ -61,6 +64,11 @@ pub mod fuzz {
     /// Reads `bytes` as lines of an IMAP server.
     pub fn imap(bytes: &[u8]) {
         String::from_utf8_lossy(bytes).lines().for_each(imap::fuzz);
+    }
+
+    /// Reads `bytes` as a request to the page where passwords are changed.
+    pub fn page(bytes: &[u8]) {
+        page::fuzz(bytes);
     }
 
     /// Reads `bytes` as an account of the mail server's.

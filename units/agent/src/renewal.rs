@@ -6,27 +6,18 @@
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
-use mailkiln_store::certificate::first_der;
-use mailkiln_store::durable::{self, DurableError};
+use mailkiln_store::durable;
 use time::OffsetDateTime;
 
-use crate::appliance::{Address, Appliance, NameError};
-use crate::deadline::Deadline;
+use crate::appliance::Appliance;
 use crate::layout::Layout;
-use crate::mailbox_probe::date;
-use crate::password::{self, PasswordError};
-use crate::secrets::{SecretError, SecretName, Secrets};
-use crate::smtp;
-use crate::tls::{Connection, TlsError};
+use crate::notice::{self, Notice, NoticeError};
 
 const DAY: i64 = 24 * 60 * 60;
 /// Attempts fail for many reasons that pass by themselves.
 const PATIENCE: i64 = 3 * DAY;
 const AGAIN: i64 = 7 * DAY;
-/// For handing the message over.
-const TIME: Duration = Duration::from_secs(60);
 /// What of an authority's own words goes into a line.
 const LONGEST: usize = 300;
 
@@ -69,29 +60,6 @@ pub fn parse(text: &str, now: i64) -> Option<Failing> {
     (age >= PATIENCE).then_some(Failing { days: age / DAY, reason })
 }
 
-/// Why the administrator was not told.
-#[derive(Debug, thiserror::Error)]
-pub enum NoticeError {
-    /// The account that sends.
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// Its password.
-    #[error(transparent)]
-    Secret(#[from] SecretError),
-    /// A mark for the message.
-    #[error(transparent)]
-    Random(#[from] PasswordError),
-    /// The mail server.
-    #[error(transparent)]
-    Submission(#[from] TlsError),
-    /// The server's certificate.
-    #[error("the server's certificate cannot be read")]
-    Certificate,
-    /// That it was sent could not be kept.
-    #[error(transparent)]
-    Write(#[from] DurableError),
-}
-
 /// Sends the message when it is due.
 ///
 /// # Errors
@@ -121,49 +89,22 @@ fn send(
     failing: &Failing,
     now: OffsetDateTime,
 ) -> Result<(), NoticeError> {
-    let account = appliance.probe_address()?;
-    let password = Secrets::new(layout.secrets()).require(&SecretName::probe_password())?;
-    let host = &appliance.host;
-    let chain = fs::read_to_string(layout.certificate(host).chain).unwrap_or_default();
-    let certificate = first_der(&chain).ok_or(NoticeError::Certificate)?;
-    let mark = password::generate_key()?;
-    let message = message(&account, appliance, failing, &mark, now);
-    let at = appliance.loopback.submissions;
-    let mut connection = Connection::open(at, host, &certificate, Deadline::after(TIME))?;
-    let recipient = &appliance.postmaster;
-    smtp::submit(&mut connection, host, &account, &password, recipient, &message)?;
-    Ok(())
+    let subject = format!("{} gets no certificate", appliance.host);
+    let body = body(appliance, failing);
+    let notice = Notice { recipient: &appliance.postmaster, subject: &subject, body: &body };
+    notice::send(layout, appliance, &notice, now)
 }
 
-fn message(
-    account: &Address,
-    appliance: &Appliance,
-    failing: &Failing,
-    mark: &str,
-    now: OffsetDateTime,
-) -> String {
+fn body(appliance: &Appliance, failing: &Failing) -> String {
     let host = &appliance.host;
     format!(
-        "From: <{account}>\r\n\
-         To: <{recipient}>\r\n\
-         Subject: {host} gets no certificate\r\n\
-         Date: {date}\r\n\
-         Message-ID: <{mark}@{domain}>\r\n\
-         Auto-Submitted: auto-generated\r\n\
-         MIME-Version: 1.0\r\n\
-         Content-Type: text/plain; charset=utf-8\r\n\
-         Content-Transfer-Encoding: 8bit\r\n\
-         \r\n\
-         {host} has not been able to get a certificate for {days} days:\r\n\
+        "{host} has not been able to get a certificate for {days} days:\r\n\
          \r\n\
          {reason}\r\n\
          \r\n\
          Once the certificate in use expires, mail programs and other servers will refuse\r\n\
          to talk to it. It goes on trying. `mailkiln-acme status` on the machine says more;\r\n\
          `mailkiln-acme renew` tries at once.\r\n",
-        recipient = appliance.postmaster,
-        date = date(now),
-        domain = account.domain(),
         days = failing.days,
         reason = failing.reason,
     )
@@ -187,13 +128,10 @@ mod tests {
     }
 
     #[test]
-    fn the_message_is_well_formed() {
-        let account = Address::try_from("probe@example.org".to_owned()).unwrap();
+    fn the_message_names_the_reason() {
         let failing = Failing { days: 4, reason: "the authority is away".to_owned() };
-        let text = message(&account, &example(), &failing, "MARK", OffsetDateTime::UNIX_EPOCH);
-        let (header, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(header.contains("To: <postmaster@example.org>"));
-        assert!(body.contains("for 4 days") && body.contains("the authority is away"));
+        let text = body(&example(), &failing);
+        assert!(text.contains("for 4 days") && text.contains("the authority is away"));
         assert!(text.split("\r\n").all(|line| !line.contains('\n')));
     }
 

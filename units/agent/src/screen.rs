@@ -68,6 +68,20 @@ impl InitialPasswords {
     }
 }
 
+impl InitialPasswords {
+    /// The line in their place, where they may not be shown.
+    pub fn hint(&self, in_the_first_hour: bool) -> String {
+        let why = if in_the_first_hour {
+            "first passwords are not shown here, for others may record this console"
+        } else {
+            "first passwords are no longer shown"
+        };
+        format!(
+            "{why}: `mailkiln-agent password ADDRESS` over ssh sets one, a seed brings some along"
+        )
+    }
+}
+
 /// The lines about DNS.
 pub fn dns(findings: &Findings) -> Vec<String> {
     match findings {

@@ -65,6 +65,11 @@ impl SecretName {
         Self("passwords-acknowledged".to_owned())
     }
 
+    /// Exists once the administrator's first password is to be replaced at the next start.
+    pub fn administrator_expired() -> Self {
+        Self("admin-password-expired".to_owned())
+    }
+
     /// DKIM key of `domain` for the selector `rsa` or `ed25519`.
     pub fn dkim(selector: &str, domain: &DomainName) -> Self {
         Self(format!("dkim-{selector}-{domain}.pem"))

@@ -51,6 +51,17 @@ pub enum DeviceError {
         /// What may be the matter, and what to do.
         cause: String,
     },
+    /// Two disks have the `/var` of this root: one is a copy of the other.
+    #[error(
+        "the disks {disks} both have the partition {var}, the state of this appliance: one is a copy; \
+         unplug it, for mail must not go to the wrong one"
+    )]
+    TwoStates {
+        /// GUID of `/var`.
+        var: Guid,
+        /// Names of the disks.
+        disks: String,
+    },
 }
 
 /// Type of a partition with `/var` (Discoverable Partitions Specification),
@@ -174,6 +185,7 @@ pub fn find_root(loader: &mut Loader<'_>, boot: &Boot) -> Result<RootPartitions,
             loader.coldplug();
             let disks = Disk::all();
             if let Some(found) = disks.iter().find_map(|disk| disk.root(root, verity)) {
+                refuse_copies(&disks, found.var)?;
                 return Ok(found);
             }
             if start.elapsed() > WAIT {
@@ -187,6 +199,16 @@ pub fn find_root(loader: &mut Loader<'_>, boot: &Boot) -> Result<RootPartitions,
         }
         sleep(POLL);
     }
+}
+
+/// The root is verified, wherever it lies; which of two states is the right one nobody can tell.
+fn refuse_copies(disks: &[Disk], var: Option<Guid>) -> Result<(), DeviceError> {
+    let Some(var) = var else { return Ok(()) };
+    let holders: Vec<_> = disks.iter().filter(|disk| disk.has(var)).map(Disk::name).collect();
+    if holders.len() < 2 {
+        return Ok(());
+    }
+    Err(DeviceError::TwoStates { var, disks: holders.join(" and ") })
 }
 
 /// A disk and the partitions in its table.
@@ -218,6 +240,14 @@ impl Disk {
             Err(error) => format!("{name} ({error})"),
         };
         Self { sysfs, partitions: table.unwrap_or_default(), summary }
+    }
+
+    fn name(&self) -> String {
+        self.sysfs.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    fn has(&self, guid: Guid) -> bool {
+        self.partitions.iter().any(|partition| partition.unique == guid)
     }
 
     fn root(&self, root: Guid, verity: Guid) -> Option<RootPartitions> {
@@ -263,4 +293,40 @@ fn node(name: &str) -> PathBuf {
 fn number(directory: &Path, file: &str) -> u64 {
     let text = fs::read_to_string(directory.join(file)).unwrap_or_default();
     text.trim().parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(name: &str, guids: &[u8]) -> Disk {
+        let guid = |byte: u8| Guid::from_text_order([byte; 16]);
+        let partitions = guids.iter().zip(1..).map(|(&byte, number)| Partition {
+            number,
+            kind: Guid::from_text_order(VAR),
+            unique: guid(byte),
+        });
+        Disk {
+            sysfs: Path::new("/sys/class/block").join(name),
+            partitions: partitions.collect(),
+            summary: name.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_copy_of_the_state_stops_the_boot_and_a_strangers_does_not() {
+        let var = Some(Guid::from_text_order([1; 16]));
+        for (disks, fine) in [
+            (vec![disk("sda", &[1])], true),
+            (vec![disk("sda", &[1]), disk("sdb", &[2])], true),
+            (vec![disk("sda", &[1]), disk("sdb", &[2, 1])], false),
+        ] {
+            let refused = refuse_copies(&disks, var);
+            assert_eq!(refused.is_ok(), fine);
+            if let Err(error) = refused {
+                assert!(error.to_string().contains("sda and sdb"), "{error}");
+            }
+        }
+        refuse_copies(&[disk("sda", &[1]), disk("sdb", &[1])], None).unwrap();
+    }
 }

@@ -25,7 +25,7 @@ impl MachineId {
     /// That of the `/var` which is there, else a new one, which `/var` will be made with.
     ///
     /// # Errors
-    /// No randomness, or `/run` can't be written. The boot can go on without an identity.
+    /// No randomness, or `/run` can't be written.
     pub fn of(var: Option<Guid>) -> io::Result<Self> {
         if let Some(guid) = var {
             return Ok(Self(guid));
@@ -35,6 +35,11 @@ impl MachineId {
         fs::create_dir_all(path.parent().unwrap_or(path))?;
         fs::write(path, made.definition())?;
         Ok(made)
+    }
+
+    /// The GUID that `/var` has, or will be made with.
+    pub fn var(self) -> Guid {
+        self.0
     }
 
     /// A version 4 UUID (RFC 9562 section 5.4), as machine-id(5) wants it of new IDs.

@@ -13,6 +13,7 @@ pub mod gpt;
 pub mod identity;
 pub mod modules;
 pub mod pci;
+pub mod state;
 pub mod switch;
 pub mod verity;
 

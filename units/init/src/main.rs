@@ -18,6 +18,7 @@ use mailkiln_init::console::{Console, Level};
 use mailkiln_init::devices::{DeviceError, Loader, RootPartitions, find_root};
 use mailkiln_init::dm::{self, DmError, Target};
 use mailkiln_init::identity::MachineId;
+use mailkiln_init::state;
 use mailkiln_init::switch::{self, SwitchError};
 use mailkiln_init::verity::{SECTORS_PER_BLOCK, SUPERBLOCK_LEN, Superblock, SuperblockError};
 
@@ -41,6 +42,10 @@ enum BootError {
     Superblock { path: PathBuf, source: SuperblockError },
     #[error(transparent)]
     Dm(#[from] DmError),
+    #[error("cannot make the identity of this machine: {0}; see the kernel's lines above")]
+    Identity(#[source] io::Error),
+    #[error("cannot name /var to systemd: {0}; see the kernel's lines above")]
+    State(#[source] io::Error),
     #[error(transparent)]
     Switch(#[from] SwitchError),
 }
@@ -81,11 +86,8 @@ fn boot(console: &mut Console) -> Result<Infallible, BootError> {
         Level::Info,
         &format!("root {} verified with {}", partitions.data.display(), boot.root_hash),
     );
-    let identity = MachineId::of(partitions.var)
-        .inspect_err(|error| {
-            console.say(Level::Warning, &format!("a new machine ID at every boot: {error}"));
-        })
-        .ok();
+    let identity = MachineId::of(partitions.var).map_err(BootError::Identity)?;
+    state::name_var(identity.var()).map_err(BootError::State)?;
     Ok(switch::switch_root(identity)?)
 }
 

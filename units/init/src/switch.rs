@@ -30,6 +30,10 @@ const KERNEL_FILE_SYSTEMS: [(&str, &str, MountFlags, &CStr); 4] = [
     ("/run", "tmpfs", MountFlags::NOSUID.union(MountFlags::NODEV), c"mode=0755,size=20%"),
 ];
 
+/// The root only ever gives programs and settings: no program in it changes its user by itself.
+const ROOT_FLAGS: MountFlags =
+    MountFlags::RDONLY.union(MountFlags::NOSUID).union(MountFlags::NODEV);
+
 /// Why a mount or the change of roots failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SwitchError {
@@ -103,18 +107,17 @@ pub fn mount_root(device: &Path) -> Result<(), SwitchError> {
     fs::create_dir_all(SYSROOT)
         .and_then(|()| {
             let no_options: Option<&CStr> = None;
-            mount(device, SYSROOT, "squashfs", MountFlags::RDONLY, no_options)
-                .map_err(io::Error::from)
+            mount(device, SYSROOT, "squashfs", ROOT_FLAGS, no_options).map_err(io::Error::from)
         })
         .map_err(|source| SwitchError::Root { source })
 }
 
 /// Takes the kernel's file systems along, empties the initramfs, makes [`SYSROOT`] the root and
-/// becomes systemd, with `machine_id` as its `--machine-id=` if there is one.
+/// becomes systemd, with `machine_id` as its `--machine-id=`.
 ///
 /// # Errors
 /// [`SwitchError`] with the step that failed; past the emptying there is no way back.
-pub fn switch_root(machine_id: Option<MachineId>) -> Result<Infallible, SwitchError> {
+pub fn switch_root(machine_id: MachineId) -> Result<Infallible, SwitchError> {
     for (target, ..) in KERNEL_FILE_SYSTEMS {
         mount_move(target, format!("{SYSROOT}{target}"))
             .map_err(|errno| failed("move /proc, /sys, /dev or /run to the root")(errno.into()))?;
@@ -127,8 +130,8 @@ pub fn switch_root(machine_id: Option<MachineId>) -> Result<Infallible, SwitchEr
     std::env::set_current_dir("/").map_err(failed("enter /"))?;
     // The kernel turns foreign words of its command line into variables; they mean nothing here.
     let term = std::env::var_os("TERM").unwrap_or_else(|| "linux".into());
-    let identity = machine_id.map(|id| format!("--machine-id={id}"));
-    let source = Command::new(SYSTEMD).args(identity).env_clear().env("TERM", term).exec();
+    let identity = format!("--machine-id={machine_id}");
+    let source = Command::new(SYSTEMD).arg(identity).env_clear().env("TERM", term).exec();
     Err(SwitchError::Step { step: "run /usr/lib/systemd/systemd", source })
 }
 

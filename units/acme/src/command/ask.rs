@@ -2,7 +2,7 @@
 
 use std::process::{Command, ExitCode, Stdio};
 
-use super::{CommandError, code, status};
+use super::{CommandError, become_owner, code, status};
 use crate::clock::SystemClock;
 use crate::layout::Layout;
 use crate::request::Request;
@@ -16,11 +16,13 @@ pub(super) fn run(
     settings: &Settings,
     request: Request,
 ) -> Result<ExitCode, CommandError> {
-    request.leave(&layout.request())?;
     if !layout.systemd().is_dir() {
         // No units: a test, or a machine that is being repaired.
+        become_owner(layout)?;
+        request.leave(&layout.request())?;
         return Ok(code(&run::run(layout, settings, &SystemClock)?));
     }
+    request.leave(&layout.request())?;
     let before = run::in_use(layout, settings.host.as_str()).map(|it| it.digest);
     start()?;
     status::run(layout, settings, false)?;
@@ -31,7 +33,7 @@ pub(super) fn run(
 }
 
 /// Starts the unit and waits until it has ended; one that runs already sees the request too.
-fn start() -> Result<(), CommandError> {
+pub(super) fn start() -> Result<(), CommandError> {
     let output = Command::new("systemctl")
         .args(["start", "mailkiln-acme.service"])
         .stdin(Stdio::null())

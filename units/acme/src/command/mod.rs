@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use mailkiln_store::durable::DurableError;
+use mailkiln_store::owner::{self, OwnerError};
 
 use crate::arguments::Command;
 use crate::clock::SystemClock;
@@ -26,6 +27,9 @@ pub enum CommandError {
     /// The request could not be left.
     #[error(transparent)]
     Write(#[from] DurableError),
+    /// Root could not become the owner of the state.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// The unit could not be started.
     #[error("cannot start mailkiln-acme.service: {0}; run this as root")]
     Unit(String),
@@ -42,11 +46,26 @@ pub fn run(command: Command, layout: &Layout) -> Result<ExitCode, CommandError> 
     let settings = Settings::read(&layout.settings())?;
     match command {
         // What an authority refuses is written down and tried again: the unit has done its work.
-        Command::Run => run::run(layout, &settings, &SystemClock).map(|_| ExitCode::SUCCESS)?,
+        Command::Run if is_root() && layout.systemd().is_dir() => ask::start()?,
+        Command::Run => {
+            become_owner(layout)?;
+            run::run(layout, &settings, &SystemClock)?;
+        }
         Command::Status { json } => return status::run(layout, &settings, json),
         Command::Ask(request) => return ask::run(layout, &settings, request),
     };
     Ok(ExitCode::SUCCESS)
+}
+
+/// True for root, who has the unit do the work: its user owns the state, and its sandbox has the port
+/// of the proofs.
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Root's files in the client's state would stop the unit for good.
+fn become_owner(layout: &Layout) -> Result<(), CommandError> {
+    Ok(owner::become_owner_of(&layout.directory(), &[layout.certificates()])?)
 }
 
 /// Prints to standard output.

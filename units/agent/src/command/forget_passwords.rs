@@ -4,6 +4,7 @@
 //! administrator's are shown on the console again.
 
 use super::{CommandError, print};
+use crate::durable;
 use crate::layout::Layout;
 use crate::secrets::{SecretName, Secrets};
 
@@ -19,6 +20,7 @@ pub(super) fn run(layout: &Layout) -> Result<(), CommandError> {
     for name in &names {
         secrets.remove(name)?;
     }
+    durable::remove(&layout.first_passwords())?;
     print(&format!(
         "Forgot {} initial passwords. `mailkiln-agent password ADDRESS` sets a new one.\n",
         names.len()

@@ -8,20 +8,23 @@ use std::process::ExitCode;
 
 use crate::account_password::AccountPasswordError;
 use crate::api::ApiError;
-use crate::appliance::{ApplianceError, NameError};
+use crate::appliance::{Appliance, ApplianceError, NameError};
 use crate::arguments::Command;
 use crate::certificate::CertificateError;
 use crate::dkim::DkimError;
 use crate::durable::DurableError;
 use crate::layout::Layout;
+use crate::page::PageError;
 use crate::password::PasswordError;
 use crate::secrets::SecretError;
 use crate::seed::SeedError;
+use mailkiln_store::owner::{self, OwnerError};
 
 mod bans;
 mod console;
 mod forget_passwords;
 mod health;
+mod page;
 pub mod prepare;
 pub mod provision;
 mod secret;
@@ -46,6 +49,9 @@ pub enum CommandError {
     /// A file.
     #[error(transparent)]
     Durable(#[from] DurableError),
+    /// Root could not become the owner of the state.
+    #[error(transparent)]
+    Owner(#[from] OwnerError),
     /// A password.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -82,6 +88,14 @@ pub enum CommandError {
     /// No ban to lift.
     #[error("{0} is not banned; `mailkiln-agent bans` lists the clients that are")]
     NotBanned(std::net::IpAddr),
+    /// The page where passwords are changed.
+    #[error(transparent)]
+    Page(#[from] PageError),
+    /// There is none.
+    #[error(
+        "appliance.json has no `page`: on this machine passwords are set by `mailkiln-agent password`"
+    )]
+    NoPage,
     /// No console can be written to.
     #[error("no console of appliance.json can be written to; see the lines above")]
     NoConsole,
@@ -92,12 +106,16 @@ pub enum CommandError {
 /// # Errors
 /// [`CommandError`]; the caller prints it.
 pub fn run(command: Command, layout: &Layout) -> Result<ExitCode, CommandError> {
+    if writes_state(&command) {
+        owner::become_owner_of(&layout.state(), &shared(&command, layout))?;
+    }
     match command {
         Command::Prepare => prepare::run(layout)?,
         Command::SeedTake => seed::take(layout)?,
         Command::SeedErase => seed::erase(layout)?,
         Command::Provision => provision::run(layout)?,
         Command::Console => console::run(layout)?,
+        Command::Page => page::run(layout)?,
         Command::Health { json } => return health::run(layout, json),
         Command::Status => status::run(layout)?,
         Command::Password { address, from_stdin } => {
@@ -109,6 +127,36 @@ pub fn run(command: Command, layout: &Layout) -> Result<ExitCode, CommandError> 
         Command::BansLift { address } => bans::lift(layout, &address)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// True for what writes to the state, which belongs to the agent's own user. The seed is root's: it
+/// writes where the user may not.
+fn writes_state(command: &Command) -> bool {
+    match command {
+        Command::Prepare
+        | Command::Provision
+        | Command::Console
+        | Command::Password { .. }
+        | Command::SecretSet { .. }
+        | Command::ForgetPasswords => true,
+        Command::SeedTake
+        | Command::SeedErase
+        | Command::Health { .. }
+        | Command::Status
+        // Reads what all may read, and the certificate.
+        | Command::Page => false,
+    }
+}
+
+/// Whose groups a command needs beside its user's own: those of the certificates, and of the consoles.
+fn shared(command: &Command, layout: &Layout) -> Vec<PathBuf> {
+    let mut paths = vec![layout.certificates()];
+    if *command == Command::Console
+        && let Ok(appliance) = Appliance::read(&layout.appliance())
+    {
+        paths.extend(appliance.consoles);
+    }
+    paths
 }
 
 /// Prints to standard output.

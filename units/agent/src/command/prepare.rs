@@ -148,6 +148,13 @@ fn ensure(
 
 /// The hash is derived, so whatever happened between the two writes, the password decides.
 fn administrator(secrets: &Secrets) -> Result<(), CommandError> {
+    let expired = SecretName::administrator_expired();
+    if secrets.read(&expired)?.is_some() {
+        // Before the server starts, so that it and the agent agree on the new one.
+        secrets.write(&SecretName::admin_password(), &password::generate()?)?;
+        secrets.remove(&expired)?;
+        journal::note("the administrator's first password has ended; there is a new one");
+    }
     let name = SecretName::admin_password();
     let password = ensure(secrets, &name, |_| true, || Ok(password::generate()?))?;
     let hash = secrets.read(&SecretName::admin_hash());

@@ -1,6 +1,7 @@
 //! `seed take` and `seed erase`: a seed on the card becomes part of this device.
 //!
-//! In: the boot partition. Out of `take`: who may log in, the SSH host key, the way to the network,
+//! In: the boot partition, or the credential `seed`, which a hypervisor hands over by SMBIOS or fw_cfg
+//! (systemd.system-credentials(7)); what is on the card comes first. Out of `take`: who may log in, the SSH host key, the way to the network,
 //! and for `prepare`, which makes secrets as another user, the seed itself in memory. Out of
 //! `erase`, which runs when `prepare` has done its part: a place of zeros. Whatever the power does
 //! in between, the seed is still on the card, and taking it once more changes nothing.
@@ -43,13 +44,42 @@ pub enum CardError {
 pub(super) fn take(layout: &Layout) -> Result<(), CommandError> {
     let appliance = Appliance::read(&layout.appliance())?;
     let found = boot_partition::path(layout).map_err(CardError::NoPartition);
-    match found.and_then(|path| read(&path)) {
-        Ok(Some(bytes)) => take_over(layout, &appliance, &bytes)?,
-        Ok(None) => {}
-        Err(error) => refuse(layout, &error.to_string())?,
+    let on_card = match found.and_then(|path| read(&path)) {
+        Ok(Some(bytes)) => take_over(layout, &appliance, &bytes, Origin::Card)?,
+        Ok(None) => false,
+        Err(error) => {
+            refuse(layout, &error.to_string())?;
+            false
+        }
+    };
+    let credential = Layout::credentials().map(|folder| folder.join("seed"));
+    if let Some(path) = credential.filter(|_| !on_card) {
+        take_credential(layout, &appliance, &path)?;
     }
     show_network(layout)?;
     Ok(())
+}
+
+/// Where a seed comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The boot partition, which is erased afterwards.
+    Card,
+    /// The hypervisor, which keeps it: it is taken again at every boot.
+    Hypervisor,
+}
+
+/// Takes over what the hypervisor brings; nothing is the usual case.
+fn take_credential(
+    layout: &Layout,
+    appliance: &Appliance,
+    path: &Path,
+) -> Result<(), CommandError> {
+    match fs::read(path) {
+        Ok(bytes) => take_over(layout, appliance, &bytes, Origin::Hypervisor).map(drop),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(CommandError::Kept(path.to_owned(), error)),
+    }
 }
 
 /// Erases the card, if `take` has found something there.
@@ -92,28 +122,41 @@ fn opened(path: &Path, options: &OpenOptions) -> Result<File, CardError> {
     })
 }
 
-/// What is on the card, as far as this service keeps it; the rest is for `prepare`.
-fn take_over(layout: &Layout, appliance: &Appliance, bytes: &[u8]) -> Result<(), CommandError> {
+/// What a seed has, as far as this service keeps it; the rest is for `prepare`. Returns true when there
+/// was one, be it refused.
+fn take_over(
+    layout: &Layout,
+    appliance: &Appliance,
+    bytes: &[u8],
+    from: Origin,
+) -> Result<bool, CommandError> {
     let files = layout.seed();
     let judged = seed::parse(bytes).and_then(|seed| match seed {
         Some(seed) => seed.is_for(appliance).map(|()| Some(seed)),
         None => Ok(None),
     });
     match judged {
-        Ok(None) => return Ok(()),
+        Ok(None) => return Ok(false),
         Ok(Some(seed)) => {
             install(layout, &seed)?;
             durable::write(&files.seed, bytes, 0o600, None)?;
-            journal::note("took over the seed on the card");
+            journal::note(match from {
+                Origin::Card => "took over the seed on the card",
+                Origin::Hypervisor => "took over the seed of the hypervisor",
+            });
         }
-        Err(error) => refuse(layout, &refusal(&error))?,
+        Err(error) => refuse(layout, &refusal(&error, from))?,
     }
-    // Nobody can use a seed that was refused, and whoever holds the card could read it.
-    Ok(durable::write(&files.erase, b"", 0o600, None)?)
+    if from == Origin::Card {
+        // Nobody can use a seed that was refused, and whoever holds the card could read it.
+        durable::write(&files.erase, b"", 0o600, None)?;
+    }
+    Ok(true)
 }
 
-fn refusal(error: &SeedError) -> String {
-    format!("{error}. It is erased, and this device makes its own secrets")
+fn refusal(error: &SeedError, from: Origin) -> String {
+    let erased = if from == Origin::Card { "It is erased, and this" } else { "This" };
+    format!("{error}. {erased} device makes its own secrets")
 }
 
 fn refuse(layout: &Layout, reason: &str) -> Result<(), CommandError> {
@@ -208,7 +251,7 @@ mod tests {
     fn everything_is_put_where_it_belongs() {
         let (root, layout) = device();
         for _ in 0..2 {
-            take_over(&layout, &appliance(&layout), &place()).unwrap();
+            take_over(&layout, &appliance(&layout), &place(), Origin::Card).unwrap();
             show_network(&layout).unwrap();
             let expected = [
                 ("run/mailkiln-seed/erase", 0o600, true),
@@ -231,7 +274,7 @@ mod tests {
         let (_root, layout) = device();
         fs::write(layout.host_key(), "the device's own").unwrap();
         fs::write(layout.authorized_keys(), "an older seed's").unwrap();
-        take_over(&layout, &appliance(&layout), &place()).unwrap();
+        take_over(&layout, &appliance(&layout), &place(), Origin::Card).unwrap();
         assert_eq!(fs::read_to_string(layout.host_key()).unwrap(), "the device's own");
         let keys = fs::read_to_string(layout.authorized_keys()).unwrap();
         assert!(keys.starts_with("ssh-ed25519 ") && keys.ends_with(" alice@laptop\n"), "{keys}");
@@ -240,16 +283,39 @@ mod tests {
     #[test]
     fn a_seed_that_is_refused_leaves_a_word_and_is_erased() {
         let (root, layout) = device();
-        take_over(&layout, &appliance(&layout), &[0; 4096]).unwrap();
+        take_over(&layout, &appliance(&layout), &[0; 4096], Origin::Card).unwrap();
         assert_eq!(files(root.path()), []);
         let mut damaged = place();
         damaged[100] ^= 1;
-        take_over(&layout, &appliance(&layout), &damaged).unwrap();
+        take_over(&layout, &appliance(&layout), &damaged, Origin::Card).unwrap();
         let names: Vec<_> = files(root.path()).into_iter().map(|(name, ..)| name).collect();
         assert_eq!(names, ["run/mailkiln-seed/erase", "run/mailkiln-seed/refused"]);
         let reason = fs::read_to_string(layout.seed().refused).unwrap();
         assert!(reason.starts_with("it is damaged (its SHA-256)"), "{reason}");
         assert!(reason.contains("It is erased"), "{reason}");
+    }
+
+    #[test]
+    fn what_a_hypervisor_brings_is_taken_and_nothing_is_erased() {
+        let (_root, layout) = device();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seed");
+        take_credential(&layout, &appliance(&layout), &path).unwrap();
+        // What the unit has where there is none.
+        fs::write(&path, "none").unwrap();
+        take_credential(&layout, &appliance(&layout), &path).unwrap();
+        assert!(!layout.seed().seed.exists());
+        fs::write(&path, place()).unwrap();
+        take_credential(&layout, &appliance(&layout), &path).unwrap();
+        assert!(layout.authorized_keys().exists());
+        assert_eq!(fs::read(layout.seed().seed).unwrap(), place());
+        assert!(!layout.seed().erase.exists());
+        let mut damaged = place();
+        damaged[100] ^= 1;
+        fs::write(&path, damaged).unwrap();
+        take_credential(&layout, &appliance(&layout), &path).unwrap();
+        let reason = fs::read_to_string(layout.seed().refused).unwrap();
+        assert!(reason.contains("damaged") && !reason.contains("erased"), "{reason}");
     }
 
     #[test]
