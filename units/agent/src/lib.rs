@@ -20,6 +20,7 @@ pub mod layout;
 pub mod mailbox_probe;
 pub mod network;
 pub mod password;
+pub mod provisioned;
 pub mod provisioning;
 pub mod records;
 pub mod renewal;

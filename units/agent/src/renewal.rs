@@ -124,7 +124,7 @@ fn send(
     let account = appliance.probe_address()?;
     let password = Secrets::new(layout.secrets()).require(&SecretName::probe_password())?;
     let host = &appliance.host;
-    let chain = fs::read_to_string(layout.certificate(host).chain).unwrap_or_default();
+    let chain = fs::read_to_string(layout.chain(appliance)).unwrap_or_default();
     let certificate = first_der(&chain).ok_or(NoticeError::Certificate)?;
     let mark = password::generate_key()?;
     let message = message(&account, appliance, failing, &mark, now);
