@@ -73,9 +73,9 @@ def first_certificate(world):
     assert set(found["names"]) == NAMES - {"mta-sts.second.test"}, found
     assert list(found["left_out"]) == ["mta-sts.second.test"], found
     all_show(found["sha256"])
-    modes = world.shell("cd /var/lib/acme/mail.example.test && stat -c '%n %a %G' *.pem").split("\n")
+    modes = world.shell("cd /var/lib/mailkiln-acme/live/mail.example.test && stat -c '%n %a %G' *.pem").split("\n")
     assert sorted(line for line in modes if line) == sorted(
-        [f"{name}.pem 640 acme" for name in ("fullchain", "key", "chain", "full")] + ["cert.pem 777 acme"]), modes
+        [f"{name}.pem 640 mailkiln-acme" for name in ("fullchain", "key", "chain", "full")] + ["cert.pem 777 mailkiln-acme"]), modes
 
 
 @CHECKS("the account with the authority has the key of the seed, where there is one", after=[first_certificate])

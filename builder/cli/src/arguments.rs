@@ -178,6 +178,35 @@ pub struct EmitFilesArguments {
     /// The folder to write below
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
+    /// What the host decides.
+    #[command(flatten)]
+    pub host: HostArguments,
+}
+
+/// What a NixOS host decides otherwise than an image.
+#[derive(Debug, Args)]
+pub struct HostArguments {
+    /// Port of the mail server's API on 127.0.0.1
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    pub api_port: u16,
+    /// Port of the filter on 127.0.0.1
+    #[arg(long, value_name = "PORT", default_value_t = 10025)]
+    pub filter_port: u16,
+    /// Port for mail released from the quarantine on 127.0.0.1
+    #[arg(long, value_name = "PORT", default_value_t = 10026)]
+    pub release_port: u16,
+    /// Whom the mail server asks about names: `resolved`, `host`, or addresses
+    #[arg(long, value_name = "WHOM", default_value = "resolved")]
+    pub resolver: String,
+    /// A certificate that others look after: the file with it and its intermediates
+    #[arg(long, value_name = "FILE", requires = "certificate_key")]
+    pub certificate: Option<String>,
+    /// The file with its private key
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub certificate_key: Option<String>,
+    /// A name of that certificate; one must be the host's
+    #[arg(long, value_name = "NAME", requires = "certificate")]
+    pub certificate_name: Vec<String>,
 }
 
 /// `mailkiln new`.

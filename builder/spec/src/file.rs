@@ -187,6 +187,22 @@ pub(crate) struct MailTable {
     /// domain.
     #[schemars(example = "postmaster@example.org")]
     pub(crate) postmaster: Option<Text>,
+    /// What happens to new mail for an account that was taken out of this file: `refuse` (the default),
+    /// its addresses are unknown, or `defer`, it waits in the queue for the account to come back.
+    #[schemars(example = &"refuse")]
+    pub(crate) removed: Option<Located<RemovedValue>>,
+    /// Days until an account that was taken out of this file is deleted with its mail; 0 is never.
+    /// Default: 30.
+    #[schemars(example = 30)]
+    pub(crate) removed_days: Option<Located<i64>>,
+}
+
+/// What becomes of mail for an account that was taken out of the file.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RemovedValue {
+    Refuse,
+    Defer,
 }
 
 /// The spam filter.

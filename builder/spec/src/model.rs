@@ -146,6 +146,17 @@ pub struct MailSettings {
     /// Where reports about this domain's mail (DMARC `rua`, TLS-RPT) go; `postmaster@` the first domain when
     /// not given.
     pub postmaster: Address,
+    /// What becomes of accounts that were taken out of the file.
+    pub removed: Removed,
+}
+
+/// What becomes of accounts that were taken out of the file. They can't sign in from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    /// Whether new mail for them waits in the queue; else it is refused.
+    pub defers: bool,
+    /// After how many days they are deleted with their mail; `None` is never. 30 when not given.
+    pub days: Option<u32>,
 }
 
 /// `[spam]`.

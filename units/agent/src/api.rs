@@ -75,6 +75,30 @@ pub struct Principal {
     /// Hashes of passwords.
     #[serde(default)]
     pub secrets: OneOrMany,
+    /// For people: the name that recipients see.
+    #[serde(default)]
+    pub description: String,
+    /// Bytes; 0 for no limit.
+    #[serde(default)]
+    pub quota: u64,
+    /// Permissions that are taken from it.
+    #[serde(default, rename = "disabledPermissions")]
+    pub disabled: OneOrMany,
+}
+
+/// One of a list.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Listed {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    emails: OneOrMany,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Page {
+    items: Vec<Listed>,
 }
 
 /// The API leaves out the list around a single text.
@@ -221,6 +245,77 @@ impl Api {
         self.add(name, "emails", email)
     }
 
+    /// Takes an address from an account.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn remove_email(&self, name: &str, email: &str) -> Result<(), ApiError> {
+        self.change(name, "removeItem", "emails", &email.into())
+    }
+
+    /// Takes a permission from an account, or gives it back.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn disable(&self, name: &str, permission: &str, disabled: bool) -> Result<(), ApiError> {
+        let action = if disabled { "addItem" } else { "removeItem" };
+        self.change(name, action, "disabledPermissions", &permission.into())
+    }
+
+    /// Sets what recipients see as the name of an account; empty for none.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn set_description(&self, name: &str, description: &str) -> Result<(), ApiError> {
+        self.change(name, "set", "description", &description.into())
+    }
+
+    /// Sets the quota of an account in bytes; `None` for no limit.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn set_quota(&self, name: &str, quota: Option<u64>) -> Result<(), ApiError> {
+        // An empty text is how the server spells "none".
+        let value = quota.map_or_else(|| Value::from(""), Value::from);
+        self.change(name, "set", "quota", &value)
+    }
+
+    /// Deletes an account with its mail, or a domain; it may be gone already.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn delete(&self, name: &str) -> Result<(), ApiError> {
+        match self.call("DELETE", &path(name), None)?.outcome("delete", name) {
+            Ok(_) | Err(Failure::NotFound) => Ok(()),
+            Err(Failure::Other(error)) => Err(error),
+        }
+    }
+
+    /// Accounts, groups and lists that have an address in `domain`, sorted.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn users_of_domain(&self, domain: &str) -> Result<Vec<String>, ApiError> {
+        let query = "?types=individual,group,list,resource,location,other&fields=name,emails";
+        let data = self.call("GET", query, None)?.outcome("list", domain)?;
+        let page: Page = serde_json::from_value(data).map_err(|error| ApiError::Refused {
+            action: "list",
+            name: domain.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let inside = |email: &String| {
+            email.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain))
+        };
+        let mut users: Vec<String> = page
+            .items
+            .into_iter()
+            .filter(|item| item.emails.as_slice().iter().any(inside))
+            .map(|item| item.name)
+            .collect();
+        users.sort();
+        Ok(users)
+    }
+
     /// Sets the password of an account by its hash; app passwords and the second factor stay.
     ///
     /// # Errors
@@ -230,7 +325,11 @@ impl Api {
     }
 
     fn add(&self, name: &str, field: &str, value: &str) -> Result<(), ApiError> {
-        let body = serde_json::json!([{"action": "addItem", "field": field, "value": value}]);
+        self.change(name, "addItem", field, &value.into())
+    }
+
+    fn change(&self, name: &str, action: &str, field: &str, value: &Value) -> Result<(), ApiError> {
+        let body = serde_json::json!([{"action": action, "field": field, "value": value}]);
         let answer = self.call("PATCH", &path(name), Some(&body))?;
         Ok(answer.outcome("change", name).map(drop)?)
     }

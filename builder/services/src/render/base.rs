@@ -2,7 +2,7 @@
 
 use super::unit::{UnitText, seconds};
 use super::{Files, RenderError};
-use crate::{Appliance, Directory, Journal, KernelSetting, Machine};
+use crate::{Appliance, Directory, Journal, KernelSetting, Machine, Takeover};
 
 /// Units that must never start. There is no password to log in with at a console, and the status
 /// is shown there; `mailkiln-console` would fight with a login prompt over the screen.
@@ -51,8 +51,14 @@ fn machine(files: &mut Files, machine: &Machine) -> Result<(), RenderError> {
 /// tmpfiles.d(5).
 fn directories(appliance: &Appliance) -> String {
     let mut text = String::from("# Made by mailkiln; every change is lost with the next image.\n");
-    for Directory { path, mode, owner } in &appliance.directories {
+    for Directory { path, mode, owner, whole } in &appliance.directories {
         text.push_str(&format!("d {path} {mode:04o} {0} {0} -\n", owner.name));
+        if *whole {
+            text.push_str(&format!("Z {path} - {0} {0} -\n", owner.name));
+        }
+    }
+    for Takeover { from, to } in &appliance.takeovers {
+        text.push_str(&format!("C {to} - - - - {from}\n"));
     }
     // journald limits the logs of this machine ID; older ones would stay for ever.
     text.push_str(&format!("e /var/log/journal - - - {}\n", seconds(appliance.journal.keep)));

@@ -24,13 +24,7 @@ fn users_keep_their_numbers() {
         built(MINIMAL).users().iter().map(|user| (user.name, user.id)).collect();
     assert_eq!(
         users,
-        [
-            ("mail-server", 801),
-            ("mailkiln", 802),
-            ("acme", 803),
-            ("mailkiln-acme", 804),
-            ("mail-filter", 805)
-        ]
+        [("mail-server", 801), ("mailkiln", 802), ("mailkiln-acme", 804), ("mail-filter", 805)]
     );
 }
 

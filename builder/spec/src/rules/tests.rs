@@ -44,6 +44,7 @@ fn a_small_file_has_the_usual_values() {
     assert!(spec.network.ipv6 && spec.network.addresses.is_empty());
     assert_eq!((spec.mail.max_message_size, spec.spam.junk_score), (50 << 20, 50));
     assert_eq!(spec.mail.postmaster.to_string(), "postmaster@example.org");
+    assert_eq!((spec.mail.removed.defers, spec.mail.removed.days), (false, Some(30)));
     let filter = spec.filter.unwrap();
     assert_eq!((filter.on_failure, filter.quarantine_days), (OnFailure::Defer, 30));
     assert_eq!(filter.actions.len(), FilterClass::ALL.len());
@@ -284,6 +285,8 @@ fn each_rule_marks_its_value() {
         ("relay", "host = 'smtp.example.net'\nuser = ' '", "' '", "not a login"),
         ("mail", "max_message_size = '5 GiB'", "'5 GiB'", "between 1 MiB and 1 GiB"),
         ("mail", "max_message_size = -1", "-1", "negative"),
+        ("mail", "removed_days = -1", "-1", "or 0 for never"),
+        ("mail", "removed_days = 3651", "3651", "from 1 to 3650"),
         ("mail", "postmaster = 'root@example.org'", "'root@example.org'", "does not exist"),
         ("spam", "junk_score = 0", "0", "between 0.1 and 100"),
         ("spam", "junk_score = nan", "nan", "between 0.1 and 100"),

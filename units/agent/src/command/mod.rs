@@ -16,6 +16,7 @@ use crate::durable::DurableError;
 use crate::layout::Layout;
 use crate::page::PageError;
 use crate::password::PasswordError;
+use crate::provisioned::RecordError;
 use crate::secrets::SecretError;
 use crate::seed::SeedError;
 use mailkiln_store::owner::{self, OwnerError};
@@ -52,6 +53,9 @@ pub enum CommandError {
     /// Root could not become the owner of the state.
     #[error(transparent)]
     Owner(#[from] OwnerError),
+    /// What provisioning has made so far.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A password.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -61,6 +65,12 @@ pub enum CommandError {
     /// A certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// A certificate that the host's administrator looks after.
+    #[error(
+        "cannot read the certificate {0}: {1}; whoever looks after it must put it there, readable for \
+         the group that is named with it"
+    )]
+    BroughtCertificate(PathBuf, #[source] std::io::Error),
     /// The mail server's API.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -114,6 +124,7 @@ pub fn run(command: Command, layout: &Layout) -> Result<ExitCode, CommandError> 
         Command::SeedTake => seed::take(layout)?,
         Command::SeedErase => seed::erase(layout)?,
         Command::Provision => provision::run(layout)?,
+        Command::ProvisionPlan { appliance } => provision::print_plan(layout, appliance)?,
         Command::Console => console::run(layout)?,
         Command::Page => page::run(layout)?,
         Command::Health { json } => return health::run(layout, json),
