@@ -5,6 +5,7 @@
 
 mod closure;
 mod nix_cache;
+mod units;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,7 @@ use mailkiln_spec::target::Format;
 use crate::machine::{Accelerator, Attachment, Card, Firmware};
 pub(crate) use closure::ClosureArguments;
 pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};
+pub(crate) use units::{ExportUnitsArguments, UnitsArguments, VerifyUnitsArguments};
 
 /// Mail appliances from one file.
 ///
@@ -95,7 +97,7 @@ pub enum Command {
     /// Say whether something that was delivered is whole and from whom it should be
     #[command(subcommand)]
     Verify(VerifyCommand),
-    /// Make a key that signs a Nix binary cache
+    /// Make a key that signs a unit cache or a Nix binary cache
     Keygen(KeygenArguments),
     /// List the machines that images can be built for, and how far each was tried
     Targets,
@@ -374,6 +376,9 @@ pub struct BuildArguments {
     /// What to compile the units with
     #[arg(long, value_enum, value_name = "WHICH", default_value = "locked")]
     pub toolchain: ToolchainChoice,
+    /// Where compiled units may be taken from.
+    #[command(flatten)]
+    pub units: UnitsArguments,
     /// A NixOS system to build from.
     #[command(flatten)]
     pub closure: ClosureArguments,

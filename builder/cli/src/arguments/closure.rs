@@ -14,7 +14,7 @@ pub struct ClosureArguments {
     /// that another nix/store is in [default: this machine's /nix/store]
     #[arg(long, value_name = "CACHE", requires = "closure")]
     pub from: Vec<String>,
-    /// A public key that may sign what comes from a cache, as NAME:BASE64; may be given several times
-    #[arg(long, visible_alias = "trusted-key", value_name = "KEY", requires = "closure")]
+    /// A public key that may sign what comes from a cache (--from, --units-from), as NAME:BASE64; may be given several times
+    #[arg(long, visible_alias = "trusted-key", value_name = "KEY")]
     pub trusted_public_key: Vec<String>,
 }

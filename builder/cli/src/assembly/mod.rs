@@ -2,7 +2,7 @@
 //!
 //! In: an [`Order`]. Out: the disk's bytes in a file that the caller names, and the bill of materials. Each step is a file:
 //! `materials` brings packages and compiled units, `root` makes the tree, `initrd` what opens it, `firmware` what a board needs before
-//! that, `bill` the SBOM. `closure` makes a disk of a NixOS system in place of all that. `store` makes store paths of the same units instead of a disk.
+//! that, `bill` the SBOM, `units` what unit caches have. `closure` makes a disk of a NixOS system in place of all that. `store` makes store paths of the same units instead of a disk.
 
 mod bill;
 mod closure;
@@ -12,6 +12,7 @@ mod materials;
 mod microcode;
 mod root;
 mod store;
+mod units;
 
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
@@ -28,10 +29,12 @@ use mailkiln_squashfs::{Plan, PlanError};
 use mailkiln_tree::{Contents as _, TreePath};
 
 use crate::progress::Watch;
+use crate::unit_caches::UnitCaches;
 pub(crate) use closure::{ClosureOrder, assemble_closure};
 use materials::Materials;
 use root::Root;
 pub(crate) use store::{Exported, store_objects};
+pub(crate) use units::{Compared, Exportable, compare, exportable};
 
 pub(crate) use root::SPAM_RULES;
 
@@ -49,6 +52,8 @@ pub(crate) struct Order<'a> {
     pub mirrors: &'a Mirrors,
     /// What units are compiled with.
     pub toolchain: &'a Toolchain,
+    /// Where compiled units may be taken from instead.
+    pub units: &'a UnitCaches,
     /// Who is told how it goes.
     pub watch: &'a dyn Watch,
 }
@@ -66,14 +71,16 @@ pub(crate) struct Workbench<'a> {
     pub mirrors: &'a Mirrors,
     /// What units are compiled with.
     pub toolchain: &'a Toolchain,
+    /// Where compiled units may be taken from instead.
+    pub units: &'a UnitCaches,
     /// Who is told how it goes.
     pub watch: &'a dyn Watch,
 }
 
 impl<'a> Order<'a> {
     fn workbench(&self) -> Workbench<'a> {
-        let Self { lock, cache, mirrors, toolchain, watch, .. } = *self;
-        Workbench { arch: self.target.arch, lock, cache, mirrors, toolchain, watch }
+        let Self { lock, cache, mirrors, toolchain, units, watch, .. } = *self;
+        Workbench { arch: self.target.arch, lock, cache, mirrors, toolchain, units, watch }
     }
 }
 
