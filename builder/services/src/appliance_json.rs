@@ -4,8 +4,7 @@
 use mailkiln_spec::{OnFailure, Spec};
 use serde_json::{Value, json};
 
-use crate::TargetFacts;
-use crate::clamav;
+use crate::{TargetFacts, agent, clamav};
 use crate::mail_server::API_PORT;
 
 /// The file's text: keys sorted, one indented line each, a newline at the end.
@@ -44,6 +43,8 @@ pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
         "accounts": accounts,
         "api": format!("http://127.0.0.1:{API_PORT}"),
         "consoles": target.consoles,
+        "recorded_consoles": target.recorded_consoles,
+        "page": agent::page_address(spec, target),
         "postmaster": spec.mail.postmaster.to_string(),
         "relay_user": spec.relay.as_ref().and_then(|relay| relay.user.as_deref()),
         "clamav": meanwhile,

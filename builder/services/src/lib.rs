@@ -28,7 +28,7 @@ mod user;
 pub use appliance::{Appliance, Directory, TargetFacts, appliance};
 pub use config_file::ConfigFile;
 pub use disk::{Disk, SlotSizes};
-pub use firewall::{Firewall, FloodLimit, OpenPort};
+pub use firewall::{Firewall, FloodLimit, LocalPort, OpenPort};
 pub use journal::Journal;
 pub use kernel::KernelSetting;
 pub use machine::Machine;

@@ -2,11 +2,15 @@
 
 use super::unit::{UnitText, seconds};
 use super::{Files, RenderError};
+use crate::user::MAILKILN;
 use crate::{Appliance, Directory, Journal, KernelSetting, Machine};
 
 /// Units that must never start. There is no password to log in with at a console, and the status
 /// is shown there; `mailkiln-console` would fight with a login prompt over the screen.
 const MASKED: [&str; 3] = ["getty@.service", "serial-getty@.service", "console-getty.service"];
+
+/// What the agent alone reads and writes.
+const SECRETS: &str = "/var/lib/mailkiln/secrets";
 
 pub(super) fn files(files: &mut Files, appliance: &Appliance) -> Result<(), RenderError> {
     files.text("/etc/tmpfiles.d/mailkiln.conf", directories(appliance))?;
@@ -45,6 +49,8 @@ fn directories(appliance: &Appliance) -> String {
     for Directory { path, mode, owner } in &appliance.directories {
         text.push_str(&format!("d {path} {mode:04o} {0} {0} -\n", owner.name));
     }
+    // A command of an earlier image, typed by root, may have left files that the agent cannot read.
+    text.push_str(&format!("Z {SECRETS} - {0} {0} -\n", MAILKILN.name));
     // journald limits the logs of this machine ID; older ones would stay for ever.
     text.push_str(&format!("e /var/log/journal - - - {}\n", seconds(appliance.journal.keep)));
     text
