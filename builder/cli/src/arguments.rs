@@ -97,7 +97,9 @@ pub enum Command {
     /// Say whether something that was delivered is whole and from whom it should be
     #[command(subcommand)]
     Verify(VerifyCommand),
-    /// Make a key that signs a unit cache or a Nix binary cache
+    /// Sign images and block maps, as minisign does
+    Sign(SignArguments),
+    /// Make a key that signs a unit cache, a Nix binary cache, or images
     Keygen(KeygenArguments),
     /// List the machines that images can be built for, and how far each was tried
     Targets,
@@ -314,7 +316,11 @@ pub struct LockArguments {
     /// something newer
     #[arg(long)]
     pub check: bool,
-    /// The lock to make, update or check
+    /// Write nothing; list the known holes of locked packages by the distribution's security tracker:
+    /// its JSON is downloaded, or read from FILE. Fails where a fixed version can be had
+    #[arg(long, value_name = "FILE", num_args = 0..=1, conflicts_with_all = ["update", "check"])]
+    pub audit: Option<Option<PathBuf>>,
+    /// The lock to make, update, check or audit
     #[arg(long, value_name = "FILE", default_value = "mailkiln.lock")]
     pub lock: PathBuf,
     /// Where to read the indexes; signatures decide what is taken
@@ -431,6 +437,17 @@ pub struct RunArguments {
     pub accelerator: Option<Accelerator>,
 }
 
+/// `mailkiln sign`.
+#[derive(Debug, Args)]
+pub struct SignArguments {
+    /// The secret key: a file of `mailkiln keygen --minisign`, or of `minisign -G -W`
+    #[arg(value_name = "KEY")]
+    pub key: PathBuf,
+    /// What to sign: images and their .bmap; each gets a FILE.minisig beside it
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
 /// `mailkiln flash`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -448,6 +465,10 @@ pub struct FlashArguments {
     /// Digest of the image file, compressed as it is; needed for an address
     #[arg(long, value_name = "HEX")]
     pub sha256: Option<Sha256>,
+    /// Write only what is signed by this key: a minisign public key, as its file or its line of base64;
+    /// the signature is IMAGE.minisig
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
     /// Put this seed onto the device too: a folder of `mailkiln seed new`
     #[arg(long, value_name = "DIR")]
     pub seed: Option<PathBuf>,

@@ -40,10 +40,10 @@ pub(crate) enum OfferError {
 }
 
 impl Offer {
-    /// Reads every suite. A release older than the one that `seen` was made from is refused.
+    /// Reads every suite. A release older than those that the locks in `seen` were made from is refused.
     pub(crate) fn read(
         wanted: &WantedFile,
-        seen: &Lock,
+        seen: &[&Lock],
         cache: &Cache,
         fetcher: &Fetcher<'_>,
         watch: &dyn Progress,
@@ -113,20 +113,26 @@ fn read_indexes(
 
 fn read_release(
     suite: &WantedSuite,
-    seen: &Lock,
+    seen: &[&Lock],
     keyring: &Keyring,
     fetcher: &Fetcher<'_>,
 ) -> Result<InRelease<Verified>, OfferError> {
     let path = format!("dists/{}/InRelease", suite.name);
     let bytes = fetcher.unverified(suite.archive, &path, MAX_RELEASE_BYTES as u64)?;
-    let known = seen.suites.iter().find(|known| known.name == suite.name);
     let expected = Expected {
         archive: suite.archive,
         codename: &suite.name,
-        not_before: known.map(|known| known.date),
+        not_before: newest(seen, &suite.name),
     };
     // The one place where the clock counts: whether a signature is of today.
     Ok(InRelease::parse(&bytes)?.verify(keyring, &expected, Timestamp::now())?)
+}
+
+/// The newest date on which any of the locks has seen `suite` signed. A mirror that replays an older one
+/// hides fixes, also from someone whose own lock is older than the program.
+fn newest(seen: &[&Lock], suite: &str) -> Option<Timestamp> {
+    let suites = seen.iter().flat_map(|lock| &lock.suites);
+    suites.filter(|known| known.name == suite).map(|known| known.date).max()
 }
 
 /// The indexes that are read of a suite: of each component one for each architecture that images
@@ -163,4 +169,25 @@ fn wanted_index(
         size: index.size,
         addresses,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A lock of a year ago must not let a mirror replay a year to a program of today.
+    #[test]
+    fn the_newer_of_two_dates_counts() {
+        let own = crate::pins::lock(None).unwrap();
+        let mut older = own.clone();
+        for suite in &mut older.suites {
+            suite.date = "2025-01-01T00:00:00Z".parse().unwrap();
+        }
+        for suite in &own.suites {
+            for seen in [[&own, &older], [&older, &own]] {
+                assert_eq!(newest(&seen, &suite.name), Some(suite.date), "{}", suite.name);
+            }
+        }
+        assert_eq!(newest(&[&own], "sid"), None);
+    }
 }

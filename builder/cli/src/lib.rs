@@ -8,6 +8,7 @@ mod assembly;
 mod commands;
 mod failure;
 mod indexes;
+mod lock_age;
 mod logging;
 pub mod machine;
 mod pins;

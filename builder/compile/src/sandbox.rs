@@ -6,18 +6,23 @@
 //! process without threads; what happens there is in [`inside`].
 //!
 //! Every build sees the same: `/usr` of the toolchain (read-only), `/src` (read-only), `/build`,
-//! an empty `/tmp`, its own `/proc`, five devices, user 1000, one host name, umask 022.
+//! an empty `/tmp`, its own `/proc`, five devices, user 1000, one host name, umask 022. Outside, that
+//! user is the caller without any capability, or nobody where the caller is root.
 
+mod apart;
 mod diagnosis;
+mod filter;
 mod inside;
 mod namespaces;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use serde::{Deserialize, Serialize};
 
 pub use inside::enter;
@@ -94,15 +99,26 @@ impl Sandbox {
         Ok(command)
     }
 
-    /// Where a file of the sandbox is on the host, if it is in one of the two shared folders.
+    /// Where a file of the sandbox is on the host, if it is in one of the two shared folders and no link
+    /// leads to it: the command chose the path and made the folders, and a link in one of them would lead
+    /// the caller to any file of the host. Called once the command has ended, with all that it started.
     pub fn on_host(&self, inside: &str) -> Option<PathBuf> {
         let below = |mount: &str, folder: &Path| {
             let rest = inside.strip_prefix(mount)?.strip_prefix('/')?;
             let plain = rest.split('/').all(|part| !matches!(part, "" | "." | ".."));
-            plain.then(|| folder.join(rest))
+            (plain && opens_beneath(folder, rest)).then(|| folder.join(rest))
         };
         below(BUILD, &self.build).or_else(|| below(SOURCE, &self.source))
     }
+}
+
+/// Returns true when `path` below `folder` exists and no component of it is a link: openat2(2).
+fn opens_beneath(folder: &Path, path: &str) -> bool {
+    let how = OpenHow::new()
+        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let folder = fs::File::open(folder);
+    folder.is_ok_and(|folder| openat2(folder, path, how).is_ok())
 }
 
 /// The sandbox could not be made, or its command not be started.
@@ -130,24 +146,44 @@ mod tests {
 
     #[test]
     fn paths_inside_are_found_on_the_host_and_never_outside_the_shared_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |path: &str| folder.path().join(path);
+        for path in ["s", "b/target", "secret"] {
+            fs::create_dir_all(at(path)).unwrap();
+        }
+        for path in ["s/a", "b/target/x", "secret/key"] {
+            fs::write(at(path), "x").unwrap();
+        }
+        for (link, to) in [
+            ("b/out", "../secret"),
+            ("b/target/key", "../../secret/key"),
+            ("b/loop", "target"),
+        ] {
+            std::os::unix::fs::symlink(to, at(link)).unwrap();
+        }
         let sandbox = Sandbox {
             toolchain: "/t".into(),
-            source: "/s".into(),
-            build: "/b".into(),
+            source: at("s"),
+            build: at("b"),
             root: "/r".into(),
             command: Vec::new(),
             environment: BTreeMap::new(),
         };
         let cases = [
-            ("/build/target/x", Some("/b/target/x")),
-            ("/src/a", Some("/s/a")),
+            ("/build/target/x", Some("b/target/x")),
+            ("/src/a", Some("s/a")),
+            ("/build/missing", None),
             ("/build/../etc/passwd", None),
             ("/builder/x", None),
             ("/usr/bin/cc", None),
             ("build/x", None),
+            // What a build script may leave behind.
+            ("/build/out/key", None),
+            ("/build/target/key", None),
+            ("/build/loop/x", None),
         ];
         for (inside, expected) in cases {
-            assert_eq!(sandbox.on_host(inside), expected.map(PathBuf::from), "{inside}");
+            assert_eq!(sandbox.on_host(inside), expected.map(at), "{inside}");
         }
     }
 }

@@ -175,6 +175,13 @@ fn convert(
     Ok((sha256, size))
 }
 
+/// Gives a file its name once it is on the medium, and the name after it: else a power cut may leave an
+/// empty image beside a digest that is right (fsync(2), "Description").
 fn persist(file: NamedTempFile, path: &Path) -> Result<File, PublishError> {
-    file.persist(path).map_err(|failed| PublishError { path: path.to_owned(), error: failed.error })
+    let failed = |error| PublishError { path: path.to_owned(), error };
+    file.as_file().sync_all().map_err(failed)?;
+    let file = file.persist(path).map_err(|it| failed(it.error))?;
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    Ok(file)
 }

@@ -20,6 +20,11 @@ pub fn wanted(bytes: &[u8]) {
     let _ = WantedFile::parse(&String::from_utf8_lossy(bytes));
 }
 
+/// Reads `bytes` as the file of Debian's security tracker.
+pub fn tracker(bytes: &[u8]) {
+    crate::audit::fuzz(bytes);
+}
+
 /// Reads `bytes` as an armoured certificate.
 pub fn keyring(bytes: &[u8]) {
     let _ = Keyring::read(&[(Archive::Debian, bytes)]);

@@ -4,6 +4,7 @@
 //! [`Lock`]. Pure: what is downloaded, and from where, is the concern of `mailkiln-fetch`; the
 //! time is handed in.
 
+mod audit;
 mod component;
 mod error;
 pub mod fuzz;
@@ -18,6 +19,7 @@ mod universes;
 mod update;
 mod wanted;
 
+pub use audit::{AuditError, Finding, audit};
 pub use component::{Component, ComponentSource, CratePin, FilePin, PatchPin};
 pub use error::LockError;
 pub use keyring::{KeyError, Keyring, SignatureError};

@@ -220,6 +220,8 @@ impl Model {
 pub fn on_a_host(spec: &Spec, facts: &HostFacts, spam_rules: &str) -> Appliance {
     let target = TargetFacts {
         consoles: Vec::new(),
+        recorded_consoles: Vec::new(),
+        password_page: false,
         slots: SlotSizes { root: 0, verity: 0 },
         watchdog: None,
         worn_by_writes: false,

@@ -1,12 +1,14 @@
-//! The agent's three services: prepare before the mail server, provision after it, console.
+//! The agent's services: prepare before the mail server, provision after it, console, and the page
+//! where people change their password.
 
 use std::time::Duration;
 
-use mailkiln_spec::Spec;
+use mailkiln_spec::{AcmeChallenge, Spec};
 
 use crate::{
-    Access, ConfigFile, Confinement, Device, Kind, Limits, NetworkAccess, Ordering, Sandbox,
-    Service, StateDirectory, TargetFacts, appliance_json, seed, user,
+    Access, Capability, ConfigFile, Confinement, Credential, Device, Kind, Limits, NetworkAccess,
+    Ordering, Port, Reach, Sandbox, Service, Share, StateDirectory, TargetFacts, appliance_json,
+    seed, user,
 };
 
 const PROGRAM: &str = "/usr/bin/mailkiln-agent";
@@ -70,6 +72,7 @@ pub(crate) fn console(target: &TargetFacts) -> Service {
         .collect();
     Service {
         kind: Kind::Simple,
+        credentials: vec![show_passwords()],
         // udev gives virtual consoles to `tty` and serial ports to `dialout`.
         // Health is judged with the certificate that the server shows.
         groups: vec!["tty", "dialout", user::MAILKILN_ACME.name],
@@ -92,6 +95,66 @@ pub(crate) fn console(target: &TargetFacts) -> Service {
         },
         ..agent("mailkiln-console", "Show addresses, health and missing DNS records", "console")
     }
+}
+
+/// Whoever starts a virtual machine can say that its recorded console may show first passwords:
+/// systemd.system-credentials(7).
+fn show_passwords() -> Credential {
+    Credential {
+        name: "show-passwords".to_owned(),
+        source: "mailkiln.show-passwords".to_owned(),
+        fallback: Some("no"),
+    }
+}
+
+/// HTTPS.
+const PAGE_PORT: u16 = 443;
+
+/// Where the page listens. Proofs by TLS need the port for themselves.
+pub(crate) fn page_address(spec: &Spec, target: &TargetFacts) -> Option<String> {
+    let proofs = spec.acme.as_ref().is_some_and(|acme| acme.challenge == AcmeChallenge::TlsAlpn01);
+    let everywhere = if spec.network.ipv6 { "[::]" } else { "0.0.0.0" };
+    (target.password_page && !proofs).then(|| format!("{everywhere}:{PAGE_PORT}"))
+}
+
+/// The page where people change their password. Its user owns nothing and reads no secret but the
+/// certificate's key: it asks the mail server as the person whose password it was given.
+pub(crate) fn page(spec: &Spec, target: &TargetFacts) -> Option<Service> {
+    page_address(spec, target)?;
+    Some(Service {
+        kind: Kind::Simple,
+        user: Some(user::MAILKILN_PAGE),
+        groups: vec![user::ACME.name],
+        ports: vec![Port {
+            number: PAGE_PORT,
+            purpose: "page to change passwords",
+            reach: Reach::Public,
+        }],
+        confinement: Confinement::Sandboxed(Sandbox {
+            capabilities: vec![Capability::NetBindService],
+            network: NetworkAccess::Internet,
+            // Its capability has to count for the host's network.
+            host_users: true,
+            ..Sandbox::default()
+        }),
+        ordering: Ordering {
+            after: vec!["mailkiln-prepare.service", "network.target"],
+            wanted_by: vec!["multi-user.target"],
+            ..Ordering::default()
+        },
+        limits: Limits {
+            memory_max: Some(Share(10)),
+            tasks: Some(64),
+            files: Some(256),
+            ..Limits::default()
+        },
+        ..Service::oneshot(
+            "mailkiln-page",
+            "Serve the page where people change their password",
+            PROGRAM,
+            vec!["page".to_owned()],
+        )
+    })
 }
 
 fn agent(name: &'static str, description: &'static str, command: &str) -> Service {

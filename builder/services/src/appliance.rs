@@ -16,6 +16,10 @@ use crate::{
 pub struct TargetFacts {
     /// Consoles on which the status is shown: `/dev/tty1`, `/dev/ttyS0`.
     pub consoles: Vec<String>,
+    /// Those of them that others can read: no secret goes there.
+    pub recorded_consoles: Vec<String>,
+    /// Whether it serves the page where people change their password; a host has a web server of its own.
+    pub password_page: bool,
     /// Sizes of the root slots on the disk.
     pub slots: SlotSizes,
     /// How long the hardware watchdog waits, where there is one.
@@ -113,12 +117,15 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
     services.extend(spec.acme.iter().flat_map(|acme| acme::services(spec, acme)));
     let mut base = vec![firewall::loader(), seed::take(), seed::erase()];
     base.extend(clamav::services(spec));
+    let page = agent::page(spec, target);
+    let page_user = page.iter().filter_map(|page| page.user).collect::<Vec<_>>();
+    base.extend(page);
     base.extend(spec.ssh.iter().flat_map(|ssh| ssh::services(ssh, spec.network.ipv6)));
     let dhcp = spec.network.addresses.is_empty();
     Appliance {
         host: spec.host.name.to_string(),
         timezone: spec.host.timezone.clone(),
-        users: user::ALL.into_iter().chain(clamav::users(spec)).collect(),
+        users: user::ALL.into_iter().chain(clamav::users(spec)).chain(page_user).collect(),
         firewall: Firewall::of(services.iter().chain(&base), dhcp, spec.network.ipv6),
         services,
         base,

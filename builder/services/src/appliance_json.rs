@@ -4,8 +4,7 @@
 use mailkiln_spec::{OnFailure, Spec};
 use serde_json::{Value, json};
 
-use crate::TargetFacts;
-use crate::clamav;
+use crate::{TargetFacts, agent, clamav};
 
 /// The file's text: keys sorted, one indented line each, a newline at the end.
 pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
@@ -44,6 +43,8 @@ pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
         "accounts": accounts,
         "api": format!("http://127.0.0.1:{}", target.host.api_port),
         "consoles": target.consoles,
+        "recorded_consoles": target.recorded_consoles,
+        "page": agent::page_address(spec, target),
         "postmaster": spec.mail.postmaster.to_string(),
         "removed": {
             "mail": if spec.mail.removed.defers { "defer" } else { "refuse" },

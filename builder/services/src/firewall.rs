@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Capability, Confinement, Limits, NetworkAccess, Ordering, Reach, Restart, Sandbox, Service,
+    Capability, Confinement, Limits, NetworkAccess, Ordering, Port, Reach, Restart, Sandbox, Service,
+    User, filter, mail_server, user,
 };
 
 /// What may come in. Everything may go out: a mail server must reach any host.
@@ -11,6 +12,8 @@ use crate::{
 pub struct Firewall {
     /// TCP ports open to the world, sorted by number.
     pub open: Vec<OpenPort>,
+    /// TCP ports on loopback, sorted by number, each with the users that may connect.
+    pub local: Vec<LocalPort>,
     /// New connections that one source may open.
     pub flood: FloodLimit,
     /// Whether addresses come by DHCP, so that its answers must be let in.
@@ -26,6 +29,29 @@ pub struct OpenPort {
     pub number: u16,
     /// What is spoken there.
     pub purpose: &'static str,
+}
+
+/// A TCP port on loopback: what is spoken there trusts whoever connects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalPort {
+    /// Number.
+    pub number: u16,
+    /// What is spoken there.
+    pub purpose: &'static str,
+    /// Who may connect, root always among them: sorted by number.
+    pub users: Vec<User>,
+}
+
+/// Who talks to a port on loopback. One that is not listed is root's alone.
+fn clients(port: u16) -> &'static [User] {
+    match port {
+        // The agent makes accounts there, and people change their password by the page.
+        mail_server::API_PORT => &[user::MAILKILN, user::MAILKILN_PAGE],
+        // What was released from the quarantine is delivered without another look.
+        mail_server::RELEASE_PORT => &[user::MAIL_FILTER],
+        filter::PORT => &[user::MAIL_SERVER],
+        _ => &[],
+    }
 }
 
 /// A token bucket for each source: an IPv4 address, or an IPv6 /64, since that is what one
@@ -58,14 +84,27 @@ impl Firewall {
         dhcp: bool,
         ipv6: bool,
     ) -> Self {
-        let mut open: Vec<OpenPort> = services
-            .flat_map(|service| &service.ports)
+        let ports: Vec<&Port> = services.flat_map(|service| &service.ports).collect();
+        let mut local: Vec<LocalPort> = ports
+            .iter()
+            .filter(|port| port.reach == Reach::Loopback)
+            .map(|port| LocalPort {
+                number: port.number,
+                purpose: port.purpose,
+                users: std::iter::once(user::ROOT)
+                    .chain(clients(port.number).iter().copied())
+                    .collect(),
+            })
+            .collect();
+        local.sort_by_key(|port| port.number);
+        let mut open: Vec<OpenPort> = ports
+            .iter()
             .filter(|port| port.reach == Reach::Public)
             .map(|port| OpenPort { number: port.number, purpose: port.purpose })
             .collect();
         open.sort_by_key(|port| port.number);
         open.dedup_by_key(|port| port.number);
-        Self { open, flood: FLOOD, dhcp, ipv6 }
+        Self { open, local, flood: FLOOD, dhcp, ipv6 }
     }
 }
 
@@ -88,6 +127,8 @@ pub(crate) fn loader() -> Service {
             before: vec!["network-pre.target", "systemd-networkd.service", "shutdown.target"],
             wants: vec!["network-pre.target"],
             wanted_by: vec!["sysinit.target"],
+            // Rules that cannot be loaded leave the machine without a network, not without a firewall.
+            required_by: vec!["systemd-networkd.service"],
             early: true,
             ..Ordering::default()
         },

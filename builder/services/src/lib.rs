@@ -29,7 +29,7 @@ mod user;
 pub use appliance::{Appliance, Directory, Takeover, TargetFacts, appliance};
 pub use config_file::ConfigFile;
 pub use disk::{Disk, SlotSizes};
-pub use firewall::{Firewall, FloodLimit, OpenPort};
+pub use firewall::{Firewall, FloodLimit, LocalPort, OpenPort};
 pub use host::{BroughtCertificate, HostFacts, Resolver};
 pub use journal::Journal;
 pub use kernel::KernelSetting;

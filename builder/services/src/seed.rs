@@ -29,12 +29,22 @@ pub(crate) fn credential() -> Credential {
     }
 }
 
+/// A seed that the hypervisor hands over, by SMBIOS or fw_cfg: systemd.system-credentials(7).
+fn from_the_hypervisor() -> Credential {
+    Credential {
+        name: "seed".to_owned(),
+        source: "mailkiln.seed".to_owned(),
+        fallback: Some("none"),
+    }
+}
+
 /// Reads the card; writes who may log in, the SSH host key and the way to the network.
 pub(crate) fn take() -> Service {
     let state = |name| StateDirectory { name, mode: 0o700 };
     Service {
         state: ["iwd", "mailkiln-seed", "ssh/authorized_keys", "ssh/etc/ssh"].map(state).to_vec(),
         runtime_directory: Some("mailkiln-seed"),
+        credentials: vec![from_the_hypervisor()],
         confinement: sandbox(Access::Read, NETWORK.path),
         ordering: Ordering {
             after: vec![PARTITION_UNIT],

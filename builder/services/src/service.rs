@@ -161,6 +161,8 @@ pub struct Ordering {
     pub wants: Vec<&'static str>,
     /// These pull this one in.
     pub wanted_by: Vec<&'static str>,
+    /// These pull this one in, and do not start when it fails.
+    pub required_by: Vec<&'static str>,
     /// Starts before `sysinit.target`, without systemd's usual ordering.
     pub early: bool,
 }

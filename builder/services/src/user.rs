@@ -38,5 +38,9 @@ pub(crate) const CLAMAV: User = User { name: "clamav", id: 806, purpose: "ClamAV
 pub(crate) const FRESHCLAM: User =
     User { name: "freshclam", id: 807, purpose: "ClamAV's signatures" };
 
+/// Serves the page where people change their password; owns nothing.
+pub(crate) const MAILKILN_PAGE: User =
+    User { name: "mailkiln-page", id: 808, purpose: "Page to change passwords" };
+
 /// Every user that each appliance has, by number.
 pub(crate) const ALL: [User; 4] = [MAIL_SERVER, MAILKILN, MAILKILN_ACME, MAIL_FILTER];

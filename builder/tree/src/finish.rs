@@ -7,7 +7,7 @@
 use crate::draft::{Contents, Draft, FixupError};
 use crate::{
     Content, Enablement, Entry, Identity, Kind, Tree, TreePath, User, accounts, certificates,
-    enablement, identity, login, names, skeleton, state, usrmerge,
+    enablement, identity, login, names, privileges, skeleton, state, usrmerge,
 };
 
 /// What [`finish`] needs to know besides the tree.
@@ -70,6 +70,7 @@ pub fn finish(tree: Tree, input: &FixupInput<'_>) -> Result<Finished, FixupError
     add_parents(&mut draft)?;
     state::write(&mut draft)?;
     add_parents(&mut draft)?;
+    privileges::strip(&mut draft.tree);
     Ok(Finished { tree: draft.tree, boot })
 }
 

@@ -16,6 +16,7 @@ mod identity;
 mod login;
 mod names;
 mod path;
+mod privileges;
 mod skeleton;
 mod state;
 mod usrmerge;

@@ -41,8 +41,11 @@ pub(super) struct Root {
 /// What runs on the appliance.
 pub(super) fn services(order: &Order<'_>) -> Appliance {
     let (disk, hardware) = (order.target.disk, order.target.hardware);
+    let recorded = order.target.consoles.iter().filter(|console| console.is_recorded());
     let facts = TargetFacts {
         consoles: order.target.consoles.iter().map(|console| console.path()).collect(),
+        recorded_consoles: recorded.map(|console| console.path()).collect(),
+        password_page: true,
         slots: SlotSizes { root: disk.root.bytes(), verity: disk.verity.bytes() },
         watchdog: hardware.watchdog.map(|seconds| Duration::from_secs(seconds.into())),
         worn_by_writes: hardware.worn_by_writes,

@@ -19,6 +19,7 @@ use serde::Serialize;
 use crate::arguments::{BuildArguments, ToolchainChoice};
 use crate::assembly::{self, Assembled, Order};
 use crate::failure::Failure;
+use crate::lock_age;
 use crate::pins;
 use crate::printer::Printer;
 use crate::progress::Bars;
@@ -35,6 +36,7 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
     let target = target()?;
     let formats = formats(arguments, &target)?;
     let lock = pins::lock(arguments.lock.as_deref())?;
+    lock_age::warn(&lock, printer);
     let mirrors =
         pins::mirrors(arguments.mirror.as_deref(), file.spec.mirror.as_deref(), Some(&lock))?;
     let cache = Cache::default_root()

@@ -15,6 +15,7 @@ use mailkiln_spec::display_size;
 use serde::Serialize;
 
 use super::seed::Loaded;
+use super::sign;
 use crate::arguments::FlashArguments;
 use crate::failure::Failure;
 use crate::printer::Printer;
@@ -49,6 +50,9 @@ pub(super) fn run(arguments: &FlashArguments, printer: &Printer) -> Result<(), F
         (true, Some(sha256)) => download(&arguments.image, sha256, &bars)?,
         _ => PathBuf::from(&arguments.image),
     };
+    if let Some(key) = &arguments.key {
+        check_signature(&path, key, is_address)?;
+    }
     let mut image = open(&path)?;
     // What the cache holds was hashed on its way in.
     let beside = || image.digest_beside().map_err(|error| failure(&error));
@@ -78,6 +82,28 @@ pub(super) fn run(arguments: &FlashArguments, printer: &Printer) -> Result<(), F
     // Only now may others look into it.
     drop(target);
     printer.result(&Done::of(arguments, device, flashed, seeded))
+}
+
+/// Nothing is written that the key has not signed: neither the image nor what its block map leaves out.
+fn check_signature(path: &Path, key: &str, is_address: bool) -> Result<(), Failure> {
+    if is_address {
+        return Err(Failure::Input {
+            message: "--key checks the .minisig beside a file, and this image is an address".to_owned(),
+            causes: Vec::new(),
+            hint: Some("download IMAGE, IMAGE.minisig and IMAGE.bmap first".to_owned()),
+        });
+    }
+    sign::check(path, key)?;
+    // Either may be the block map: that of `disk.img.zst` can be `disk.img.bmap`.
+    for image in [path.to_owned(), path.with_extension("")] {
+        let mut map = image.into_os_string();
+        map.push(".bmap");
+        let map = PathBuf::from(map);
+        if map.exists() {
+            sign::check(&map, key)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts the seed onto the device, which holds the image by now; whose seed it is.

@@ -1,4 +1,4 @@
-//! `mailkiln keygen`: a key that signs a Nix binary cache.
+//! `mailkiln keygen`: a key that signs a Nix binary cache, or images.
 //!
 //! The secret goes into a file for its owner alone, and nowhere else.
 
@@ -15,16 +15,37 @@ use serde::Serialize;
 use crate::arguments::KeygenArguments;
 use crate::failure::Failure;
 use crate::printer::Printer;
+use crate::whole_file;
 
 /// Makes the key and prints its public half.
 pub(super) fn run(arguments: &KeygenArguments, printer: &Printer) -> Result<(), Failure> {
-    let KeygenArguments { name, output } = arguments;
+    let KeygenArguments { name, output, minisign } = arguments;
     let mut seed = [0; 32];
     OsRng.try_fill_bytes(&mut seed).map_err(|error| Failure::work(&error))?;
+    if *minisign {
+        return for_images(name, output.as_deref(), seed, printer);
+    }
     let key = SecretKey::new(name, seed).map_err(|error| Failure::input(&error))?;
     let path = output.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.secret")));
     write(&path, &key.to_secret_text())?;
     printer.result(&Made { public_key: key.public_text(), secret_key_file: path })
+}
+
+/// A key in minisign's format, its public half in a file beside it.
+fn for_images(
+    name: &str,
+    output: Option<&Path>,
+    seed: [u8; 32],
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let mut id = [0; 8];
+    OsRng.try_fill_bytes(&mut id).map_err(|error| Failure::work(&error))?;
+    let key = mailkiln_signature::SecretKey::from_random(seed, id);
+    let path = output.map_or_else(|| PathBuf::from(format!("{name}.secret")), Path::to_owned);
+    write(&path, &key.text())?;
+    let public = path.with_file_name(format!("{name}.pub"));
+    whole_file::write(&public, key.public().text().as_bytes())?;
+    printer.result(&Made { public_key: key.public().line(), secret_key_file: path })
 }
 
 /// Writes a new file, whole or not at all.

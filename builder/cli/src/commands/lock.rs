@@ -17,6 +17,7 @@ use mailkiln_pin::{Arch, Pin, Sha256};
 use mailkiln_spec::target::builtin_targets;
 use serde::Serialize;
 
+use super::lock_audit;
 use crate::arguments::LockArguments;
 use crate::failure::Failure;
 use crate::indexes::{Offer, OfferError};
@@ -33,6 +34,9 @@ const SHOWN: usize = 8;
 /// Makes, updates or checks the lock.
 pub(super) fn run(arguments: &LockArguments, printer: &Printer) -> Result<(), Failure> {
     let path = &arguments.lock;
+    if let Some(file) = &arguments.audit {
+        return lock_audit::run(path, file.as_deref(), printer);
+    }
     let wanted = WantedFile::own().map_err(|error| Failure::work(&error))?;
     let updating = arguments.update.is_some();
     // A lock that is there, or that has to be there, is read; else one is made.
@@ -163,10 +167,11 @@ fn fresh(
     let cache = Cache::default_root().and_then(|root| Cache::open(&root));
     let cache = cache.map_err(|error| Failure::work(&error))?;
     let fetcher = Fetcher::new(&cache, &mirrors);
-    // Debian never goes back behind the lock that came with this program either.
+    // Debian never goes back behind the lock that came with this program either: the newer of both
+    // dates counts, suite by suite.
     let own = pins::lock(None)?;
     let seen = old.unwrap_or(&own);
-    let offer = Offer::read(wanted, seen, &cache, &fetcher, &Bars::new(printer));
+    let offer = Offer::read(wanted, &[seen, &own], &cache, &fetcher, &Bars::new(printer));
     let offer = offer.map_err(|error| offer_failure(&error))?;
     let mut sets = BTreeMap::new();
     let mut solved_all = Vec::new();

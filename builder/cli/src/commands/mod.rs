@@ -15,11 +15,13 @@ mod flash;
 mod inspect;
 mod keygen;
 mod lock;
+mod lock_audit;
 mod man;
 mod new;
 mod run;
 mod schema;
 mod seed;
+mod sign;
 mod targets;
 mod verify;
 mod verify_units;
@@ -49,6 +51,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<ExitCode, Failu
         Command::Seed(command) => seed::run(&command, printer),
         Command::Cache(command) => cache::run(&command, printer),
         Command::Export(command) => export::run(&command, printer),
+        Command::Sign(arguments) => sign::run(&arguments, printer),
         Command::Keygen(arguments) => keygen::run(&arguments, printer),
         Command::Targets => targets::run(printer),
         Command::Schema => schema::run(printer),

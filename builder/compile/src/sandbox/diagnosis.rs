@@ -65,8 +65,9 @@ impl Host {
         } else {
             String::from(
                 "user namespaces are forbidden here, most likely by a container's seccomp filter \
-                 or masked /proc: give the container `--security-opt seccomp=unconfined \
-                 --security-opt systempaths=unconfined`",
+                 or masked /proc. A container that allows them (`--security-opt seccomp=unconfined \
+                 --security-opt systempaths=unconfined`) is no wall against what runs in it: \
+                 start it as an ordinary user (`--user 1000`), never privileged",
             )
         }
     }

@@ -18,6 +18,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{getppid, sethostname};
 
+use super::apart;
 use super::diagnosis::Host;
 use super::namespaces::{self, Refusal, Step};
 use super::{Entry, SETUP_FAILED, SUBCOMMAND, Sandbox};
@@ -32,16 +33,24 @@ const HOST_NAME: &str = "mailkiln";
 pub fn enter(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     let mut arguments = arguments.into_iter();
     let (stage, entry) = (arguments.next(), arguments.next());
+    if let (Some(apart::STAGE), Some(pid)) = (stage.as_deref(), &entry) {
+        return ended(die_with_parent().and_then(|()| apart::map(pid)));
+    }
     let parsed = entry.as_deref().map(serde_json::from_str::<Entry>);
-    let ended = match (stage.as_deref(), parsed, entry.as_deref()) {
+    let result = match (stage.as_deref(), parsed, entry.as_deref()) {
         (Some("outside"), Some(Ok(entry)), Some(text)) => outside(&entry, text),
-        (Some("inside"), Some(Ok(entry)), _) => inside(&entry.sandbox),
+        (Some("inside"), Some(Ok(entry)), _) => inside(&entry.sandbox, false),
+        (Some("inside-apart"), Some(Ok(entry)), _) => inside(&entry.sandbox, true),
         _ => {
             report("this subcommand is for mailkiln's own use");
             return ExitCode::from(SETUP_FAILED);
         }
     };
-    match ended {
+    ended(result)
+}
+
+fn ended(result: Result<u8, Refusal>) -> ExitCode {
+    match result {
         Ok(code) => ExitCode::from(code),
         Err(refusal) => {
             report(&Host::look().explain(&refusal.step, &refusal.error));
@@ -55,12 +64,14 @@ fn outside(entry: &Entry, text: &str) -> Result<u8, Refusal> {
     if u32::try_from(getppid().as_raw()) != Ok(entry.parent) {
         return Ok(SETUP_FAILED);
     }
+    // Asked before: inside, everybody is user 0.
+    let stage = if apart::is_needed() { "inside-apart" } else { "inside" };
     namespaces::leave_host()?;
     // New credentials clear the request.
     die_with_parent()?;
     // The pipe is never written to: that it is open tells process 1 that we live.
     let mut child = Command::new("/proc/self/exe")
-        .args([SUBCOMMAND, "inside", text])
+        .args([SUBCOMMAND, stage, text])
         .stdin(Stdio::piped())
         .spawn()
         .step(|| String::from("start process 1"))?;
@@ -68,15 +79,16 @@ fn outside(entry: &Entry, text: &str) -> Result<u8, Refusal> {
     child.wait().map(code).step(|| String::from("wait for process 1"))
 }
 
-fn inside(sandbox: &Sandbox) -> Result<u8, Refusal> {
+/// `apart` says that root called, and that the command is to be nobody outside.
+fn inside(sandbox: &Sandbox, apart: bool) -> Result<u8, Refusal> {
     die_with_parent()?;
     if parent_is_gone()? {
         return Ok(SETUP_FAILED);
     }
     umask(Mode::from_bits_truncate(0o022));
     sethostname(HOST_NAME).step(|| String::from("set the host name"))?;
-    namespaces::enter_root(sandbox)?;
-    namespaces::drop_privileges()?;
+    namespaces::enter_root(sandbox, apart)?;
+    namespaces::drop_privileges(apart)?;
     die_with_parent()?;
     let (program, arguments) = sandbox
         .command

@@ -10,8 +10,12 @@ use std::path::Path;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd;
+
+use super::apart::{self, Mapper};
+use super::filter;
 
 /// User and group number of the command inside; the same for every user outside.
 pub(super) const INSIDE_ID: u32 = 1000;
@@ -43,6 +47,8 @@ impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
 /// capability over the other new ones and none over the host.
 pub(super) fn leave_host() -> Result<(), Refusal> {
     let (user, group) = (unistd::geteuid().as_raw(), unistd::getegid().as_raw());
+    // Started before: from inside, nobody may map root.
+    let mapper = if apart::is_needed() { Some(Mapper::start()?) } else { None };
     unshare(
         CloneFlags::CLONE_NEWUSER
             | CloneFlags::CLONE_NEWNS
@@ -52,15 +58,27 @@ pub(super) fn leave_host() -> Result<(), Refusal> {
             | CloneFlags::CLONE_NEWUTS,
     )
     .step(|| String::from("make namespaces"))?;
-    map_ids((0, user), (0, group))
+    match mapper {
+        Some(mapper) => mapper.finish(),
+        None => map_ids((0, user), (0, group)),
+    }
 }
 
-/// Becomes user 1000 in one more user namespace. The next program that is executed has no
-/// capability anywhere, and no setuid file can give it any.
-pub(super) fn drop_privileges() -> Result<(), Refusal> {
+/// Becomes user 1000 in one more user namespace, the last that can be made. The next program that is
+/// executed has no capability anywhere, no setuid file can give it any, it leaves no core dump, and it
+/// calls nothing that a compilation does without. `apart` says that root is not to be its user outside.
+pub(super) fn drop_privileges(apart: bool) -> Result<(), Refusal> {
+    let outer = if apart {
+        apart::become_nobody(Path::new(super::BUILD))?;
+        INSIDE_ID
+    } else {
+        0
+    };
     unshare(CloneFlags::CLONE_NEWUSER).step(|| String::from("make the inner user namespace"))?;
-    map_ids((INSIDE_ID, 0), (INSIDE_ID, 0))?;
-    nix::sys::prctl::set_no_new_privs().step(|| String::from("give up new privileges"))
+    map_ids((INSIDE_ID, outer), (INSIDE_ID, outer))?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).step(|| String::from("switch core dumps off"))?;
+    nix::sys::prctl::set_no_new_privs().step(|| String::from("give up new privileges"))?;
+    filter::apply()
 }
 
 /// Maps one user and one group, each given as (inside, outside).
@@ -77,7 +95,7 @@ fn map_ids(user: (u32, u32), group: (u32, u32)) -> Result<(), Refusal> {
 }
 
 /// Builds the root of the sandbox at `root` and makes it the process's own.
-pub(super) fn enter_root(sandbox: &super::Sandbox) -> Result<(), Refusal> {
+pub(super) fn enter_root(sandbox: &super::Sandbox, apart: bool) -> Result<(), Refusal> {
     let root = sandbox.root.as_path();
     // From here on no mount of ours is seen by the host, and none of the host's comes in.
     mount(NOTHING, "/", NOTHING, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NOTHING)
@@ -86,18 +104,38 @@ pub(super) fn enter_root(sandbox: &super::Sandbox) -> Result<(), Refusal> {
     for link in ["bin", "sbin", "lib", "lib64"] {
         symlink(format!("usr/{link}"), root.join(link)).step(|| format!("create /{link}"))?;
     }
+    if apart {
+        apart::open_sources(&sandbox.source)?;
+    }
     bind(&sandbox.toolchain.join("usr"), &folder(root, "usr")?, MsFlags::MS_RDONLY)?;
     bind(&sandbox.source, &folder(root, "src")?, MsFlags::MS_RDONLY)?;
     bind(&sandbox.build, &folder(root, "build")?, MsFlags::empty())?;
     tmpfs(&folder(root, "tmp")?, "mode=1777")?;
-    let limits = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), &folder(root, "proc")?, Some("proc"), limits, NOTHING)
-        .step(|| String::from("mount /proc"))?;
+    proc(&folder(root, "proc")?)?;
     devices(&folder(root, "dev")?)?;
     let etc = folder(root, "etc")?;
     fs::write(etc.join("passwd"), PASSWD).step(|| String::from("write /etc/passwd"))?;
     fs::write(etc.join("group"), GROUP).step(|| String::from("write /etc/group"))?;
     pivot(root)
+}
+
+/// A `/proc` of the new process namespace in which nothing of the kernel can be changed. Its files ask
+/// for a user of the host, so it is the mount that has to forbid. What is covered is what bubblewrap
+/// covers.
+fn proc(at: &Path) -> Result<(), Refusal> {
+    let limits = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), at, Some("proc"), limits, NOTHING)
+        .step(|| String::from("mount /proc"))?;
+    // For the namespace that the caller is in: the inner one is the last. namespaces(7).
+    let most = at.join("sys/user/max_user_namespaces");
+    fs::write(most, "1").step(|| String::from("forbid more namespaces"))?;
+    for name in ["sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi"] {
+        let path = at.join(name);
+        if path.exists() {
+            bind(&path, &path, MsFlags::MS_RDONLY | MsFlags::MS_NOEXEC)?;
+        }
+    }
+    Ok(())
 }
 
 /// Swaps the root, lets go of the host's, and makes what is left of the new one read-only.

@@ -2,6 +2,7 @@
 
 use super::unit::{UnitText, seconds};
 use super::{Files, RenderError};
+use crate::user::MAILKILN;
 use crate::{Appliance, Directory, Journal, KernelSetting, Machine, Takeover};
 
 /// Units that must never start. There is no password to log in with at a console, and the status
@@ -15,6 +16,9 @@ const CONSOLES: &str = "\
 # The console's service writes the status to screens, as a member of the group.
 SUBSYSTEM==\"tty\", KERNEL==\"tty[0-9]*|hvc[0-9]*\", GROUP=\"tty\", MODE=\"0620\"
 ";
+
+/// What the agent alone reads and writes.
+const SECRETS: &str = "/var/lib/mailkiln/secrets";
 
 pub(super) fn files(files: &mut Files, appliance: &Appliance) -> Result<(), RenderError> {
     files.text("/etc/tmpfiles.d/mailkiln.conf", directories(appliance))?;
@@ -60,6 +64,8 @@ fn directories(appliance: &Appliance) -> String {
     for Takeover { from, to } in &appliance.takeovers {
         text.push_str(&format!("C {to} - - - - {from}\n"));
     }
+    // A command of an earlier image, typed by root, may have left files that the agent cannot read.
+    text.push_str(&format!("Z {SECRETS} - {0} {0} -\n", MAILKILN.name));
     // journald limits the logs of this machine ID; older ones would stay for ever.
     text.push_str(&format!("e /var/log/journal - - - {}\n", seconds(appliance.journal.keep)));
     text

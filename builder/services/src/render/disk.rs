@@ -1,13 +1,12 @@
 //! What the first boot makes of the disk: repart.d(5), and the mount of `/var`.
 
-use super::unit::{UnitText, escaped_path};
+use super::unit::UnitText;
 use super::{Files, RenderError};
 use crate::Disk;
 
-const VAR: &str = "/dev/disk/by-partlabel/var";
-
-/// How long `/var` may take to appear: on the first boot it is made, on an SD card.
-const APPEARS_WITHIN: &str = "5min";
+/// A device that there cannot be. `/init` alone knows which partition is `/var`, the one on the root's
+/// own disk, and names it in a drop-in; a label could be any card's or USB stick's.
+const NAMED_BY_INIT: &str = "/dev/disk/by-partuuid/00000000-0000-0000-0000-000000000000";
 
 pub(super) fn files(files: &mut Files, disk: &Disk) -> Result<(), RenderError> {
     let partitions = [
@@ -28,12 +27,7 @@ pub(super) fn files(files: &mut Files, disk: &Disk) -> Result<(), RenderError> {
     files.link(
         "/etc/systemd/system/var.mount.wants/systemd-growfs@var.service",
         "/usr/lib/systemd/system/systemd-growfs@.service",
-    )?;
-    let device = escaped_path(VAR);
-    let mut wait = UnitText::new("the timeout of /var");
-    wait.section("Unit");
-    wait.set("JobRunningTimeoutSec", APPEARS_WITHIN)?;
-    files.text(&format!("/etc/systemd/system/{device}.device.d/10-mailkiln.conf"), wait.finish())
+    )
 }
 
 /// systemd-repart(8) discards whatever lies between partitions, and a board's loader lies before the
@@ -74,23 +68,23 @@ fn var(minimum: u64) -> Result<String, RenderError> {
 }
 
 /// State, not programs: nothing on `/var` is executed, changes identity or is a device. Times of
-/// reading are not written, which spares SD cards.
+/// reading are not written, which spares SD cards. After damage to the file system nothing more is
+/// written: mail is deferred rather than lost.
 fn var_mount(commit: Option<u32>) -> Result<String, RenderError> {
-    let check = format!("systemd-fsck@{}.service", escaped_path(VAR));
     let mut text = UnitText::new("var.mount");
     text.section("Unit");
     text.set("Description", "State of the appliance")?;
     text.flag("DefaultDependencies", false)?;
     text.set("Conflicts", "umount.target")?;
-    text.set("Requires", &check)?;
-    text.set("After", format_args!("local-fs-pre.target systemd-repart.service {check}"))?;
+    text.set("After", "local-fs-pre.target systemd-repart.service")?;
     text.set("Before", "local-fs.target umount.target")?;
     text.section("Mount");
-    text.set("What", VAR)?;
+    text.comment("/init names the partition: /run/systemd/system/var.mount.d/10-partition.conf.");
+    text.set("What", NAMED_BY_INIT)?;
     text.set("Where", "/var")?;
     text.set("Type", "ext4")?;
     let commit = commit.map_or(String::new(), |seconds| format!(",commit={seconds}"));
-    text.set("Options", format_args!("nosuid,nodev,noexec,noatime{commit}"))?;
+    text.set("Options", format_args!("nosuid,nodev,noexec,noatime,errors=remount-ro{commit}"))?;
     text.section("Install");
     text.set("RequiredBy", "local-fs.target")?;
     Ok(text.finish())

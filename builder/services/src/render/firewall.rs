@@ -1,6 +1,6 @@
 //! The firewall as nftables rules: nft(8).
 
-use crate::Firewall;
+use crate::{Firewall, LocalPort};
 
 /// The text for `nft --file`. Loading it twice leaves the same rules: the table is made (so that
 /// deleting it can't fail), deleted and made anew in one transaction.
@@ -17,6 +17,7 @@ pub(super) fn rules(firewall: &Firewall) -> String {
     input.extend(services(firewall));
     let input = input.join("\n        ");
     let sets = flood_sets(firewall);
+    let local = local(firewall).join("\n        ");
     format!(
         "\
 # Made by mailkiln from mail.toml; every change is lost with the next image.
@@ -28,6 +29,11 @@ table inet mailkiln {{
     chain input {{
         type filter hook input priority filter; policy drop;
         {input}
+    }}
+
+    chain output {{
+        type filter hook output priority filter; policy accept;
+        {local}
     }}
 
     chain forward {{
@@ -99,6 +105,24 @@ fn services(firewall: &Firewall) -> Vec<String> {
         rules.push(format!("meta nfproto ipv4 tcp dport {{ {ports} }} accept"));
     }
     rules
+}
+
+/// What listens on loopback trusts whoever connects; a service that was taken over must not be one of
+/// them. A packet without a socket, such as a reset, has no user and passes.
+fn local(firewall: &Firewall) -> Vec<String> {
+    let rule = |port: &LocalPort| {
+        let names: Vec<&str> = port.users.iter().map(|user| user.name).collect();
+        let numbers: Vec<String> = port.users.iter().map(|user| user.id.to_string()).collect();
+        [
+            format!("# {}: {}, for {}", port.number, port.purpose, names.join(", ")),
+            format!(
+                "oifname \"lo\" tcp dport {} meta skuid != {{ {} }} drop",
+                port.number,
+                numbers.join(", ")
+            ),
+        ]
+    };
+    firewall.local.iter().flat_map(rule).collect()
 }
 
 fn flood_sets(firewall: &Firewall) -> String {

@@ -61,12 +61,12 @@ pub(super) fn trigger_link(unit: &str) -> (String, String) {
 /// `[Install]` section.
 pub(super) fn links(service: &Service) -> Vec<(String, String)> {
     let unit = service.unit();
-    service
-        .ordering
-        .wanted_by
-        .iter()
-        .map(|target| (format!("/etc/systemd/system/{target}.wants/{unit}"), format!("../{unit}")))
-        .collect()
+    let link = |target: &str, kind: &str| {
+        (format!("/etc/systemd/system/{target}.{kind}/{unit}"), format!("../{unit}"))
+    };
+    let ordering = &service.ordering;
+    let wanted = ordering.wanted_by.iter().map(|target| link(target, "wants"));
+    wanted.chain(ordering.required_by.iter().map(|target| link(target, "requires"))).collect()
 }
 
 impl Service {
@@ -108,9 +108,11 @@ fn text(service: &Service) -> Result<UnitText, RenderError> {
         Confinement::Sandboxed(sandbox) => sandbox::lines(&mut text, sandbox, service.user)?,
         Confinement::Unconfined { reason } => text.comment(&format!("No sandbox: {reason}.")),
     }
-    if !service.ordering.wanted_by.is_empty() {
+    let ordering = &service.ordering;
+    if !ordering.wanted_by.is_empty() || !ordering.required_by.is_empty() {
         text.section("Install");
-        text.list("WantedBy", &service.ordering.wanted_by)?;
+        text.list("WantedBy", &ordering.wanted_by)?;
+        text.list("RequiredBy", &ordering.required_by)?;
     }
     Ok(text)
 }

@@ -116,21 +116,6 @@ pub(super) fn argument(text: &str) -> String {
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("\"{text}\"") }
 }
 
-/// A path in a unit's name: systemd-escape(1), `--path`.
-pub(super) fn escaped_path(path: &str) -> String {
-    let trimmed = path.trim_matches('/');
-    let mut out = String::with_capacity(trimmed.len());
-    for (index, byte) in trimmed.bytes().enumerate() {
-        match byte {
-            b'/' => out.push('-'),
-            b'.' if index > 0 => out.push('.'),
-            b':' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    out
-}
-
 /// A time span in whole seconds.
 pub(super) fn seconds(span: Duration) -> String {
     format!("{}s", span.as_secs())
@@ -153,18 +138,6 @@ mod tests {
             ("'", "\"'\""),
         ] {
             assert_eq!(argument(text), written, "{text}");
-        }
-    }
-
-    #[test]
-    fn paths_become_names_as_systemd_escape_makes_them() {
-        for (path, name) in [
-            ("/dev/disk/by-partlabel/var", "dev-disk-by\\x2dpartlabel-var"),
-            ("/var", "var"),
-            ("/.hidden/a.b", "\\x2ehidden-a.b"),
-            ("/a b", "a\\x20b"),
-        ] {
-            assert_eq!(escaped_path(path), name);
         }
     }
 

@@ -13,6 +13,8 @@ fn the_agent_reads_what_mail_toml_says() {
     assert_eq!(json["accounts"][0]["quota"], 5_u64 << 30);
     assert_eq!(json["api"], "http://127.0.0.1:8080");
     assert_eq!(json["consoles"][1], "/dev/ttyS0");
+    assert_eq!(json["recorded_consoles"], serde_json::json!(["/dev/ttyS0"]));
+    assert_eq!(json["page"], "[::]:443");
     assert_eq!(json["relay_user"], "CORP\\tom");
     assert_eq!(json["ssh"], true);
     assert!(json["postmaster"].as_str().unwrap().contains('@'));
@@ -24,7 +26,13 @@ fn users_keep_their_numbers() {
         built(MINIMAL).users().iter().map(|user| (user.name, user.id)).collect();
     assert_eq!(
         users,
-        [("mail-server", 801), ("mailkiln", 802), ("mailkiln-acme", 804), ("mail-filter", 805)]
+        [
+            ("mail-server", 801),
+            ("mailkiln", 802),
+            ("mailkiln-acme", 804),
+            ("mail-filter", 805),
+            ("mailkiln-page", 808)
+        ]
     );
 }
 

@@ -29,7 +29,7 @@ fn nft_takes_the_rules() {
 #[test]
 fn exactly_the_public_ports_are_open() {
     let mail = [25, 143, 465, 587, 993, 995, 4190];
-    for (mail_toml, more) in [(MINIMAL, vec![80]), (FULL, vec![2222])] {
+    for (mail_toml, more) in [(MINIMAL, vec![80, 443]), (FULL, vec![443, 2222])] {
         let appliance = built(mail_toml);
         let open: BTreeSet<u16> = appliance.firewall.open.iter().map(|port| port.number).collect();
         assert_eq!(open, mail.into_iter().chain(more).collect());
@@ -42,4 +42,60 @@ fn exactly_the_public_ports_are_open() {
             assert!(!open.contains(&port.number), "{port:?}");
         }
     }
+}
+
+/// Whoever takes a service over must not talk to what trusts loopback. In a network of its own, with the
+/// kernel as judge.
+#[test]
+fn loopback_belongs_to_those_who_need_it() {
+    let rules = file(&built(MINIMAL), "/etc/mailkiln/firewall.nft");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.nft");
+    std::fs::write(&path, &rules).unwrap();
+    let script = format!(
+        r#"ip link set lo up && nft --file {} || exit 77
+for port in 8080 10025 10026 110; do
+  python3 -c "
+import socket
+s = socket.create_server(('127.0.0.1', $port))
+while True: s.accept()" & listeners="$listeners $!"
+done
+sleep 1
+for port in 8080 10025 10026 110; do
+  for user in 0 801 802 805 808 65534; do
+    if setpriv --reuid=$user --clear-groups python3 -c "
+import socket
+socket.create_connection(('127.0.0.1', $port), 0.4)" 2>/dev/null; then echo $port $user; fi
+  done
+done
+kill $listeners"#,
+        path.display()
+    );
+    let Some((_, said)) = judge("unshare", &["--net", "sh", "-c", &script]) else { return };
+    if !said.contains("110 0") {
+        eprintln!("the kernel is not allowed to judge here: {said}");
+        return;
+    }
+    let mut expected: Vec<String> =
+        [0, 801, 802, 805, 808, 65534].map(|user| format!("110 {user}")).to_vec();
+    for (port, users) in
+        [(8080, vec![0, 802, 808]), (10_025, vec![0, 801]), (10_026, vec![0, 805])]
+    {
+        expected.extend(users.iter().map(|user| format!("{port} {user}")));
+    }
+    let mut found: Vec<&str> = said.lines().collect();
+    expected.sort();
+    found.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn without_rules_there_is_no_network() {
+    let entries = built(MINIMAL).tree_entries().unwrap();
+    let link = "/etc/systemd/system/systemd-networkd.service.requires/mailkiln-firewall.service";
+    assert!(entries.iter().any(|(path, _)| path.to_string() == link));
+    let unit = file(&built(MINIMAL), "/etc/systemd/system/mailkiln-firewall.service");
+    assert!(unit.lines().any(|line| {
+        line.starts_with("Before=") && line.contains("systemd-networkd.service")
+    }));
 }

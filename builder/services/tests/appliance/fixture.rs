@@ -132,6 +132,8 @@ pub(crate) const ALL: [(&str, &str); 4] =
 pub(crate) fn target() -> TargetFacts {
     TargetFacts {
         consoles: vec!["/dev/tty1".to_owned(), "/dev/ttyS0".to_owned()],
+        recorded_consoles: vec!["/dev/ttyS0".to_owned()],
+        password_page: true,
         slots: SlotSizes { root: 192 << 20, verity: 2 << 20 },
         watchdog: None,
         worn_by_writes: false,

@@ -20,6 +20,8 @@ pub(super) struct TargetToml {
     pub(super) arch: Option<Located<ArchValue>>,
     #[schemars(required, extend("examples" = [["tty0", "ttyS0,115200n8"]]))]
     pub(super) consoles: Option<Located<Vec<Text>>>,
+    #[schemars(extend("examples" = [["ttyS0"]]))]
+    pub(super) recorded_consoles: Option<Vec<Text>>,
     #[schemars(required, extend("examples" = [["img", "img.zst"]]))]
     pub(super) formats: Option<Located<Vec<Located<FormatValue>>>>,
     #[schemars(required, example = &"img")]

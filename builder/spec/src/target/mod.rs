@@ -110,6 +110,7 @@ pub struct Kernel {
 pub struct Console {
     device: String,
     options: Option<String>,
+    recorded: bool,
 }
 
 impl Console {
@@ -117,6 +118,12 @@ impl Console {
     pub fn argument(&self) -> String {
         let options = self.options.as_ref().map_or(String::new(), |options| format!(",{options}"));
         format!("console={}{options}", self.device)
+    }
+
+    /// Returns true where others than the people at the machine can read what is written: clouds keep
+    /// the output of the serial port, and show it to whoever may list machines. No secret goes there.
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
     }
 
     /// The device to write to: `/dev/ttyS0`. `tty0` is whichever virtual terminal is in front, and

@@ -65,7 +65,7 @@ fn judge(
         StatusValue::BuiltOnly => Status::BuiltOnly,
     });
     let title = value(file.title, "title", problems);
-    let consoles = consoles(file.consoles, problems);
+    let consoles = consoles(file.consoles, file.recorded_consoles.unwrap_or_default(), problems);
     let formats = formats(file.formats, problems);
     let default_format = default_format(file.default_format, formats.as_deref().ok(), problems);
     let kernel = value(file.kernel, "kernel", problems)
@@ -132,10 +132,24 @@ fn once<T: PartialEq + Copy>(
 
 fn consoles(
     list: Option<Located<Vec<Text>>>,
+    recorded: Vec<Text>,
     problems: &mut Problems,
 ) -> Result<Vec<Console>, Reported> {
     let list = some(list, "consoles", problems)?;
-    each(Some(list), |text| problems.check(&text.span, console(&text.value)))
+    let mut consoles: Vec<Console> =
+        each(Some(list), |text| problems.check(&text.span, console(&text.value)))?;
+    for text in recorded {
+        let found = consoles.iter_mut().find(|console| console.device == text.value);
+        let known = found.map(|console| console.recorded = true).ok_or_else(|| {
+            Flaw::new(
+                format!("`{}` is not one of `consoles`", shown(&text.value)),
+                "not a console of this target",
+                "name the device alone, like `ttyS0`",
+            )
+        });
+        problems.check(&text.span, known)?;
+    }
+    Ok(consoles)
 }
 
 fn console(text: &str) -> Result<Console, Flaw> {
@@ -151,7 +165,11 @@ fn console(text: &str) -> Result<Console, Flaw> {
             "write it as in `console=`, like `tty0` or `ttyS0,115200n8`",
         ));
     }
-    Ok(Console { device: device.to_owned(), options: options.map(str::to_owned) })
+    Ok(Console {
+        device: device.to_owned(),
+        options: options.map(str::to_owned),
+        recorded: false,
+    })
 }
 
 fn formats(
@@ -252,6 +270,8 @@ mod tests {
         assert_eq!(words, ["console=tty0", "console=ttyS0,115200n8"]);
         let devices: Vec<String> = target.consoles.iter().map(Console::path).collect();
         assert_eq!(devices, ["/dev/tty1", "/dev/ttyS0"]);
+        let recorded: Vec<bool> = target.consoles.iter().map(Console::is_recorded).collect();
+        assert_eq!(recorded, [false, true]);
         assert_eq!(target.kernel.package, "linux-image-cloud-amd64");
         assert_eq!(target.boot.chain, [BootChain::GrubBios, BootChain::Uefi]);
         assert_eq!(target.disk.root.bytes(), 256 << 20);
@@ -273,6 +293,7 @@ mod tests {
             ("arch = \"x86_64\"", "arch = \"x86-64\"", "did you mean `\"x86_64\"`?"),
             ("arch = \"x86_64\"", "arch = \"aarch64\"", "only x86_64 machines have a BIOS"),
             ("\"tty0\"", "\"tty0 quiet\"", "not a terminal's name"),
+            ("recorded_consoles = [\"ttyS0\"]", "recorded_consoles = [\"ttyS1\"]", "not a console of this target"),
             ("default_format = \"img\"", "default_format = \"qcow2\"\n#", ""),
             ("\"img.zst\", \"qcow2\"]", "\"img\"]", "second time"),
             ("formats = [\"img\", ", "formats = [", "none of `formats`"),
