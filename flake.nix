@@ -25,71 +25,9 @@
           )
         );
 
-      # What `nix run` and a module start: a package of a cargo workspace in this repository.
-      rust =
-        final:
-        {
-          name,
-          source,
-          program ? name,
-          ...
-        }@more:
-        final.rustPlatform.buildRustPackage (
-          {
-            pname = name;
-            version = "0.1.0";
-            src = source;
-            cargoBuildFlags = [
-              "--package"
-              name
-            ];
-            # The tests judge by programs of Debian; ./check runs them.
-            doCheck = false;
-            # Kernels of ARM boards have pages of 4, 16 or 64 KiB; an allocator has to be told of the largest.
-            env = lib.optionalAttrs final.stdenv.hostPlatform.isAarch64 { JEMALLOC_SYS_WITH_LG_PAGE = "16"; };
-            meta = {
-              mainProgram = program;
-              license = with lib.licenses; [
-                mit
-                asl20
-              ];
-              platforms = systems;
-            }
-            // more.meta or { };
-          }
-          // lib.optionalAttrs (!(more ? cargoDeps)) { cargoLock.lockFile = source + "/Cargo.lock"; }
-          // removeAttrs more [
-            "meta"
-            "name"
-            "program"
-            "source"
-          ]
-        );
-
-      # The crates of the mail server, with our patches on them: units/mail-server/README.md says why.
-      patched =
-        final:
-        let
-          published = final.rustPlatform.importCargoLock { lockFile = ./units/mail-server/Cargo.lock; };
-          patches = lib.filter (lib.hasSuffix ".patch") (
-            lib.attrNames (builtins.readDir ./units/mail-server/patches)
-          );
-        in
-        final.runCommand "mailkiln-mail-server-crates" { } ''
-          cp -rL ${published} $out
-          chmod -R u+w $out
-          ${lib.concatMapStrings (name: ''
-            patch --fuzz=0 --strip=1 --directory=$out < ${./units/mail-server/patches + "/${name}"}
-          '') patches}
-        '';
-
       module = defaults: {
         imports = [
-          ./modules
-          {
-            key = "mailkiln-overlay";
-            nixpkgs.overlays = [ self.overlays.default ];
-          }
+          ./module.nix
           defaults
         ];
       };
@@ -140,35 +78,7 @@
       };
     in
     {
-      overlays.default = final: _: {
-        mailkiln = rust final {
-          name = "mailkiln";
-          source = ./.;
-        };
-        mailkiln-acme = rust final {
-          name = "mailkiln-acme";
-          source = ./units;
-        };
-        mailkiln-agent = rust final {
-          name = "mailkiln-agent";
-          source = ./units;
-        };
-        mailkiln-filter = rust final {
-          name = "mailkiln-filter";
-          source = ./units/filter;
-        };
-        mailkiln-init = rust final {
-          name = "mailkiln-init";
-          source = ./units;
-          program = "init";
-        };
-        mailkiln-mail-server = rust final {
-          name = "mailkiln-mail-server";
-          source = ./units/mail-server;
-          cargoDeps = patched final;
-          meta.license = lib.licenses.agpl3Only;
-        };
-      };
+      overlays.default = import ./overlay.nix;
 
       # `default` is the mail server with all that belongs to it. Whoever wants less imports parts: they are the same
       # module with other defaults, so that they can be joined, and a setting of the host always wins.

@@ -21,8 +21,8 @@ in
               description = ''
                 Who gets the certificate of the host and of its domains. `mailkiln` is the client of an appliance, set up
                 by {option}`services.mailkiln.settings.acme`; choosing it means to agree to the terms of service of the
-                authority. With null the certificate is one of {option}`services.mailkiln.useACMEHost`, one that
-                somebody else puts into {file}`/var/lib/acme`, or until then one that is signed by nobody.
+                authority. With null it is that of {option}`services.mailkiln.useACMEHost` or
+                {option}`services.mailkiln.certificate`, or else one that is signed by nobody.
               '';
             };
             package = lib.mkPackageOption pkgs "mailkiln-acme" { };
@@ -44,13 +44,12 @@ in
           "network-online.target"
           "time-set.target"
         ];
-        restartTriggers = [ cfg.files ];
+        restartTriggers = [ cfg.trigger ];
         serviceConfig = {
           Type = "oneshot";
           ExecStart = "${lib.getExe cfg.acme.package} run";
           User = "mailkiln-acme";
           Group = "mailkiln-acme";
-          SupplementaryGroups = "acme";
           UMask = "0007";
           StateDirectory = "mailkiln-acme";
           StateDirectoryMode = "0755";
@@ -72,9 +71,9 @@ in
           ++ lib.optionals (cfg.settings.acme != null && cfg.settings.acme.challenge == "dns-01") [
             "acme-dns-key:/var/lib/mailkiln/secrets/acme-dns-key"
           ];
-          TasksMax = 64;
-          LimitNOFILE = 256;
-          TimeoutStartSec = "1800s";
+          TasksMax = lib.mkDefault 64;
+          LimitNOFILE = lib.mkDefault 256;
+          TimeoutStartSec = lib.mkDefault "1800s";
           NoNewPrivileges = true;
           RestrictSUIDSGID = true;
           ProtectSystem = "strict";
@@ -111,7 +110,6 @@ in
             "~@privileged @resources"
           ];
           ProcSubset = "pid";
-          ReadWritePaths = "/var/lib/acme";
           CapabilityBoundingSet =
             if cfg.settings.acme != null && cfg.settings.acme.challenge == "dns-01" then
               ""
@@ -130,13 +128,13 @@ in
       mailkiln-certificate = lib.mkIf (cfg.acme.client == "mailkiln") {
         description = "Have the mail server read its new certificate";
         after = [ "mail-server.service" ];
-        restartTriggers = [ cfg.files ];
+        restartTriggers = [ cfg.trigger ];
         serviceConfig = {
           Type = "oneshot";
           ExecStart = "${lib.getExe' config.systemd.package "systemctl"} --no-ask-password try-reload-or-restart mail-server.service";
           UMask = "0077";
-          TasksMax = 16;
-          LimitNOFILE = 256;
+          TasksMax = lib.mkDefault 16;
+          LimitNOFILE = lib.mkDefault 256;
           NoNewPrivileges = true;
           RestrictSUIDSGID = true;
           ProtectSystem = "strict";

@@ -25,14 +25,14 @@ in
         before = [ "mail-server.service" ];
         startLimitIntervalSec = 0;
         wantedBy = [ "multi-user.target" ];
-        restartTriggers = [ cfg.files ];
+        restartTriggers = [ cfg.trigger ];
         serviceConfig = {
           Type = "oneshot";
           RemainAfterExit = true;
           ExecStart = "${lib.getExe cfg.agent.package} prepare";
           User = "mailkiln";
           Group = "mailkiln";
-          SupplementaryGroups = "acme";
+          SupplementaryGroups = "mailkiln-acme";
           UMask = "0007";
           StateDirectory = "mailkiln";
           StateDirectoryMode = "0755";
@@ -40,12 +40,12 @@ in
           LoadCredential = "seed:${cfg.secrets.seedFile}";
           Restart = "on-failure";
           RestartMode = "direct";
-          RestartSec = "2s";
+          RestartSec = lib.mkDefault "2s";
           RestartSteps = 8;
-          RestartMaxDelaySec = "60s";
-          TasksMax = 64;
-          LimitNOFILE = 1024;
-          TimeoutStartSec = "600s";
+          RestartMaxDelaySec = lib.mkDefault "60s";
+          TasksMax = lib.mkDefault 64;
+          LimitNOFILE = lib.mkDefault 1024;
+          TimeoutStartSec = lib.mkDefault "600s";
           NoNewPrivileges = true;
           RestrictSUIDSGID = true;
           ProtectSystem = "strict";
@@ -76,7 +76,7 @@ in
             "@chown"
           ];
           ProcSubset = "pid";
-          ReadWritePaths = "/var/lib/acme";
+          ReadWritePaths = "/var/lib/mailkiln-acme/live";
           CapabilityBoundingSet = "";
           AmbientCapabilities = "";
           PrivateDevices = true;
@@ -104,12 +104,12 @@ in
           StateDirectoryMode = "0755";
           Restart = "on-failure";
           RestartMode = "direct";
-          RestartSec = "2s";
+          RestartSec = lib.mkDefault "2s";
           RestartSteps = 8;
-          RestartMaxDelaySec = "60s";
-          TasksMax = 64;
-          LimitNOFILE = 1024;
-          TimeoutStartSec = "600s";
+          RestartMaxDelaySec = lib.mkDefault "60s";
+          TasksMax = lib.mkDefault 64;
+          LimitNOFILE = lib.mkDefault 1024;
+          TimeoutStartSec = lib.mkDefault "600s";
           NoNewPrivileges = true;
           RestrictSUIDSGID = true;
           ProtectSystem = "strict";

@@ -5,7 +5,9 @@
     ./files.nix
     ./clamav.nix
     ./certificates.nix
+    ./loopback.nix
     ./secrets.nix
+    ./surroundings.nix
     ./acme.nix
     ./agent.nix
     ./filter.nix

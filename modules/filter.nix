@@ -22,25 +22,25 @@ in
         before = [ "mail-server.service" ];
         startLimitIntervalSec = 0;
         wantedBy = [ "multi-user.target" ];
-        restartTriggers = [ cfg.files ];
+        restartTriggers = [ cfg.trigger ];
         serviceConfig = {
           Type = "notify";
           ExecStart = "${lib.getExe cfg.filter.package} serve";
-          User = "mail-filter";
-          Group = "mail-filter";
+          User = "mailkiln-filter";
+          Group = "mailkiln-filter";
           UMask = "0077";
           StateDirectory = "mailkiln/filter";
           StateDirectoryMode = "0750";
           RuntimeDirectory = "mailkiln-filter";
           Restart = "on-failure";
-          RestartSec = "1s";
+          RestartSec = lib.mkDefault "1s";
           RestartSteps = 8;
-          RestartMaxDelaySec = "30s";
-          MemoryHigh = "40%";
-          MemoryMax = "50%";
-          TasksMax = 256;
-          LimitNOFILE = 4096;
-          TimeoutStartSec = "180s";
+          RestartMaxDelaySec = lib.mkDefault "30s";
+          MemoryHigh = lib.mkDefault "40%";
+          MemoryMax = lib.mkDefault "50%";
+          TasksMax = lib.mkDefault 256;
+          LimitNOFILE = lib.mkDefault 4096;
+          TimeoutStartSec = lib.mkDefault "180s";
           OOMPolicy = "continue";
           NoNewPrivileges = true;
           RestrictSUIDSGID = true;
@@ -80,7 +80,13 @@ in
           IPAddressDeny = "any";
           IPAddressAllow =
             if cfg.settings.filter != null && cfg.settings.filter.clamd != null then
-              "localhost ${lib.head (builtins.match "\\[?([^]]+)]?:[0-9]+" cfg.settings.filter.clamd)}"
+              "localhost ${
+                lib.head (
+                  lib.defaultTo [ cfg.settings.filter.clamd ] (
+                    builtins.match "\\[?([^]]+)]?:[0-9]+" cfg.settings.filter.clamd
+                  )
+                )
+              }"
             else
               "localhost";
           SupplementaryGroups = lib.optionals (
@@ -102,18 +108,18 @@ in
               "mailkiln-filter.service"
               "network-online.target"
             ];
-            restartTriggers = [ cfg.files ];
+            restartTriggers = [ cfg.trigger ];
             serviceConfig = {
               Type = "oneshot";
               ExecStart = "${lib.getExe cfg.filter.package} rules update";
-              User = "mail-filter";
-              Group = "mail-filter";
+              User = "mailkiln-filter";
+              Group = "mailkiln-filter";
               UMask = "0077";
               StateDirectory = "mailkiln/filter";
               StateDirectoryMode = "0750";
-              TasksMax = 256;
-              LimitNOFILE = 4096;
-              TimeoutStartSec = "600s";
+              TasksMax = lib.mkDefault 256;
+              LimitNOFILE = lib.mkDefault 4096;
+              TimeoutStartSec = lib.mkDefault "600s";
               NoNewPrivileges = true;
               RestrictSUIDSGID = true;
               ProtectSystem = "strict";

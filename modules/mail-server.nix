@@ -11,7 +11,7 @@ in
 {
   options.services.mailkiln = {
     mail-server = {
-      package = lib.mkPackageOption pkgs "stalwart" { };
+      package = lib.mkPackageOption pkgs "mailkiln-mail-server" { };
     };
   };
   config = lib.mkIf cfg.enable {
@@ -29,14 +29,13 @@ in
         environment = {
           MALLOC_ARENA_MAX = "2";
         };
-        restartTriggers = [ cfg.files ];
+        restartTriggers = [ cfg.trigger ];
         serviceConfig = {
-          Type =
-            if lib.getName cfg.mail-server.package == "mailkiln-mail-server" then "notify-reload" else "exec";
+          Type = if cfg.mail-server.package.notifiesReload or false then "notify-reload" else "exec";
           ExecStart = "${lib.getExe cfg.mail-server.package} --config /etc/mailkiln/mail-server.toml";
-          User = "mail-server";
-          Group = "mail-server";
-          SupplementaryGroups = "acme";
+          User = "mailkiln-mail-server";
+          Group = "mailkiln-mail-server";
+          SupplementaryGroups = "mailkiln-acme";
           UMask = "0077";
           StateDirectory = "mail-server";
           StateDirectoryMode = "0700";
@@ -44,23 +43,19 @@ in
             "admin-hash:/var/lib/mailkiln/secrets/admin-hash"
             "oauth-key:/var/lib/mailkiln/secrets/oauth-key"
           ]
-          ++ lib.concatMap (domain: [
-            "dkim-rsa-${domain}:/var/lib/mailkiln/secrets/dkim-rsa-${domain}.pem"
-            "dkim-ed25519-${domain}:/var/lib/mailkiln/secrets/dkim-ed25519-${domain}.pem"
-          ]) cfg.domainNames
           ++ lib.optionals (cfg.settings.relay != null && cfg.settings.relay.user != null) [
             "relay-password:/var/lib/mailkiln/secrets/relay-password"
           ];
           Restart = "on-failure";
-          RestartSec = "1s";
+          RestartSec = lib.mkDefault "1s";
           RestartSteps = 8;
-          RestartMaxDelaySec = "60s";
-          MemoryHigh = "65%";
-          MemoryMax = "80%";
-          TasksMax = 512;
-          LimitNOFILE = 32768;
-          TimeoutStartSec = "180s";
-          TimeoutStopSec = "30s";
+          RestartMaxDelaySec = lib.mkDefault "60s";
+          MemoryHigh = lib.mkDefault "65%";
+          MemoryMax = lib.mkDefault "80%";
+          TasksMax = lib.mkDefault 512;
+          LimitNOFILE = lib.mkDefault 32768;
+          TimeoutStartSec = lib.mkDefault "180s";
+          TimeoutStopSec = lib.mkDefault "30s";
           NoNewPrivileges = true;
           RestrictSUIDSGID = true;
           ProtectSystem = "strict";

@@ -44,10 +44,11 @@ in
                 type = lib.types.nullOr (
                   lib.types.oneOf [
                     lib.types.str
-                    lib.types.int
+                    lib.types.ints.unsigned
                   ]
                 );
                 default = null;
+                defaultText = lib.literalMD "null: no limit";
                 example = "5 GiB";
                 description = "Most that the mailbox holds, in bytes or with a unit. Default: no limit.";
               };
@@ -82,12 +83,14 @@ in
               contact = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
                 default = null;
+                defaultText = lib.literalMD "null: the postmaster";
                 example = "postmaster@example.org";
                 description = "Whom the authority may write to. Default: the postmaster.";
               };
               directory = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
                 default = null;
+                defaultText = lib.literalMD "null: Let's Encrypt";
                 example = "https://acme-v02.api.letsencrypt.org/directory";
                 description = ''
                   URL of the authority's directory. By naming an authority you agree to its terms of service.
@@ -130,14 +133,16 @@ in
                 description = "For `rfc2136`: address and port of the primary name server. Default port: 53.";
               };
               dns_wait = lib.mkOption {
-                type = lib.types.nullOr lib.types.int;
+                type = lib.types.nullOr lib.types.ints.unsigned;
                 default = null;
+                defaultText = lib.literalMD "null: 30";
                 example = 30;
                 description = "For `dns-01`: seconds until all name servers of the zone have a change. Default: 30.";
               };
               dns_zones = lib.mkOption {
                 type = lib.types.listOf lib.types.str;
                 default = [ ];
+                defaultText = lib.literalMD "null: the mail domains";
                 example = [ "example.org" ];
                 description = "For `rfc2136` and companies: zones that are there. Default: the mail domains.";
               };
@@ -153,6 +158,7 @@ in
               keep_key = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
+                defaultText = lib.literalMD "null: true";
                 example = true;
                 description = "Whether a renewal keeps the key, so that TLSA records stay right. Default: true.";
               };
@@ -177,12 +183,14 @@ in
               profile = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
                 default = null;
+                defaultText = lib.literalMD "null: the authority's";
                 example = "shortlived";
                 description = "One of the authority's profiles, such as Let's Encrypt's `shortlived`. Default: the authority's.";
               };
               roots = lib.mkOption {
                 type = lib.types.listOf lib.types.str;
                 default = [ ];
+                defaultText = lib.literalMD "null: those of the system";
                 example = [ "MIIB…" ];
                 description = ''
                   Roots that the authority's own server is trusted by, each as the base64 of its DER on one line.
@@ -223,8 +231,23 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `quarantine`";
                         example = "quarantine";
                         description = "Documents that reach outside: DDE, remote templates, objects. Default: `quarantine`.";
+                      };
+                      ambiguous = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "What programs read in different ways, or may see where the filter could not. Default: `quarantine`.";
                       };
                       auto_macro = lib.mkOption {
                         type = lib.types.nullOr (
@@ -237,6 +260,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `quarantine`";
                         example = "quarantine";
                         description = "Macros that start by themselves or do what documents have no need of. Default: `quarantine`.";
                       };
@@ -251,6 +275,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `mark`";
                         example = "mark";
                         description = "What is broken, so that not all of it could be read. Default: `mark`.";
                       };
@@ -265,6 +290,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `reject`";
                         example = "reject";
                         description = "Names that pretend: `invoice.pdf.exe`, text that runs backwards. Default: `reject`.";
                       };
@@ -279,6 +305,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `mark`";
                         example = "mark";
                         description = "What needs a password, so that nobody could look into it. Default: `mark`.";
                       };
@@ -293,6 +320,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `reject`";
                         example = "reject";
                         description = "Programs, by their content or by a name that would start them. Default: `reject`.";
                       };
@@ -307,6 +335,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `quarantine`";
                         example = "quarantine";
                         description = "Web pages that make a file in the browser. Default: `quarantine`.";
                       };
@@ -321,6 +350,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `quarantine`";
                         example = "quarantine";
                         description = "What a limit ended before all of it was seen, such as a bomb. Default: `quarantine`.";
                       };
@@ -335,6 +365,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `mark`";
                         example = "mark";
                         description = "Other macros. Default: `mark`.";
                       };
@@ -349,6 +380,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `reject`";
                         example = "reject";
                         description = "What a malware rule knows. Default: `reject`.";
                       };
@@ -363,6 +395,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `mark`";
                         example = "mark";
                         description = "Containers of a kind that the filter cannot open. Default: `mark`.";
                       };
@@ -377,6 +410,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `reject`";
                         example = "reject";
                         description = "Scripts that a double click would run. Default: `reject`.";
                       };
@@ -391,6 +425,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `reject`";
                         example = "reject";
                         description = "Links to programs: `.lnk`, `.url` and their kin. Default: `reject`.";
                       };
@@ -432,8 +467,23 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `quarantine`";
                         example = "quarantine";
                         description = "Documents that reach outside: DDE, remote templates, objects. Default: `quarantine`.";
+                      };
+                      ambiguous = lib.mkOption {
+                        type = lib.types.nullOr (
+                          lib.types.enum [
+                            "pass"
+                            "mark"
+                            "strip"
+                            "quarantine"
+                            "reject"
+                          ]
+                        );
+                        default = null;
+                        example = "quarantine";
+                        description = "What programs read in different ways, or may see where the filter could not. Default: `quarantine`.";
                       };
                       auto_macro = lib.mkOption {
                         type = lib.types.nullOr (
@@ -446,6 +496,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `quarantine`";
                         example = "quarantine";
                         description = "Macros that start by themselves or do what documents have no need of. Default: `quarantine`.";
                       };
@@ -460,6 +511,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `mark`";
                         example = "mark";
                         description = "What is broken, so that not all of it could be read. Default: `mark`.";
                       };
@@ -474,6 +526,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `reject`";
                         example = "reject";
                         description = "Names that pretend: `invoice.pdf.exe`, text that runs backwards. Default: `reject`.";
                       };
@@ -488,6 +541,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `mark`";
                         example = "mark";
                         description = "What needs a password, so that nobody could look into it. Default: `mark`.";
                       };
@@ -502,6 +556,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `reject`";
                         example = "reject";
                         description = "Programs, by their content or by a name that would start them. Default: `reject`.";
                       };
@@ -516,6 +571,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `quarantine`";
                         example = "quarantine";
                         description = "Web pages that make a file in the browser. Default: `quarantine`.";
                       };
@@ -530,6 +586,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `quarantine`";
                         example = "quarantine";
                         description = "What a limit ended before all of it was seen, such as a bomb. Default: `quarantine`.";
                       };
@@ -544,6 +601,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `mark`";
                         example = "mark";
                         description = "Other macros. Default: `mark`.";
                       };
@@ -558,6 +616,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `reject`";
                         example = "reject";
                         description = "What a malware rule knows. Default: `reject`.";
                       };
@@ -572,6 +631,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `mark`";
                         example = "mark";
                         description = "Containers of a kind that the filter cannot open. Default: `mark`.";
                       };
@@ -586,6 +646,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `reject`";
                         example = "reject";
                         description = "Scripts that a double click would run. Default: `reject`.";
                       };
@@ -600,6 +661,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `reject`";
                         example = "reject";
                         description = "Links to programs: `.lnk`, `.url` and their kin. Default: `reject`.";
                       };
@@ -612,6 +674,7 @@ in
               clamav = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
+                defaultText = lib.literalMD "null: false";
                 example = true;
                 description = ''
                   Whether ClamAV runs beside the filter and is asked too. It needs 3 GiB of memory, and mail waits
@@ -639,6 +702,7 @@ in
               enable = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
+                defaultText = lib.literalMD "null: true";
                 example = true;
                 description = "Whether there is a filter. Default: true.";
               };
@@ -657,8 +721,9 @@ in
                 '';
               };
               quarantine_days = lib.mkOption {
-                type = lib.types.nullOr lib.types.int;
+                type = lib.types.nullOr lib.types.ints.unsigned;
                 default = null;
+                defaultText = lib.literalMD "null: 30";
                 example = 30;
                 description = "Days that a message stays in the quarantine. Default: 30.";
               };
@@ -666,10 +731,11 @@ in
                 type = lib.types.nullOr (
                   lib.types.oneOf [
                     lib.types.str
-                    lib.types.int
+                    lib.types.ints.unsigned
                   ]
                 );
                 default = null;
+                defaultText = lib.literalMD "null: 1 GiB";
                 example = "1 GiB";
                 description = "Most that the quarantine holds, in bytes or with a unit. Default: 1 GiB.";
               };
@@ -702,6 +768,7 @@ in
             timezone = lib.mkOption {
               type = lib.types.nullOr lib.types.str;
               default = null;
+              defaultText = lib.literalMD "null: `UTC`";
               example = "Europe/Berlin";
               description = "Time zone by its IANA name. Default: `UTC`.";
             };
@@ -717,20 +784,46 @@ in
                 type = lib.types.nullOr (
                   lib.types.oneOf [
                     lib.types.str
-                    lib.types.int
+                    lib.types.ints.unsigned
                   ]
                 );
                 default = null;
+                defaultText = lib.literalMD "null: 50 MiB";
                 example = "50 MiB";
                 description = "Largest message that is taken, in bytes or with a unit. Default: 50 MiB.";
               };
               postmaster = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
                 default = null;
+                defaultText = lib.literalMD "null: `postmaster@` the first domain";
                 example = "postmaster@example.org";
                 description = ''
                   Who gets the reports of other servers (DMARC, TLS-RPT). Default: `postmaster@` the first
                   domain.
+                '';
+              };
+              removed = lib.mkOption {
+                type = lib.types.nullOr (
+                  lib.types.enum [
+                    "refuse"
+                    "defer"
+                  ]
+                );
+                default = null;
+                example = "refuse";
+                description = ''
+                  What happens to new mail for an account that was taken out of this file: `refuse` (the default),
+                  its addresses are unknown, or `defer`, it waits in the queue for the account to come back.
+                '';
+              };
+              removed_days = lib.mkOption {
+                type = lib.types.nullOr lib.types.ints.unsigned;
+                default = null;
+                defaultText = lib.literalMD "null: 30";
+                example = 30;
+                description = ''
+                  Days until an account that was taken out of this file is deleted with its mail; 0 is never.
+                  Default: 30.
                 '';
               };
             };
@@ -749,8 +842,9 @@ in
                 description = "Name or address of the relay.";
               };
               port = lib.mkOption {
-                type = lib.types.nullOr lib.types.int;
+                type = lib.types.nullOr lib.types.port;
                 default = null;
+                defaultText = lib.literalMD "null: 465 with `tls = \"implicit\"`, otherwise 587";
                 example = 587;
                 description = "TCP port. Default: 465 with `tls = \"implicit\"`, otherwise 587.";
               };
@@ -788,6 +882,7 @@ in
               dnsbl = lib.mkOption {
                 type = lib.types.listOf lib.types.str;
                 default = [ ];
+                defaultText = lib.literalMD "null: none, since they refuse those who ask through a public resolver";
                 example = [ "dnsbl.example.net" ];
                 description = ''
                   DNS block lists to ask. Default: none, since they refuse those who ask through a public
@@ -797,12 +892,14 @@ in
               junk_score = lib.mkOption {
                 type = lib.types.nullOr lib.types.number;
                 default = null;
+                defaultText = lib.literalMD "null: 5.0";
                 example = 5.0;
                 description = "Score from which a message goes to the Junk folder, one decimal at most. Default: 5.0.";
               };
               reject_score = lib.mkOption {
                 type = lib.types.nullOr lib.types.number;
                 default = null;
+                defaultText = lib.literalMD "null: none is refused";
                 example = 15.0;
                 description = "Score from which a message is refused, one decimal at most. Default: none is refused.";
               };
@@ -834,9 +931,9 @@ in
     };
     users = {
       users = {
-        mail-server = {
+        mailkiln-mail-server = {
           isSystemUser = true;
-          group = "mail-server";
+          group = "mailkiln-mail-server";
           description = "Mail server";
         };
         mailkiln = {
@@ -844,43 +941,48 @@ in
           group = "mailkiln";
           description = "Mailkiln agent";
         };
-        acme = {
-          isSystemUser = true;
-          group = "acme";
-          description = "Certificates";
-        };
         mailkiln-acme = {
           isSystemUser = true;
           group = "mailkiln-acme";
           description = "Certificates from an authority";
         };
-        mail-filter = {
+        mailkiln-filter = lib.mkIf (cfg.settings.filter == null || cfg.settings.filter.enable != false) {
           isSystemUser = true;
-          group = "mail-filter";
+          group = "mailkiln-filter";
           description = "Mail filter";
         };
       };
       groups = {
-        mail-server = { };
+        mailkiln-mail-server = { };
         mailkiln = { };
-        acme = { };
         mailkiln-acme = { };
-        mail-filter = { };
+        mailkiln-filter = lib.mkIf (cfg.settings.filter == null || cfg.settings.filter.enable != false) { };
       };
     };
     systemd.tmpfiles.settings.mailkiln = {
-      "/var/lib/acme" = {
+      "/var/lib/mailkiln-acme" = {
         d = {
-          mode = "2770";
-          user = "acme";
-          group = "acme";
+          mode = "0755";
+          user = "mailkiln-acme";
+          group = "mailkiln-acme";
         };
       };
-      "/var/lib/acme/challenges" = {
+      "/var/lib/mailkiln-acme/live" = {
         d = {
           mode = "2770";
-          user = "acme";
-          group = "acme";
+          user = "mailkiln-acme";
+          group = "mailkiln-acme";
+        };
+        Z = {
+          user = "mailkiln-acme";
+          group = "mailkiln-acme";
+        };
+      };
+      "/var/lib/mailkiln-acme/challenges" = {
+        d = {
+          mode = "0755";
+          user = "mailkiln-acme";
+          group = "mailkiln-acme";
         };
       };
     };

@@ -121,7 +121,7 @@ malware = "reject"
             seconds = []
             for _ in range(rounds):
                 answers = []
-                seconds.append(in_parallel(messages, lambda raw: answers.append(ask(port, raw)[0])))
+                seconds.append(in_parallel(messages, lambda raw, answers=answers: answers.append(ask(port, raw)[0])))
                 assert answers == [b"a"] * len(messages), answers
             time.sleep(45)  # workers that nobody needs end
             at_rest = resident(process.pid)
@@ -170,7 +170,7 @@ def of_clamd(messages, rounds):
             seconds = []
             for _ in range(rounds):
                 answers = []
-                seconds.append(in_parallel(messages, lambda raw: answers.append(scan(raw))))
+                seconds.append(in_parallel(messages, lambda raw, answers=answers: answers.append(scan(raw))))
                 assert all(b"OK" in answer for answer in answers), answers
             memory = resident(process.pid)
         finally:

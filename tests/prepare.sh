@@ -100,7 +100,7 @@ need_name_server() {
   rm -rf "$folder.new"
   mkdir -p "$folder.new"
   (
-    cd "$folder.new"
+    cd "$folder.new" || exit
     apt-get -q download bind9 bind9-libs >/dev/null 2>&1 || die "apt-get could not download bind9 and bind9-libs"
     for package in *.deb; do dpkg-deb -x "$package" .; done
     rm -- *.deb

@@ -1,8 +1,9 @@
-//! Gathers the sources of `units/` into three tables of (path, bytes), sorted by path.
+//! Gathers the sources of `units/` into a table of (path, bytes) per component, sorted by path.
 //!
 //! In: `units/{Cargo.toml,Cargo.lock,init,store,agent,acme}`, `units/filter` and `units/mail-server`. Out:
 //! `embedded_files.rs`. Only what a compilation reads: manifests, locks, `src` and patches.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -12,36 +13,75 @@ use std::path::{Path, PathBuf};
 /// Files at a package's root that count; of its folders, those in [`FOLDERS`] do.
 const FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "build.rs"];
 const FOLDERS: [&str; 2] = ["src", "patches"];
+/// The members of the workspace `units`.
+const MEMBERS: [&str; 4] = ["init", "store", "agent", "acme"];
 
 fn main() -> io::Result<()> {
     let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
     let units = here.join("../../units").canonicalize()?;
-    let mut appliance = Vec::new();
-    for package in ["", "init", "store", "agent", "acme"] {
-        gather(&units, package, &mut appliance)?;
+    let mut code = String::new();
+    for package in ["init", "agent", "acme"] {
+        code += &table(&package.to_uppercase(), &units, member(&units, package)?)?;
     }
-    let mut filter = Vec::new();
+    let mut filter = Files::default();
     for package in ["", "inspect", "program"] {
         gather(&units.join("filter"), package, &mut filter)?;
     }
-    let mut mail_server = Vec::new();
+    let mut mail_server = Files::default();
     gather(&units.join("mail-server"), "", &mut mail_server)?;
-    let code = table("APPLIANCE", &units, appliance)?
-        + &table("FILTER", &units.join("filter"), filter)?
-        + &table("MAIL_SERVER", &units.join("mail-server"), mail_server)?;
+    code += &table("FILTER", &units.join("filter"), filter)?;
+    code += &table("MAIL_SERVER", &units.join("mail-server"), mail_server)?;
     fs::write(out.join("embedded_files.rs"), code)
 }
 
+/// Files of a component: path, and whether its content counts. Cargo wants every member of a
+/// workspace to have a program or a library, so of those that a component does not use there is an
+/// empty one: a change in it does not change the component.
+type Files = BTreeMap<String, bool>;
+
+/// The files of one member of the appliance's workspace: its own, those of members that it depends
+/// on, and the other members' manifests.
+fn member(units: &Path, package: &str) -> io::Result<Files> {
+    let mut files = Files::default();
+    gather(units, "", &mut files)?;
+    let mut used = BTreeSet::new();
+    let mut open = vec![package.to_owned()];
+    while let Some(package) = open.pop() {
+        if used.insert(package.clone()) {
+            gather(units, &package, &mut files)?;
+            open.extend(path_dependencies(&units.join(package).join("Cargo.toml"))?);
+        }
+    }
+    for other in MEMBERS.iter().filter(|member| !used.contains(**member)) {
+        files.insert(format!("{other}/Cargo.toml"), true);
+        for source in ["src/lib.rs", "src/main.rs"] {
+            let on_disk = units.join(other).join(source);
+            println!("cargo:rerun-if-changed={}", on_disk.display());
+            if on_disk.is_file() {
+                files.insert(format!("{other}/{source}"), false);
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Members that a manifest names as `path = "../MEMBER"`.
+fn path_dependencies(manifest: &Path) -> io::Result<Vec<String>> {
+    let text = fs::read_to_string(manifest)?;
+    let named = text.split("path = \"../").skip(1);
+    Ok(named.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect())
+}
+
 /// Adds the relative paths of a package's files.
-fn gather(root: &Path, package: &str, paths: &mut Vec<String>) -> io::Result<()> {
+fn gather(root: &Path, package: &str, paths: &mut Files) -> io::Result<()> {
     let folder = root.join(package);
     let relative = |name: &str| format!("{package}/{name}").trim_start_matches('/').to_owned();
     for name in FILES {
         let file = folder.join(name);
         println!("cargo:rerun-if-changed={}", file.display());
         if file.is_file() {
-            paths.push(relative(name));
+            paths.insert(relative(name), true);
         }
     }
     for name in FOLDERS {
@@ -50,7 +90,7 @@ fn gather(root: &Path, package: &str, paths: &mut Vec<String>) -> io::Result<()>
     Ok(())
 }
 
-fn descend(root: &Path, folder: &str, paths: &mut Vec<String>) -> io::Result<()> {
+fn descend(root: &Path, folder: &str, paths: &mut Files) -> io::Result<()> {
     let on_disk = root.join(folder);
     println!("cargo:rerun-if-changed={}", on_disk.display());
     if !on_disk.is_dir() {
@@ -66,20 +106,24 @@ fn descend(root: &Path, folder: &str, paths: &mut Vec<String>) -> io::Result<()>
         if entry.file_type()?.is_dir() {
             descend(root, &path, paths)?;
         } else if wanted && !stray {
-            paths.push(path);
+            paths.insert(path, true);
         }
     }
     Ok(())
 }
 
-fn table(name: &str, root: &Path, mut paths: Vec<String>) -> io::Result<String> {
-    paths.sort();
+fn table(name: &str, root: &Path, files: Files) -> io::Result<String> {
     let mut code = format!("const {name}: &[(&str, &[u8])] = &[\n");
-    for path in paths {
-        let file = root.join(&path);
-        println!("cargo:rerun-if-changed={}", file.display());
-        let file = file.to_str().ok_or(io::ErrorKind::InvalidData)?;
-        writeln!(code, "    ({path:?}, include_bytes!({file:?})),").map_err(io::Error::other)?;
+    for (path, whole) in files {
+        let content = if whole {
+            let file = root.join(&path);
+            println!("cargo:rerun-if-changed={}", file.display());
+            let file = file.to_str().ok_or(io::ErrorKind::InvalidData)?;
+            format!("include_bytes!({file:?})")
+        } else {
+            String::from("b\"\"")
+        };
+        writeln!(code, "    ({path:?}, {content}),").map_err(io::Error::other)?;
     }
     Ok(code + "];\n")
 }

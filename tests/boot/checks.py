@@ -1,9 +1,9 @@
-"""The list of checks and how they are reported: each is one sentence about the appliance and a function that proves it."""
+"""Checks: each is one sentence about the appliance and a function that proves it in a world.
+
+`tests/boot/*_checks.py` hold them, in lists; tests/boot/test_appliance.py runs every one on each appliance that it is for.
+"""
 
 import dataclasses
-import sys
-import time
-import traceback
 
 from dns_server import Zone
 from foreign_host import ForeignHost
@@ -24,6 +24,8 @@ class World:
     authority: object = None
     dkim: str = ""
     acknowledged: list = dataclasses.field(default_factory=list)
+    # Functions that have proved their sentence here.
+    proved: set = dataclasses.field(default_factory=set)
 
     def shell(self, command, seconds=180):
         """Standard output of `command` in the guest; fails loudly when the command does."""
@@ -31,46 +33,24 @@ class World:
         assert done.returncode == 0, f"`{command}` ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done.stdout
 
-
-class Report:
-    """Counts and prints; a failed check does not stop the next one."""
-
-    def __init__(self):
-        self.passed = 0
-        self.failed = []
-
-    def run(self, sentence, function, *arguments):
-        """Runs one check; returns whether it passed."""
-        started = time.monotonic()
-        try:
-            function(*arguments)
-        except Exception:  # every failure of a check is reported, whatever it is
-            self.failed.append(sentence)
-            print(f"  FAILED {sentence} ({time.monotonic() - started:.1f} s)", flush=True)
-            traceback.print_exc(file=sys.stdout)
-            return False
-        self.passed += 1
-        print(f"  ok {sentence} ({time.monotonic() - started:.1f} s)", flush=True)
-        return True
-
-    def run_all(self, checks, world):
-        """Runs `checks` (sentence, function) in order against one world."""
-        for sentence, function in checks:
-            self.run(sentence, function, world)
-
-    def end(self):
-        """Sums up, and ends the program."""
-        for sentence in self.failed:
-            print(f"FAILED: {sentence}")
-        print(f"{self.passed} passed, {len(self.failed)} failed")
-        sys.exit(1 if self.failed else 0)
+    def prove(self, function):
+        """Runs a check, and before it those that it builds on where they have not passed here yet."""
+        for ground in getattr(function, "after", ()):
+            if ground not in self.proved:
+                self.prove(ground)
+        function(self)
+        self.proved.add(function)
 
 
 class Checks(list):
-    """A list that functions join by decoration: `@checks("what must hold")`."""
+    """A list that functions join by decoration: `@checks("what must hold")`.
 
-    def __call__(self, sentence):
+    `@checks("what must hold", after=[other])` builds on what another check has done, and runs it first where it is chosen alone.
+    """
+
+    def __call__(self, sentence, after=()):
         def register(function):
+            function.after = tuple(after)
             self.append((sentence, function))
             return function
 

@@ -15,6 +15,7 @@ SIGNATURES = {
 WAITING = r"^mailkiln: not ready: ClamAV has no signatures yet, and mail waits until they have come"
 
 CHECKS = Checks()
+WANTS = "clamav"
 
 
 def shell(machine, key, command):
@@ -86,7 +87,7 @@ def unreachable(world):
 
 @CHECKS("signatures that are a week old are a warning of the health check")
 def old(world):
-    health = "runuser -u mailkiln -g mailkiln -G acme -- mailkiln-agent health"
+    health = "runuser -u mailkiln -g mailkiln -G mailkiln-acme -- mailkiln-agent health"
     assert "signatures are 0 days old" in world.shell(health)
     world.shell("touch -d '9 days ago' /var/lib/clamav/own.*")
     assert "signatures are 9 days old; see" in world.shell(health)

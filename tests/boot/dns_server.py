@@ -102,8 +102,9 @@ class Zone:
 class _Udp(socketserver.BaseRequestHandler):
     def handle(self):
         packet, sock = self.request
+        zone = self.server.zone  # type: ignore[attr-defined]
         try:
-            sock.sendto(self.server.zone.answer(packet), self.client_address)
+            sock.sendto(zone.answer(packet), self.client_address)
         except (IndexError, struct.error):
             pass  # not a DNS query; a server of the world drops it too
 
@@ -113,7 +114,7 @@ class _Tcp(socketserver.BaseRequestHandler):
         head = self.request.recv(2, socket.MSG_WAITALL)
         if len(head) == 2:
             packet = self.request.recv(struct.unpack("!H", head)[0], socket.MSG_WAITALL)
-            reply = self.server.zone.answer(packet, limit=65535)
+            reply = self.server.zone.answer(packet, limit=65535)  # type: ignore[attr-defined]
             self.request.sendall(struct.pack("!H", len(reply)) + reply)
 
 

@@ -16,7 +16,7 @@ class _Session(socketserver.StreamRequestHandler):
         self.wfile.write(text.encode() + b"\r\n")
 
     def handle(self):
-        envelope = {"from": None, "to": []}
+        envelope: dict = {"from": None, "to": []}
         self.reply("220 mx.example.org ESMTP")
         while line := self.rfile.readline():
             verb = line.strip().decode("latin-1")
@@ -35,7 +35,7 @@ class _Session(socketserver.StreamRequestHandler):
                 data = b""
                 while (text := self.rfile.readline()) not in (b".\r\n", b""):
                     data += text[1:] if text.startswith(b"..") else text
-                self.server.inbox.append({**envelope, "data": data})
+                self.server.inbox.append({**envelope, "data": data})  # type: ignore[attr-defined]
                 self.reply("250 taken")
             elif command == "QUIT":
                 return self.reply("221 bye")

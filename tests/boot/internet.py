@@ -10,6 +10,16 @@ HOST = "10.0.2.2"  # how the guest sees the loopback of the machine that runs QE
 def internet():
     """The DNS of the other organisations, served."""
     zone = Zone()
+    begin(zone)
+    serve(zone)
+    return zone
+
+
+def begin(zone):
+    """Only the other organisations have records, and nobody has asked for any."""
+    with zone.lock:
+        zone.records.clear()
+        zone.asked.clear()
     zone.add("example.org", "MX", "10 mx.example.org")
     zone.add("example.org", "A", HOST)
     zone.add("mx.example.org", "A", HOST)
@@ -21,8 +31,6 @@ def internet():
     zone.add("example.net", "TXT", "v=spf1 ip4:192.0.2.1 -all")
     zone.add("example.net", "MX", "10 mx.example.org")
     zone.add("_dmarc.example.net", "TXT", "v=DMARC1; p=reject")
-    serve(zone)
-    return zone
 
 
 def publish_dkim(world):

@@ -17,12 +17,16 @@ class BootFailed(Exception):
 class Machine:
     """A boot of `disk` (an overlay over `image`, made when missing) with `firmware` uefi or bios."""
 
-    def __init__(self, program, image, disk, workdir, firmware, disk_size="4G", memory=1024):
+    def __init__(self, program, image, disk, workdir, firmware, disk_size="4G", memory=1024, stays=False):
+        """`stays`: it outlives this process and its terminal."""
         self.console_path = os.path.join(workdir, f"console-{firmware}-{time.monotonic_ns()}.log")
         self.started = time.monotonic()
-        command = [program, "--json", "run", image, "--disk", disk, "--disk-size", disk_size]
+        command = [str(program), "--json", "run", str(image), "--disk", str(disk), "--disk-size", disk_size]
         command += ["--firmware", firmware, "--memory", str(memory), "--console", self.console_path]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        # Whoever reads what this process prints would wait for a machine that stays.
+        errors = open(os.path.join(workdir, "run.log"), "ab") if stays else None
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
+                                        start_new_session=stays)  # fmt: skip
         document = ""
         while not document.endswith("\n}\n"):  # the object is printed over several lines
             line = self.process.stdout.readline()
@@ -30,6 +34,10 @@ class Machine:
                 raise BootFailed(f"`{' '.join(command)}` ended with status {self.process.wait()}: {document}")
             document += line
         self.qemu_pid = json.loads(document)["pid"]
+
+    def running(self):
+        """Whether it still runs."""
+        return self.process.poll() is None
 
     def console(self):
         """Everything the serial console has shown so far."""
@@ -45,7 +53,7 @@ class Machine:
         while time.monotonic() < deadline:
             if match := re.search(pattern, self.console(), re.MULTILINE):
                 return match
-            if self.process.poll() is not None:
+            if not self.running():
                 raise BootFailed(f"QEMU ended while waiting for {pattern!r}:\n{self.tail()}")
             time.sleep(0.5)
         raise BootFailed(f"no {pattern!r} on the console within {seconds} s:\n{self.tail()}")
@@ -81,3 +89,20 @@ class Machine:
                 self.process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 self.power_cut()
+
+
+class LeftRunning(Machine):
+    """A machine that an earlier call started and left running."""
+
+    def __init__(self, pid, qemu_pid, console_path):
+        self.pid, self.qemu_pid, self.console_path = pid, qemu_pid, console_path
+        self.started = time.monotonic()
+
+    def running(self):
+        return os.path.exists(f"/proc/{self.pid}")
+
+    def power_cut(self):
+        raise AssertionError("a machine that was left running is not ended by a check")
+
+    def stop(self):
+        """It stays."""

@@ -156,7 +156,7 @@ def dav(world):
 
 
 def stream(world):
-    """Sends until QEMU is killed by the caller; remembers every subject that was answered 250."""
+    """Not in the list: the plug is pulled while it runs. Sends until QEMU is killed by the caller; remembers every subject that was answered 250."""
     for number in range(12):
         subject = f"stream {number}"
         with contextlib.suppress(OSError, smtplib.SMTPException):
@@ -167,11 +167,11 @@ def stream(world):
     assert len(world.acknowledged) >= 3, world.acknowledged
 
 
-# Not in the list: the runner pulls the plug while this one runs.
-STREAM = ("deliveries are acknowledged in a stream", stream)
+# Checks whose mail is looked for on another machine (test_moved.py).
+KEPT = (submission_starttls, submission_tls, inbound, sieve, dav)
 
 
-# Not in the list: it locks this client out, so the runner calls it last.
+# Not in the list: it locks this client out, so that it comes last (test_appliance.py).
 def guessing(world):
     """41 wrong passwords, then the right one: all are refused, the last because the guesser's address is banned.
 

@@ -15,19 +15,24 @@ DNS_KEY = "c2VlZC1kbnMta2V5LW9ubHktZm9yLXRlc3RzLTMyYiE="
 PLACE_NAME = b"SEED    BIN"
 
 CHECKS = Checks()
+WANTS = "seed"
 
 
 class Seed:
     """The folder of a seed, and the copy of the image that it is applied to."""
 
-    def __init__(self, program, config, image, workdir):
+    def __init__(self, program, config, workdir):
+        """The seed in `workdir`, which apply() has made or will make."""
         self.program, self.config = program, config
         self.folder = os.path.join(workdir, "seed")
         self.image = os.path.join(workdir, "private.img")
         self.passwords = {ALICE: "Alice-has-chosen-this"}
         self.key = os.path.join(workdir, "second-key")
+
+    def apply(self, image):
+        """Makes the seed, and a copy of the image that has it."""
         lines = [f"{who} {password}\n" for who, password in {"admin": ADMIN_PASSWORD, **self.passwords}.items()]
-        self.mailkiln("seed", "new", "-c", config, self.folder, "--passwords", "-", stdin="".join(lines))
+        self.mailkiln("seed", "new", "-c", self.config, self.folder, "--passwords", "-", stdin="".join(lines))
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "seed", "-f", self.key], check=True)
         with open(self.key + ".pub") as public, open(os.path.join(self.folder, "seed.toml"), "a") as document:
             document.write(f'\n[ssh]\nkeys = ["{public.read().strip()}"]\n')
@@ -37,6 +42,7 @@ class Seed:
             document.write('\n[network]\naddresses = ["10.0.2.15/24"]\ngateways = ["10.0.2.2"]\nresolvers = ["10.0.2.3"]\n')
         subprocess.run(["cp", "--sparse=always", image, self.image], check=True)
         self.mailkiln("seed", "apply", self.image, self.folder)
+        return self
 
     def mailkiln(self, *arguments, stdin=""):
         """Runs the builder's program; its standard output."""

@@ -22,7 +22,7 @@ def no_failed_unit(world):
 
 @CHECKS("`mailkiln-agent health` exits 0")
 def health(world):
-    world.shell("runuser -u mailkiln -g mailkiln -G acme -- mailkiln-agent health")
+    world.shell("runuser -u mailkiln -g mailkiln -G mailkiln-acme -- mailkiln-agent health")
 
 
 @CHECKS("every unit of ours has an exposure of 2.0 or better")
@@ -89,7 +89,7 @@ def same_identity(world):
 
 @CHECKS("users and groups have the documented numbers")
 def numbers(world):
-    users = (("mail-server", 801), ("mailkiln", 802), ("acme", 803), ("mailkiln-acme", 804), ("mail-filter", 805))
+    users = (("mail-server", 801), ("mailkiln", 802), ("mailkiln-acme", 804), ("mail-filter", 805))
     for name, number in users:
         assert world.shell(f"id -u {name}").strip() == str(number)
 

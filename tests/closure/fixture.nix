@@ -1,4 +1,4 @@
-# A small system that looks like NixOS, from Debian packages that the lock pins: what tests/closure/run builds with real Nix.
+# A small system that looks like NixOS, from Debian packages that the lock pins: what tests/closure builds with real Nix.
 # `arch` is that of the system; nothing of its packages is run while it is built.
 {
   arch,

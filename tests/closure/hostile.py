@@ -6,39 +6,45 @@ import re
 import subprocess
 
 
-def hostile(bench, broken, refuses):
-    """Each is put into a copy of the cache, as `broken(name)` makes it, and `refuses` builds from that."""
+# What is wrong with it: names of entries, and what the builder says.
+CASES = {
+    "a path that leads out of its archive": ([b"../../etc/x"], "invalid entry name"),
+    "a name of two dots": ([b".."], "invalid entry name"),
+    "names that are not sorted": ([b"b", b"a"], "not sorted"),
+    "a name that is there twice": ([b"a", b"a"], "not sorted"),
+    "a name that is no UTF-8": ([b"\xff"], "not UTF-8"),
+}
 
-    def string(value):
-        return len(value).to_bytes(8, "little") + value + b"\0" * (-len(value) % 8)
 
-    def node(*names):
-        parts = [b"nix-archive-1", b"(", b"type", b"directory"]
-        for name in names:
-            parts += [b"entry", b"(", b"name", name, b"node", b"(", b"type", b"regular", b"contents", b"x", b")", b")"]
-        return b"".join(map(string, parts + [b")"]))
+def string(value):
+    """A string of an archive: its length, and zeros to a multiple of eight."""
+    return len(value).to_bytes(8, "little") + value + b"\0" * (-len(value) % 8)
 
-    cases = {
-        "a path that leads out of its archive": ([b"../../etc/x"], "invalid entry name"),
-        "a name of two dots": ([b".."], "invalid entry name"),
-        "names that are not sorted": ([b"b", b"a"], "not sorted"),
-        "a name that is there twice": ([b"a", b"a"], "not sorted"),
-        "a name that is no UTF-8": ([b"\xff"], "not UTF-8"),
-    }
-    for number, (what, (names, pattern)) in enumerate(cases.items()):
-        copy, record, nar = broken(f"hostile-{number}")
-        content = node(*names)
-        nar = copy / "nar/hostile.nar"
-        nar.write_bytes(content)
-        sha256 = hashlib.sha256(content).hexdigest()
-        text = record.read_text()
-        for field, value in {"URL": "nar/hostile.nar", "Compression": "none", "FileHash": f"sha256:{sha256}", "NarHash": f"sha256:{sha256}",
-                             "FileSize": len(content), "NarSize": len(content)}.items():
-            text = re.sub(rf"(?m)^{field}: .*$", f"{field}: {value}", text)
-        record.write_text(re.sub(r"(?m)^Sig: .*\n", "", text))
-        signature = sign(bench, record)
-        record.write_text(record.read_text() + f"Sig: {signature}\n")
-        refuses(what, pattern, *bench.from_cache(copy))
+
+def archive(*names):
+    """A folder with a file of each name, in this order."""
+    parts = [b"nix-archive-1", b"(", b"type", b"directory"]
+    for name in names:
+        parts += [b"entry", b"(", b"name", name, b"node", b"(", b"type", b"regular", b"contents", b"x", b")", b")"]
+    return b"".join(map(string, [*parts, b")"]))
+
+
+def hostile(bench, broken, refuses, what):
+    """Puts the archive into a copy of the cache, as `broken(name)` makes it, and `refuses` builds from that."""
+    names, pattern = CASES[what]
+    copy, record, _ = broken(what.replace(" ", "-"))
+    content = archive(*names)
+    (copy / "nar/hostile.nar").write_bytes(content)
+    sha256 = hashlib.sha256(content).hexdigest()
+    text = record.read_text()
+    fields = {"URL": "nar/hostile.nar", "Compression": "none", "FileHash": f"sha256:{sha256}", "NarHash": f"sha256:{sha256}",
+              "FileSize": len(content), "NarSize": len(content)}  # fmt: skip
+    for field, value in fields.items():
+        text = re.sub(rf"(?m)^{field}: .*$", f"{field}: {value}", text)
+    record.write_text(re.sub(r"(?m)^Sig: .*\n", "", text))
+    signature = sign(bench, record)
+    record.write_text(record.read_text() + f"Sig: {signature}\n")
+    refuses(what, pattern, *bench.from_cache(copy))
 
 
 def sign(bench, record):

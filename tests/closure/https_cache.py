@@ -20,7 +20,7 @@ class HttpsCache:
         context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         # A client that does not trust the authority hangs up, which is no news.
-        self.server.handle_error = lambda *_: None
+        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.address = f"https://127.0.0.1:{self.server.server_port}"
 

@@ -1,5 +1,7 @@
 """Runs in the test driver of nixpkgs, which names the machines: alpha and beta exchange mail, each way."""
 
+# mypy: disable-error-code="name-defined"
+
 from email.utils import formatdate
 
 PASSWORD = "correct horse battery staple"

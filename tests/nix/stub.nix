@@ -48,6 +48,14 @@ let
   types = rec {
     bool = plain "boolean" isBool;
     int = plain "signed integer" isInt;
+    port = plain "16 bit unsigned integer; between 0 and 65535 (both inclusive)" (
+      value: isInt value && value >= 0 && value < 65536
+    );
+    ints.unsigned = plain "unsigned integer, meaning >=0" (value: isInt value && value >= 0);
+    either = a: b: types.oneOf [
+      a
+      b
+    ];
     number = plain "number" (value: isInt value || isFloat value);
     str = plain "string" isString;
     package = plain "package" (value: isAttrs value && value ? outPath);
@@ -192,11 +200,17 @@ let
   lib = {
     inherit types isAttrs isList;
     inherit (builtins)
+      all
+      any
       attrNames
       concatLists
       concatMap
+      concatStringsSep
       elem
+      filter
       head
+      isString
+      length
       mapAttrs
       ;
     mkOption = attrs: attrs // { _type = "option"; };
@@ -232,6 +246,57 @@ let
       inherit content;
     };
     filterAttrs = keep: set: removeAttrs set (filter (name: !(keep name set.${name})) (attrNames set));
+    mkOverride = priority: content: {
+      _type = "override";
+      inherit priority content;
+    };
+    literalMD = text: text;
+    id = value: value;
+    count = wanted: list: length (filter wanted list);
+    defaultTo = default: value: if value == null then default else value;
+    nameValuePair = name: value: { inherit name value; };
+    mapAttrs' = of: set: listToAttrs (map (name: of name set.${name}) (attrNames set));
+    genAttrs = names: of: listToAttrs (map (name: lib.nameValuePair name (of name)) names);
+    unique = foldl' (known: value: if elem value known then known else known ++ [ value ]) [ ];
+    attrByPath =
+      path: default: set:
+      if path == [ ] then
+        set
+      else if isAttrs set && hasAttr (head path) set then
+        lib.attrByPath (builtins.tail path) default set.${head path}
+      else
+        default;
+    toLower = builtins.replaceStrings (lib.letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (
+      lib.letters "abcdefghijklmnopqrstuvwxyz"
+    );
+    letters = text: builtins.genList (at: builtins.substring at 1 text) (builtins.stringLength text);
+    hasPrefix = start: text: builtins.substring 0 (builtins.stringLength start) text == start;
+    hasSuffix =
+      end: text:
+      let
+        from = builtins.stringLength text - builtins.stringLength end;
+      in
+      from >= 0 && builtins.substring from (-1) text == end;
+    hasInfix = part: text: length (builtins.split (lib.quoted part) text) > 1;
+    quoted = builtins.replaceStrings [ "." "*" ] [ "[.]" "[*]" ];
+    removePrefix =
+      start: text:
+      if lib.hasPrefix start text then
+        builtins.substring (builtins.stringLength start) (-1) text
+      else
+        text;
+    removeSuffix =
+      end: text:
+      if lib.hasSuffix end text then
+        builtins.substring 0 (builtins.stringLength text - builtins.stringLength end) text
+      else
+        text;
+    concatMapStringsSep =
+      between: of: list:
+      concatStringsSep between (map of list);
+    escapeShellArgs = concatStringsSep " ";
+    versionOlder = a: b: builtins.compareVersions a b < 0;
+    getVersion = package: package.version;
     optional = condition: value: if condition then [ value ] else [ ];
     optionals = condition: values: if condition then values else [ ];
     optionalAttrs = condition: set: if condition then set else { };
@@ -245,6 +310,7 @@ let
 
   package = pname: mainProgram: {
     inherit pname;
+    version = "0.15";
     outPath = "/nix/store/${pname}";
     meta = { inherit mainProgram; };
   };
@@ -263,7 +329,14 @@ let
       ]
     )
     // {
-      stalwart = package "stalwart" "stalwart";
+      mailkiln-mail-server = package "mailkiln-mail-server" "mailkiln-mail-server" // {
+        notifiesReload = true;
+      };
+      stalwart_0_15 = package "stalwart" "stalwart";
+      stalwart_0_16 = package "stalwart" "stalwart" // {
+        version = "0.16.11";
+      };
+      writeText = name: _: package name name;
       formats.toml = _: {
         generate = _: builtins.toJSON;
       };
@@ -284,6 +357,16 @@ let
     assertions = several;
     warnings = several;
     environment.etc = anything;
+    environment.systemPackages = several;
+    networking.enableIPv6 = lib.mkOption {
+      type = types.bool;
+      default = true;
+    };
+    time.timeZone = lib.mkOption {
+      type = types.nullOr types.str;
+      default = null;
+    };
+    programs.msmtp = anything;
     networking.firewall = {
       enable = lib.mkOption {
         type = types.bool;
@@ -296,6 +379,11 @@ let
       type = types.bool;
       default = false;
     };
+    services.resolved.settings = anything;
+    services.postfix = anything;
+    services.dovecot2 = anything;
+    services.caddy = anything;
+    services.calibre-web = anything;
     services.clamav = {
       daemon.enable = lib.mkOption {
         type = types.bool;
@@ -311,6 +399,7 @@ let
       type = types.bool;
       default = false;
     };
+    services.nginx.virtualHosts = anything;
     services.stalwart.enable = lib.mkOption {
       type = types.bool;
       default = false;
@@ -323,6 +412,7 @@ let
       services = anything;
       paths = anything;
       timers = anything;
+      packages = several;
       sockets = anything;
       tmpfiles.settings = anything;
     };

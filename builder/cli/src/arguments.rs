@@ -5,16 +5,18 @@
 
 mod closure;
 mod nix_cache;
+mod units;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use mailkiln_pin::Sha256;
 use mailkiln_spec::target::Format;
 
-use crate::machine::{Accelerator, Firmware};
+use crate::machine::{Accelerator, Attachment, Card, Firmware};
 pub(crate) use closure::ClosureArguments;
 pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};
+pub(crate) use units::{ExportUnitsArguments, UnitsArguments, VerifyUnitsArguments};
 
 /// Mail appliances from one file.
 ///
@@ -97,7 +99,7 @@ pub enum Command {
     Verify(VerifyCommand),
     /// Sign images and block maps, as minisign does
     Sign(SignArguments),
-    /// Make a key that signs a Nix binary cache, or images
+    /// Make a key that signs a unit cache, a Nix binary cache, or images
     Keygen(KeygenArguments),
     /// List the machines that images can be built for, and how far each was tried
     Targets,
@@ -115,6 +117,24 @@ pub struct ConfigArgument {
     /// The file that describes the appliance
     #[arg(short, long, value_name = "FILE", default_value = "mail.toml")]
     pub config: PathBuf,
+}
+
+/// Where `mail.toml` is, for commands that take it as their argument too.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// The file that describes the appliance
+    #[arg(value_name = "FILE", conflicts_with = "config")]
+    file: Option<PathBuf>,
+    /// The same as FILE
+    #[arg(short, long, value_name = "FILE", default_value = "mail.toml")]
+    config: PathBuf,
+}
+
+impl ConfigFile {
+    /// The file that was named, either way.
+    pub fn path(&self) -> &Path {
+        self.file.as_ref().unwrap_or(&self.config)
+    }
 }
 
 /// `mailkiln emit`.
@@ -158,10 +178,39 @@ pub struct EmitHostArguments {
 pub struct EmitFilesArguments {
     /// What they are made from.
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub config: ConfigFile,
     /// The folder to write below
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
+    /// What the host decides.
+    #[command(flatten)]
+    pub host: HostArguments,
+}
+
+/// What a NixOS host decides otherwise than an image.
+#[derive(Debug, Args)]
+pub struct HostArguments {
+    /// Port of the mail server's API on 127.0.0.1
+    #[arg(long, value_name = "PORT", default_value_t = 8080)]
+    pub api_port: u16,
+    /// Port of the filter on 127.0.0.1
+    #[arg(long, value_name = "PORT", default_value_t = 10025)]
+    pub filter_port: u16,
+    /// Port for mail released from the quarantine on 127.0.0.1
+    #[arg(long, value_name = "PORT", default_value_t = 10026)]
+    pub release_port: u16,
+    /// Whom the mail server asks about names: `resolved`, `host`, or addresses
+    #[arg(long, value_name = "WHOM", default_value = "resolved")]
+    pub resolver: String,
+    /// A certificate that others look after: the file with it and its intermediates
+    #[arg(long, value_name = "FILE", requires = "certificate_key")]
+    pub certificate: Option<String>,
+    /// The file with its private key
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub certificate_key: Option<String>,
+    /// A name of that certificate; one must be the host's
+    #[arg(long, value_name = "NAME", requires = "certificate")]
+    pub certificate_name: Vec<String>,
 }
 
 /// `mailkiln new`.
@@ -183,7 +232,7 @@ pub struct NewArguments {
 pub struct CheckArguments {
     /// Where the configuration is.
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub config: ConfigFile,
 }
 
 /// `mailkiln dns`.
@@ -191,7 +240,7 @@ pub struct CheckArguments {
 pub struct DnsArguments {
     /// Where the configuration is.
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub config: ConfigFile,
     /// Print a zone file instead of a table
     #[arg(long)]
     pub zone: bool,
@@ -253,10 +302,16 @@ pub struct SeedApplyArguments {
 /// `mailkiln lock`.
 #[derive(Debug, Args)]
 pub struct LockArguments {
-    /// Choose the packages afresh from Debian's signed indexes; with a name, move only that package,
-    /// its source's other packages, and what they demand
+    /// Choose the packages afresh from Debian's signed indexes; with a name, of a package or of a source
+    /// (`linux`), move only that source's packages and what they demand
     #[arg(long, value_name = "NAME", num_args = 0..=1)]
     pub update: Option<Option<String>>,
+    /// With --update: move only what Debian's security archive has a newer version of
+    #[arg(long, requires = "update")]
+    pub security: bool,
+    /// With --update: move the compilers too; every unit is then compiled again
+    #[arg(long, requires = "update")]
+    pub toolchain: bool,
     /// Write nothing; fail when the lock does not fit this program, or with --update, when Debian has
     /// something newer
     #[arg(long)]
@@ -308,7 +363,7 @@ pub struct CachePruneArguments {
 pub struct BuildArguments {
     /// Where the configuration is.
     #[command(flatten)]
-    pub config: ConfigArgument,
+    pub config: ConfigFile,
     /// The board or cloud to build for
     #[arg(short, long, value_name = "TARGET")]
     pub target: String,
@@ -327,6 +382,9 @@ pub struct BuildArguments {
     /// What to compile the units with
     #[arg(long, value_enum, value_name = "WHICH", default_value = "locked")]
     pub toolchain: ToolchainChoice,
+    /// Where compiled units may be taken from.
+    #[command(flatten)]
+    pub units: UnitsArguments,
     /// A NixOS system to build from.
     #[command(flatten)]
     pub closure: ClosureArguments,
@@ -356,6 +414,12 @@ pub struct RunArguments {
     /// Firmware that starts the image
     #[arg(long, value_enum, default_value = "uefi")]
     pub firmware: Firmware,
+    /// What the disk hangs on [default: virtio]
+    #[arg(long = "as", value_enum, value_name = "PART")]
+    pub attachment: Option<Attachment>,
+    /// The network card [default: virtio]
+    #[arg(long = "nic", value_enum, value_name = "CARD")]
+    pub card: Option<Card>,
     /// Guest memory in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024)]
     pub memory: u32,

@@ -9,7 +9,7 @@ use mailkiln_lock::{
     Expected, InRelease, Index, KeyError, Keyring, Lock, MAX_RELEASE_BYTES, Offered, Package,
     PackagesError, Release, ReleaseError, Suite, Verified, WantedFile, WantedSuite,
 };
-use mailkiln_pin::{Arch, BadPackageField, PoolPath, Sha256};
+use mailkiln_pin::{Arch, Archive, BadPackageField, PoolPath, Sha256};
 
 /// The packages of all suites, and where they were read.
 #[derive(Debug)]
@@ -53,15 +53,9 @@ impl Offer {
         for suite in &wanted.suites {
             let release = read_release(suite, seen, &keyring, fetcher)?;
             let indexes = list_indexes(suite, release.release())?;
-            let files = indexes.iter().map(|index| wanted_index(suite, index, fetcher));
-            fetcher.files(&files.collect::<Result<Vec<_>, _>>()?, watch)?;
-            for index in &indexes {
-                let bytes = cache.read_blob(&index.sha256)?;
-                let read = Package::read_index(suite.archive, &bytes);
-                let wrong = |source| OfferError::Packages { suite: suite.name.clone(), source };
-                let packages = read.map_err(wrong)?;
-                offer.packages.push(Offered { suite: suite.name.clone(), packages });
-            }
+            let packages =
+                read_indexes(&suite.name, suite.archive, &indexes, cache, fetcher, watch)?;
+            offer.packages.extend(packages);
             offer.suites.push(Suite {
                 name: suite.name.clone(),
                 archive: suite.archive,
@@ -74,10 +68,47 @@ impl Offer {
         Ok(offer)
     }
 
+    /// Reads the very indexes that `lock` was made from: it holds their digests, which vouch for them
+    /// as a signature would.
+    pub(crate) fn pinned(
+        lock: &Lock,
+        cache: &Cache,
+        fetcher: &Fetcher<'_>,
+        watch: &dyn Progress,
+    ) -> Result<Self, OfferError> {
+        let mut offer = Self { suites: lock.suites.clone(), packages: Vec::new() };
+        for suite in &lock.suites {
+            let packages =
+                read_indexes(&suite.name, suite.archive, &suite.indexes, cache, fetcher, watch)?;
+            offer.packages.extend(packages);
+        }
+        Ok(offer)
+    }
+
     /// The moment that a lock made from this describes.
     pub(crate) fn date(&self) -> Timestamp {
         self.suites.iter().map(|suite| suite.date).max().unwrap_or(Timestamp::UNIX_EPOCH)
     }
+}
+
+/// The packages of a suite's indexes, a list for each.
+fn read_indexes(
+    suite: &str,
+    archive: Archive,
+    indexes: &[Index],
+    cache: &Cache,
+    fetcher: &Fetcher<'_>,
+    watch: &dyn Progress,
+) -> Result<Vec<Offered>, OfferError> {
+    let files = indexes.iter().map(|index| wanted_index(suite, archive, index, fetcher));
+    fetcher.files(&files.collect::<Result<Vec<_>, _>>()?, watch)?;
+    let read = |index: &Index| {
+        let bytes = cache.read_blob(&index.sha256)?;
+        let wrong = |source| OfferError::Packages { suite: suite.to_owned(), source };
+        let packages = Package::read_index(archive, &bytes).map_err(wrong)?;
+        Ok(Offered { suite: suite.to_owned(), packages })
+    };
+    indexes.iter().map(read).collect()
 }
 
 fn read_release(
@@ -120,20 +151,20 @@ fn list_indexes(suite: &WantedSuite, release: &Release) -> Result<Vec<Index>, Of
 
 /// An index by its digest, which outlives the next update of the mirror, and else by its name.
 fn wanted_index(
-    suite: &WantedSuite,
+    suite: &str,
+    archive: Archive,
     index: &Index,
     fetcher: &Fetcher<'_>,
 ) -> Result<Wanted, BadPackageField> {
     let folder = index.path.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let by_hash =
-        |sha256: &Sha256| format!("dists/{}/{folder}/by-hash/SHA256/{sha256}", suite.name);
-    let paths = [by_hash(&index.sha256), format!("dists/{}/{}", suite.name, index.path)];
+    let by_hash = |sha256: &Sha256| format!("dists/{suite}/{folder}/by-hash/SHA256/{sha256}");
+    let paths = [by_hash(&index.sha256), format!("dists/{suite}/{}", index.path)];
     let mut addresses = Vec::new();
     for path in paths {
-        addresses.extend(fetcher.addresses(&PoolPath::new(suite.archive, &path)?));
+        addresses.extend(fetcher.addresses(&PoolPath::new(archive, &path)?));
     }
     Ok(Wanted {
-        name: format!("{}'s {}", suite.name, index.path),
+        name: format!("{suite}'s {}", index.path),
         sha256: index.sha256,
         size: index.size,
         addresses,

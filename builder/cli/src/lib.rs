@@ -16,6 +16,7 @@ mod printer;
 mod progress;
 mod report;
 mod spec_file;
+mod unit_caches;
 mod whole_file;
 
 use std::process::ExitCode;

@@ -24,7 +24,10 @@ pub(crate) fn lock(path: Option<&Path>) -> Result<Lock, Failure> {
     let Some(path) = path else {
         return Lock::parse(OWN_LOCK).map_err(|error| Failure::work(&error));
     };
-    let text = read_text(path)?;
+    let text = read_text(
+        path,
+        "`mailkiln lock --lock FILE` writes one; without `--lock`, the lock that came with this program is used",
+    )?;
     Lock::parse(&text).map_err(|error| {
         Failure::input(&error)
             .with_hint(format!("{} is not a lock; `mailkiln lock` writes one", path.display()))

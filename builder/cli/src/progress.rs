@@ -15,6 +15,8 @@ use crate::printer::Printer;
 pub(crate) trait Watch: Sync {
     /// A step has begun that needs no bar.
     fn step(&self, what: &str);
+    /// Something went otherwise than was asked for, and it goes on.
+    fn warn(&self, what: &str);
     /// Whoever watches downloads.
     fn downloads(&self) -> &dyn mailkiln_fetch::Progress;
     /// Whoever watches packages being unpacked.
@@ -85,6 +87,11 @@ impl Watch for Bars<'_> {
     fn step(&self, what: &str) {
         self.end();
         self.printer.message(what);
+    }
+
+    fn warn(&self, what: &str) {
+        self.end();
+        self.printer.warning(what);
     }
 
     fn downloads(&self) -> &dyn mailkiln_fetch::Progress {

@@ -32,7 +32,10 @@ impl SpecFile {
     /// [`Failure::Spec`] with everything that is wrong with it; [`Failure::Input`] when it does not
     /// exist or is not UTF-8; [`Failure::File`] when it can't be read.
     pub fn read(path: &Path) -> Result<Self, Failure> {
-        let text = read_text(path)?;
+        let text = read_text(
+            path,
+            "`mailkiln new example.org` writes a mail.toml; name another file as an argument, or with `-c FILE`",
+        )?;
         match mailkiln_spec::parse(&text) {
             Ok(spec) => Ok(Self { path: path.to_owned(), text, spec }),
             Err(errors) => {
@@ -42,21 +45,18 @@ impl SpecFile {
     }
 }
 
-/// The text of a small file that an administrator wrote.
+/// The text of a small file that an administrator wrote. `missing` says what to do where there is none.
 ///
 /// # Errors
 ///
 /// As [`SpecFile::read`].
-pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+pub(crate) fn read_text(path: &Path, missing: &str) -> Result<String, Failure> {
     let shown = path.display();
     let file = File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::Input {
             message: format!("there is no {shown}"),
             causes: Vec::new(),
-            hint: Some(
-                "`mailkiln new example.org` writes a mail.toml; `-c FILE` names another file"
-                    .to_owned(),
-            ),
+            hint: Some(missing.to_owned()),
         },
         _ => Failure::file("open", path)(error),
     })?;

@@ -59,7 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let beside = std::env::current_exe()?.ancestors().nth(2).map(|path| path.join("sandbox-enter"));
     let reentry = Reentry::program(beside.ok_or("no folder for this program")?);
     let jobs = std::thread::available_parallelism()?.get();
-    let compiler = Compiler { cache: &cache, toolchain: &toolchain, target, reentry, jobs };
+    let compiler =
+        Compiler { cache: &cache, toolchain: &toolchain, target, reentry, jobs, layers: true };
     let unit = compiler.compile(&component, &Lines(Instant::now()))?;
     let mut out = io::stdout();
     for program in &unit.programs {

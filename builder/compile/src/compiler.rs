@@ -15,18 +15,19 @@ use mailkiln_pin::{Arch, Sha256};
 use crate::component::Component;
 use crate::file_error::At;
 use crate::key::Key;
+use crate::layer::{Layers, Produced};
 use crate::messages::{Messages, excerpt};
 use crate::metadata::{self, UsedCrate};
 use crate::sandbox::{Reentry, SETUP_FAILED, SandboxError};
 use crate::unit::{self, BuiltBy, CompiledUnit, Facts, ProgramFacts};
 use crate::workshop::{Bench, Workshop};
 use crate::{
-    CargoLockError, CratesError, FileError, LockedCrate, MetadataError, Progress, Step, Toolchain,
-    ToolchainError, UnpackError, VendorError, crates, recipe,
+    CargoLockError, CratesError, FileError, LockedCrate, MetadataError, PatchError, Progress, Step,
+    Toolchain, ToolchainError, UnpackError, VendorError, crates, recipe,
 };
 
 /// The cache's kind for compiled units.
-const KIND: &str = "unit";
+pub(crate) const KIND: &str = "unit";
 /// How many lines of a failed build's log an error repeats.
 const EXCERPT_LINES: usize = 40;
 /// cargo's graph is a few megabytes at most.
@@ -45,6 +46,9 @@ pub struct Compiler<'a> {
     pub reentry: Reentry,
     /// How many compilers may run at once. Does not change what comes out.
     pub jobs: usize,
+    /// Whether to begin with what earlier compilations made of the same crates. Does not change
+    /// what comes out, unless a build script of the component itself tampers with other crates.
+    pub layers: bool,
 }
 
 impl Compiler<'_> {
@@ -53,7 +57,11 @@ impl Compiler<'_> {
     /// # Errors
     /// [`CompileError::File`] when the cache holds it but it can't be read.
     pub fn find(&self, component: &Component) -> Result<Option<CompiledUnit>, CompileError> {
-        let folder = self.cache.derived(KIND, &self.key(component));
+        self.named(&Name { kind: KIND, key: self.key(component) })
+    }
+
+    fn named(&self, name: &Name) -> Result<Option<CompiledUnit>, CompileError> {
+        let folder = self.cache.derived(name.kind, &name.key);
         Ok(folder.map(|folder| CompiledUnit::read(&folder)).transpose()?)
     }
 
@@ -67,21 +75,63 @@ impl Compiler<'_> {
         component: &Component,
         progress: &dyn Progress,
     ) -> Result<CompiledUnit, CompileError> {
-        let key = self.key(component);
-        if let Some(unit) = self.find(component)? {
+        let name = Name { kind: KIND, key: self.key(component) };
+        if let Some(unit) = self.named(&name)? {
             return Ok(unit);
         }
-        let _turn = self.take_turn(&key)?;
-        if let Some(unit) = self.find(component)? {
+        let _turn = self.take_turn(&name.key)?;
+        if let Some(unit) = self.named(&name)? {
             return Ok(unit);
         }
+        self.make(&name, component, progress)
+    }
+
+    /// Compiles `component` although the cache may have its unit, from nothing, to see whether the
+    /// bytes are the same. If they are those of a unit that was compiled elsewhere, what was
+    /// compiled here takes its place.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn rebuild(
+        &self,
+        component: &Component,
+        progress: &dyn Progress,
+    ) -> Result<CompiledUnit, CompileError> {
+        let Self { cache, toolchain, target, jobs, .. } = *self;
+        let reentry = self.reentry.clone();
+        let alone = Compiler { cache, toolchain, target, reentry, jobs, layers: false };
+        let own = self.key(component);
+        let name = Name { kind: "rebuilt", key: Sha256::of(format!("rebuilt {own}").as_bytes()) };
+        let _turn = alone.take_turn(&name.key)?;
+        // Left by one that was interrupted before it compared.
+        cache.remove_derived(name.kind, &name.key)?;
+        let unit = alone.make(&name, component, progress)?;
+        let result = self.replace_foreign(component, &unit);
+        cache.remove_derived(name.kind, &name.key)?;
+        result.map(|()| unit)
+    }
+
+    fn make(
+        &self,
+        name: &Name,
+        component: &Component,
+        progress: &dyn Progress,
+    ) -> Result<CompiledUnit, CompileError> {
+        let key = &name.key;
         let locked = component.crates()?;
         crates::obtain(component, &locked, self.cache, progress)?;
         let bench = self.bench(progress)?;
         progress.advance(Step::Vendor, 0, locked.len(), &component.name);
-        let workshop = Workshop::set_up(self.cache, &key, component, &locked)?;
-        let run = Run { compiler: self, component, bench: &bench, workshop: &workshop };
-        let made = run.unit(&key, &locked, progress);
+        let layers = self.layers(component, &locked)?;
+        let (workshop, start) =
+            Workshop::set_up(self.cache, key, component, &locked, layers.as_ref())?;
+        let run = Run { compiler: self, name, component, bench: &bench, workshop: &workshop };
+        let mut produced = Produced::new(self.target.rust());
+        let made = run.unit(&locked, &mut produced, progress);
+        let ended = matches!(made, Ok(_) | Err(CompileError::Failed { .. }));
+        if let Some(layers) = layers.filter(|_| ended) {
+            layers.keep(&workshop.target(), &produced, start, made.is_ok());
+        }
         if matches!(made, Err(CompileError::Killed { .. })) {
             workshop.keep();
         }
@@ -89,11 +139,24 @@ impl Compiler<'_> {
     }
 
     /// Digest of everything that can change what comes out.
-    fn key(&self, component: &Component) -> Sha256 {
+    pub fn key(&self, component: &Component) -> Sha256 {
         Key::new("unit 1")
             .digest("toolchain", self.toolchain.digest())
             .component(component, self.target)
             .finish()
+    }
+
+    /// The layers of `component`. Outside the sandbox the crates' paths differ from run to run.
+    fn layers(
+        &self,
+        component: &Component,
+        locked: &[LockedCrate],
+    ) -> Result<Option<Layers<'_>>, CompileError> {
+        if !self.layers || matches!(self.toolchain, Toolchain::Host(_)) {
+            return Ok(None);
+        }
+        let toolchain = self.toolchain.digest();
+        Layers::of(self.cache, toolchain, self.target, component, locked).map(Some)
     }
 
     fn bench(&self, progress: &dyn Progress) -> Result<Bench<'_>, CompileError> {
@@ -124,9 +187,16 @@ impl Compiler<'_> {
     }
 }
 
+/// Under which name a unit is kept.
+struct Name {
+    kind: &'static str,
+    key: Sha256,
+}
+
 /// One compilation under way.
 struct Run<'a> {
     compiler: &'a Compiler<'a>,
+    name: &'a Name,
     component: &'a Component,
     bench: &'a Bench<'a>,
     workshop: &'a Workshop,
@@ -136,18 +206,25 @@ impl Run<'_> {
     /// Compiles and publishes.
     fn unit(
         &self,
-        key: &Sha256,
         locked: &[LockedCrate],
+        produced: &mut Produced,
         progress: &dyn Progress,
     ) -> Result<CompiledUnit, CompileError> {
         let log = self.compiler.log(self.component)?;
         let mut used = self.used_crates(locked, &log)?;
-        let messages = self.build(&log, used.len(), progress)?;
+        let mut messages = Messages::default();
+        let built = self.build(&mut messages, &log, used.len(), progress);
+        for (id, target) in messages.crates() {
+            if let Some(used) = used.get(id) {
+                produced.note(&used.name, target);
+            }
+        }
+        built?;
         used.retain(|id, _| messages.has_compiled(id));
         let mut used: Vec<_> = used.into_values().collect();
         used.sort();
         let cache = self.compiler.cache;
-        let folder = cache.publish_derived_directory(KIND, key, |folder| {
+        let folder = cache.publish_derived_directory(self.name.kind, &self.name.key, |folder| {
             self.collect(folder, &messages, used, &log)
         })?;
         Ok(CompiledUnit::read(&folder)?)
@@ -182,14 +259,14 @@ impl Run<'_> {
     /// Compiles, and reports each crate that is through.
     fn build(
         &self,
+        messages: &mut Messages,
         log: &Path,
         total: usize,
         progress: &dyn Progress,
-    ) -> Result<Messages, CompileError> {
+    ) -> Result<(), CompileError> {
         let mut arguments = recipe::build(self.component, self.compiler.target);
         arguments.push(format!("--jobs={}", self.compiler.jobs.max(1)));
         let mut child = start(self.cargo(&arguments, log)?)?;
-        let mut messages = Messages::default();
         progress.advance(Step::Compile, 0, total, &self.component.name);
         if let Some(stdout) = child.stdout.take() {
             for line in BufReader::new(stdout).lines() {
@@ -202,7 +279,7 @@ impl Run<'_> {
         }
         self.judge(child.wait().at("wait for", log)?, log)?;
         progress.advance(Step::Compile, total, total, &self.component.name);
-        Ok(messages)
+        Ok(())
     }
 
     /// Turns a failed cargo into an error that shows what the log says.
@@ -245,7 +322,7 @@ impl Run<'_> {
             Bench::Host => BuiltBy::HostToolchain,
         };
         let target = self.compiler.target;
-        Facts { target, built_by, programs, crates }.write(folder)?;
+        Facts { target, built_by, origin: None, programs, crates }.write(folder)?;
         let kept = unit::log_path(folder);
         fs::copy(log, &kept).at("copy", log)?;
         Ok(())
@@ -311,6 +388,9 @@ pub enum CompileError {
     /// Its `Cargo.lock` pins nothing usable.
     #[error(transparent)]
     CargoLock(#[from] CargoLockError),
+    /// A patch can't be read.
+    #[error(transparent)]
+    Patch(#[from] PatchError),
     /// A crate can't be had.
     #[error(transparent)]
     Crates(#[from] CratesError),
@@ -332,6 +412,12 @@ pub enum CompileError {
     /// The cache refused.
     #[error(transparent)]
     Cache(#[from] CacheError),
+    /// A program from elsewhere is not what it was said to be.
+    #[error("{program}: its bytes have changed since they were fetched; run the command again")]
+    Altered {
+        /// The program.
+        program: String,
+    },
     /// The disk refused.
     #[error(transparent)]
     File(#[from] FileError),

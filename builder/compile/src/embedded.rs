@@ -17,9 +17,9 @@ pub const EMBEDDED: [&str; 5] = ["init", "agent", "acme", "filter", "mail-server
 /// A component of this repository, by the name that locks use.
 pub fn embedded(name: &str) -> Option<Component> {
     let (files, package, binary) = match name {
-        "init" => (APPLIANCE, "mailkiln-init", "init"),
-        "agent" => (APPLIANCE, "mailkiln-agent", "mailkiln-agent"),
-        "acme" => (APPLIANCE, "mailkiln-acme", "mailkiln-acme"),
+        "init" => (INIT, "mailkiln-init", "init"),
+        "agent" => (AGENT, "mailkiln-agent", "mailkiln-agent"),
+        "acme" => (ACME, "mailkiln-acme", "mailkiln-acme"),
         "filter" => (FILTER, "mailkiln-filter", "mailkiln-filter"),
         "mail-server" => (MAIL_SERVER, "mailkiln-mail-server", "mailkiln-mail-server"),
         _ => return None,
@@ -66,6 +66,23 @@ mod tests {
             }
         }
         assert_eq!(embedded("postfix"), None);
+    }
+
+    #[test]
+    fn a_component_carries_the_sources_of_what_it_depends_on_and_no_others() {
+        let cases = [("init", "init"), ("agent", "agent store"), ("acme", "acme store")];
+        for (name, wanted) in cases {
+            let component = embedded(name).unwrap();
+            for member in ["init", "store", "agent", "acme"] {
+                assert!(component.files.contains_key(&format!("{member}/Cargo.toml")), "{name}");
+                let of_member =
+                    |(path, _): &(&String, _)| path.starts_with(&format!("{member}/src"));
+                let sources: Vec<_> = component.files.iter().filter(of_member).collect();
+                let carried = sources.iter().any(|(_, content)| !content.is_empty());
+                assert!(!sources.is_empty(), "{name}: cargo refuses {member} without a target");
+                assert_eq!(carried, wanted.split(' ').any(|one| one == member), "{name}: {member}");
+            }
+        }
     }
 
     #[test]

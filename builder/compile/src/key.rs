@@ -40,15 +40,31 @@ impl Key {
         for patch in &component.patches {
             self = self.digest(&patch.path, patch.sha256());
         }
+        self = self.environment(component, target);
+        for argument in recipe::build(component, target) {
+            self = self.bytes("argument", argument.as_bytes());
+        }
+        self.bytes("argument", recipe::CONFIGURATION.as_bytes())
+    }
+
+    /// Adds all that decides what cargo makes of the crates, but for patches: whoever asks leaves
+    /// out what they change. Features and profiles are part of cargo's own names for its outputs;
+    /// the workspace's manifest is in it all the same.
+    pub(crate) fn crates(self, component: &Component, target: Arch, package: &str) -> Self {
+        let mut key = self.environment(component, target).bytes("package", package.as_bytes());
+        for path in ["Cargo.toml", "Cargo.lock"] {
+            let content = component.files.get(path).map(AsRef::as_ref).unwrap_or_default();
+            key = key.digest(path, Sha256::of(content));
+        }
+        key.bytes("configuration", recipe::CONFIGURATION.as_bytes())
+    }
+
+    fn environment(mut self, component: &Component, target: Arch) -> Self {
         let places = Places { source: sandbox::SOURCE, build: sandbox::BUILD };
         let mut environment = recipe::environment(component, target, places);
         environment.extend(recipe::sandbox_environment(target, places.build));
         for (name, value) in environment {
             self = self.bytes(&name, value.as_bytes());
-        }
-        let arguments = recipe::build(component, target);
-        for argument in arguments.iter().chain([&recipe::CONFIGURATION.to_owned()]) {
-            self = self.bytes("argument", argument.as_bytes());
         }
         self
     }
@@ -95,5 +111,31 @@ mod tests {
         others.sort();
         others.dedup();
         assert_eq!(others.len(), 7);
+    }
+
+    #[test]
+    fn a_change_in_the_units_own_sources_leaves_the_key_of_its_crates_alone() {
+        let component = embedded("agent").unwrap();
+        let key = |component: &Component, target, package| {
+            Key::new("x").crates(component, target, package).finish()
+        };
+        let own = key(&component, Arch::X86_64, "agent");
+        let mut changed = component.clone();
+        changed.files.insert(String::from("agent/src/new.rs"), b"".into());
+        changed.binaries.clear();
+        assert_eq!(own, key(&changed, Arch::X86_64, "agent"));
+        let mut others =
+            vec![own, key(&component, Arch::Aarch64, "agent"), key(&component, Arch::X86_64, "b")];
+        for path in ["Cargo.toml", "Cargo.lock"] {
+            let mut changed = component.clone();
+            changed.files.insert(path.to_owned(), b"".into());
+            others.push(key(&changed, Arch::X86_64, "agent"));
+        }
+        let mut changed = component.clone();
+        changed.rustflags.push(String::from("-Copt-level=1"));
+        others.push(key(&changed, Arch::X86_64, "agent"));
+        others.sort();
+        others.dedup();
+        assert_eq!(others.len(), 6);
     }
 }

@@ -6,18 +6,23 @@
 //!
 //! The way through: `cargo_lock` says which crates, `crates` brings them, `vendor` unpacks and
 //! `patch`es them, `toolchain` unpacks compilers, `workshop` lays out folders, `recipe` says how
-//! cargo is called, `sandbox` calls it, `compiler` ties them together.
+//! cargo is called, `sandbox` calls it, `layer` keeps what it made of the crates, `compiler` ties them
+//! together.
 
+mod adopt;
 mod cargo_lock;
 mod compiler;
 mod component;
 mod crates;
 mod embedded;
 mod file_error;
+mod graph;
 mod key;
+mod layer;
 mod messages;
 mod metadata;
 mod patch;
+mod patched;
 mod progress;
 mod recipe;
 pub mod sandbox;
@@ -38,17 +43,21 @@ pub use patch::{Patch, PatchError};
 pub use progress::{Progress, Silent, Step};
 pub use sandbox::{Reentry, SandboxError};
 pub use toolchain::{HostToolchain, LockedToolchain, Toolchain, ToolchainError};
-pub use unit::{BuiltBy, CompiledUnit, Program};
+pub use unit::{BuiltBy, CompiledUnit, Origin, Program};
 pub use unpack::UnpackError;
 pub use vendor::VendorError;
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {
-    use crate::{Patch, cargo_lock, messages, metadata};
+    use crate::{Patch, cargo_lock, graph, messages, metadata};
 
     /// Reads `bytes` as a `Cargo.lock`.
     pub fn cargo_lock(bytes: &[u8]) {
-        let _ = cargo_lock::parse(&String::from_utf8_lossy(bytes));
+        let text = String::from_utf8_lossy(bytes);
+        let _ = cargo_lock::parse(&text);
+        if let Ok(graph) = graph::Graph::read(&text) {
+            let _ = graph.affected(["a"]);
+        }
     }
 
     /// Reads `bytes` as a patch and, when there is a NUL in them, applies it to the text behind it.

@@ -13,6 +13,7 @@ use serde::Deserialize;
 pub(crate) struct Messages {
     compiled: BTreeSet<String>,
     programs: BTreeMap<String, String>,
+    crates: Vec<(String, String)>,
 }
 
 impl Messages {
@@ -28,6 +29,7 @@ impl Messages {
         {
             self.programs.insert(target.name.clone(), program);
         }
+        self.crates.push((id.clone(), target.name.clone()));
         // A build script is compiled first; its package comes later.
         let script = target.kind.iter().any(|kind| kind == "custom-build");
         (!script && self.compiled.insert(id)).then_some(target.name)
@@ -41,6 +43,11 @@ impl Messages {
     /// How many packages are through.
     pub(crate) fn compiled(&self) -> usize {
         self.compiled.len()
+    }
+
+    /// Package id and crate name of everything that was compiled, or found compiled.
+    pub(crate) fn crates(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.crates.iter().map(|(id, name)| (id.as_str(), name.as_str()))
     }
 
     /// The path, as cargo sees it, of a program that was built.

@@ -5,6 +5,8 @@
 //! fit at the very line it names, so a patch never lands somewhere its author has not seen.
 //! Pure; applying to a folder is `vendor`'s work.
 
+use std::fmt;
+
 use diffy::Line;
 use diffy::patch_set::{FileOperation, ParseOptions, PatchKind, PatchSet};
 use mailkiln_pin::Sha256;
@@ -41,6 +43,12 @@ pub(crate) enum What {
 /// The hunks of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hunks<'a>(diffy::Patch<'a, str>);
+
+impl fmt::Display for Hunks<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 impl Patch {
     /// Digest of the diff, as a lock pins it.

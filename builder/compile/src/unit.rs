@@ -24,6 +24,8 @@ pub struct CompiledUnit {
     pub crates: Vec<UsedCrate>,
     /// What they were built with.
     pub built_by: BuiltBy,
+    /// Where they come from, if they were not compiled here.
+    pub origin: Option<Origin>,
     /// cargo's output.
     pub log: PathBuf,
 }
@@ -51,11 +53,22 @@ pub enum BuiltBy {
     HostToolchain,
 }
 
+/// Who has compiled a unit, where that was not this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Address of the cache that it was taken from.
+    pub place: String,
+    /// Name of the key that has signed it.
+    pub key: String,
+}
+
 /// The facts as `unit.json` holds them.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Facts {
     pub(crate) target: Arch,
     pub(crate) built_by: BuiltBy,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<Origin>,
     pub(crate) programs: Vec<ProgramFacts>,
     pub(crate) crates: Vec<UsedCrate>,
 }
@@ -78,10 +91,15 @@ pub(crate) fn log_path(folder: &Path) -> PathBuf {
     folder.join(LOG)
 }
 
+/// Where the facts stand below a unit's folder.
+pub(crate) fn facts_path(folder: &Path) -> PathBuf {
+    folder.join(FACTS)
+}
+
 impl Facts {
     /// Writes `unit.json` into a unit's folder.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), FileError> {
-        let path = folder.join(FACTS);
+        let path = facts_path(folder);
         let json = serde_json::to_vec_pretty(self).at("encode", &path)?;
         fs::write(&path, json).at("write", &path)
     }
@@ -90,7 +108,7 @@ impl Facts {
 impl CompiledUnit {
     /// Reads a unit back.
     pub(crate) fn read(folder: &Path) -> Result<Self, FileError> {
-        let path = folder.join(FACTS);
+        let path = facts_path(folder);
         let json = fs::read(&path).at("read", &path)?;
         let facts: Facts = serde_json::from_slice(&json).at("decode", &path)?;
         let program = |program: ProgramFacts| Program {
@@ -103,6 +121,7 @@ impl CompiledUnit {
             programs: facts.programs.into_iter().map(program).collect(),
             crates: facts.crates,
             built_by: facts.built_by,
+            origin: facts.origin,
             log: log_path(folder),
         })
     }

@@ -19,7 +19,7 @@ use crate::FileError;
 use crate::file_error::At;
 
 /// The time of every file: late enough that make and cargo take it for one.
-const TIME: Duration = Duration::from_secs(1_000_000_000);
+pub(crate) const TIME: Duration = Duration::from_secs(1_000_000_000);
 
 /// Unpacks archives into one root.
 #[derive(Debug)]

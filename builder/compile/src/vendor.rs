@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::time::SystemTime;
 
 use flate2::read::GzDecoder;
 use mailkiln_sources::deb::Members;
@@ -14,7 +15,7 @@ use mailkiln_tree::TreePath;
 
 use crate::file_error::At;
 use crate::patch::{Change, What};
-use crate::unpack::Unpacker;
+use crate::unpack::{TIME, Unpacker};
 use crate::{FileError, LockedCrate, Patch, PatchError, UnpackError};
 
 /// Most bytes that a crate may unpack to; the largest we use have some hundred megabytes.
@@ -31,7 +32,24 @@ pub(crate) fn fill<'a>(
         unpack(&mut unpacker, locked, archive)
             .map_err(|source| VendorError::Crate { name: locked.to_string(), source })?;
     }
-    patches.iter().try_for_each(|patch| apply(vendor, patch))
+    patches.iter().try_for_each(|patch| apply(vendor, patch))?;
+    Ok(settle(vendor)?)
+}
+
+/// Gives one time to all folders, and to files that patches changed: cargo runs a build script
+/// again when what it reads is newer than what it has made.
+fn settle(path: &Path) -> Result<(), FileError> {
+    let time = SystemTime::UNIX_EPOCH + TIME;
+    let metadata = fs::symlink_metadata(path).at("read", path)?;
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path).at("read", path)? {
+            settle(&entry.at("read", path)?.path())?;
+        }
+    }
+    if metadata.modified().ok() == Some(time) {
+        return Ok(());
+    }
+    File::open(path).and_then(|file| file.set_modified(time)).at("change", path)
 }
 
 fn unpack(unpacker: &mut Unpacker, locked: &LockedCrate, path: &Path) -> Result<(), UnpackError> {
@@ -62,7 +80,7 @@ fn apply(vendor: &Path, patch: &Patch) -> Result<(), VendorError> {
                 return Err(file_error(patch, &path, "is to be removed but has more text").into());
             }
             What::Delete => fs::remove_file(&on_disk).at("remove", &on_disk)?,
-            // A write in place keeps the mode; the time does not matter to cargo here.
+            // A write in place keeps the mode.
             _ => fs::write(&on_disk, new).at("write", &on_disk)?,
         }
     }
@@ -156,6 +174,10 @@ mod tests {
         assert_eq!(read("x-1.0.0/src/new/mod.rs"), "e\n");
         assert!(read("x-1.0.0/.cargo-checksum.json").contains(&Sha256::of(b"x").to_string()));
         assert!(!folder.path().join("vendor/pax_global").exists());
+        for name in ["", "x-1.0.0", "x-1.0.0/src/lib.rs", "x-1.0.0/src/new/mod.rs"] {
+            let metadata = fs::metadata(folder.path().join("vendor").join(name)).unwrap();
+            assert_eq!(metadata.modified().unwrap(), SystemTime::UNIX_EPOCH + TIME, "{name}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use mailkiln_tree::TreePath;
 
 use crate::component::Component;
 use crate::file_error::At;
+use crate::layer::{Layers, Start};
 use crate::recipe::{self, Places};
 use crate::sandbox::{self, Reentry, Sandbox};
 use crate::unpack::{UnpackError, Unpacker};
@@ -56,14 +57,15 @@ impl Drop for Workshop {
 impl Workshop {
     /// Makes the folders and fills `src` with the component and its patched crates. `key` is the
     /// unit's. What an interrupted compilation of the same unit has left is taken up again: its
-    /// inputs were the same, and cargo knows which of its outputs are whole. The caller must be
-    /// the only one at work on this unit.
+    /// inputs were the same, and cargo knows which of its outputs are whole. Otherwise it begins
+    /// with what `layers` have. The caller must be the only one at work on this unit.
     pub(crate) fn set_up(
         cache: &Cache,
         key: &Sha256,
         component: &Component,
         crates: &[LockedCrate],
-    ) -> Result<Self, CompileError> {
+        layers: Option<&Layers<'_>>,
+    ) -> Result<(Self, Start), CompileError> {
         let folder = cache.root().join("tmp").join(format!("unit-{key}"));
         let workshop = Self { folder, kept: false };
         // After a crash of the machine, what cargo takes for whole may be half written.
@@ -71,14 +73,15 @@ impl Workshop {
         let boot = fs::read(BOOT_ID).unwrap_or_default();
         if !boot.is_empty() && fs::read(&stamp).is_ok_and(|stamped| stamped == boot) {
             tracing::info!(component = component.name, "going on with an interrupted compilation");
-            return Ok(workshop);
+            return Ok((workshop, Start::Empty));
         }
         if workshop.folder.exists() {
             fs::remove_dir_all(&workshop.folder).at("remove", &workshop.folder)?;
         }
         workshop.fill(cache, component, crates)?;
+        let start = layers.map_or(Start::Empty, |layers| layers.restore(&workshop.target()));
         fs::write(&stamp, boot).at("write", &stamp)?;
-        Ok(workshop)
+        Ok((workshop, start))
     }
 
     /// Leaves the folders to the next compilation of this unit.
@@ -113,6 +116,11 @@ impl Workshop {
 
     fn build(&self) -> PathBuf {
         self.folder.join("build")
+    }
+
+    /// Where cargo puts what it makes.
+    pub(crate) fn target(&self) -> PathBuf {
+        self.build().join("target")
     }
 
     /// A cargo command of this workshop.

@@ -1,85 +1,32 @@
 //! Real compilations in the real sandbox: what the inside sees, what comes out, what is left.
 //!
-//! They need the locked toolchain: packages (or the unpacked folder) in the user's cache, as any
-//! `mailkiln build` leaves them. `MAILKILN_TEST_DEBS` names a folder of `.deb`s instead. Without
-//! either the tests say so and end; `./check` builds first, so there they run.
+//! They need the locked toolchain (see `support`).
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test may stop where it stands")]
+
+mod support;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, symlink};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use flate2::{Compression, write::GzEncoder};
 use mailkiln_compile::sandbox::Sandbox;
 use mailkiln_compile::{
     BuiltBy, CompileError, CompiledUnit, Compiler, Component, Features, HostToolchain,
-    LockedToolchain, Patch, Reentry, Silent, Toolchain, embedded,
+    LockedToolchain, Patch, Silent, Toolchain,
 };
 use mailkiln_fetch::Cache;
-use mailkiln_lock::Lock;
-use mailkiln_pin::{Arch, Archive, Pin, PoolPath, Sha256};
+use mailkiln_pin::Sha256;
 use nix::sys::stat::Mode;
+use support::{Published, borrowing_cache, host, reentry, registry, toolchain};
 
 type Outcome = Result<(), Box<dyn Error>>;
-
-fn reentry() -> Reentry {
-    Reentry::program(env!("CARGO_BIN_EXE_sandbox-enter"))
-}
-
-fn host() -> Arch {
-    if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 }
-}
-
-/// The toolchain and the cache that has it; `None`, said aloud, where there is none.
-fn toolchain() -> Option<(Cache, LockedToolchain)> {
-    let cache = Cache::open(&Cache::default_root().unwrap()).unwrap();
-    let pins = match std::env::var_os("MAILKILN_TEST_DEBS") {
-        Some(folder) => debs(Path::new(&folder), &cache).unwrap(),
-        None => {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../mailkiln.lock");
-            let lock = fs::read_to_string(path).ok().and_then(|text| Lock::parse(&text).ok());
-            lock.and_then(|lock| Some(lock.packages("toolchain", host()).ok()?.to_vec()))
-                .unwrap_or_default()
-        }
-    };
-    let toolchain = LockedToolchain::new(&pins);
-    if pins.is_empty() || !toolchain.missing(&cache).is_empty() {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "no locked toolchain; run `mailkiln build` first"
-        );
-        eprintln!("skipped: the locked toolchain is not in the cache; run `mailkiln build` first");
-        return None;
-    }
-    Some((cache, toolchain))
-}
-
-fn debs(folder: &Path, cache: &Cache) -> Result<Vec<Pin>, Box<dyn Error>> {
-    let mut pins = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        let file = path.file_name().and_then(|name| name.to_str()).ok_or("not UTF-8")?;
-        let bytes = fs::read(&path)?;
-        let (size, sha256) = (bytes.len() as u64, Sha256::of(&bytes));
-        cache.insert(file, sha256, size, &bytes[..])?;
-        pins.push(Pin {
-            name: file.split('_').next().ok_or("no name")?.parse()?,
-            arch: "all".parse()?,
-            version: "0".parse()?,
-            size,
-            sha256,
-            path: PoolPath::new(Archive::Debian, "pool/x.deb")?,
-        });
-    }
-    Ok(pins)
-}
 
 /// A build script that fails if it sees anything of the host, and a program that carries every
 /// path and value that could betray where it was built.
@@ -129,26 +76,18 @@ const PATCH: &str = "--- a/greeting-1.0.0/src/lib.rs
 
 /// A component with one crate, which is put into `cache`.
 fn component(cache: &Cache, main: &str, build_script: &str) -> Component {
-    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
-    for (path, text) in [
-        (
-            "greeting-1.0.0/Cargo.toml",
-            "[package]\nname = \"greeting\"\nversion = \"1.0.0\"\nlicense = \"MIT\"\n",
-        ),
-        ("greeting-1.0.0/src/lib.rs", "pub fn text() -> &'static str { \"as published\" }\n"),
-    ] {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, path, text.as_bytes()).unwrap();
-    }
-    let bytes = archive.into_inner().unwrap().finish().unwrap();
-    let sha256 = Sha256::of(&bytes);
-    cache.insert("greeting", sha256, bytes.len() as u64, &bytes[..]).unwrap();
-    // How cargo writes its default registry, it has written in our own locks.
-    let init = embedded("init").unwrap();
-    let lock = String::from_utf8_lossy(&init.files["Cargo.lock"]).into_owned();
-    let source = lock.lines().find(|line| line.starts_with("source = ")).unwrap();
+    let greeting = Published {
+        name: "greeting",
+        files: &[
+            (
+                "Cargo.toml",
+                "[package]\nname = \"greeting\"\nversion = \"1.0.0\"\nlicense = \"MIT\"\n",
+            ),
+            ("src/lib.rs", "pub fn text() -> &'static str { \"as published\" }\n"),
+        ],
+    };
+    let sha256 = greeting.insert(cache);
+    let source = registry();
     let lock = format!(
         "version = 4\n\n[[package]]\nname = \"greeting\"\nversion = \"1.0.0\"\n{source}\n\
          checksum = \"{sha256}\"\n\n[[package]]\nname = \"tiny\"\nversion = \"0.1.0\"\n\
@@ -175,16 +114,6 @@ fn component(cache: &Cache, main: &str, build_script: &str) -> Component {
     }
 }
 
-/// A cache at `root` that borrows the unpacked toolchain.
-fn borrowing_cache(root: &Path, unpacked: &Path) -> Cache {
-    let cache = Cache::open(root).unwrap();
-    let (link, target) = (root.join("derived/toolchain"), unpacked.parent().unwrap());
-    if !link.exists() {
-        symlink(target, link).unwrap();
-    }
-    cache
-}
-
 fn compile(
     root: &Path,
     main: &str,
@@ -194,8 +123,14 @@ fn compile(
     let (own, locked) = toolchain()?;
     let cache = borrowing_cache(root, &locked.folder(&own, &Silent).unwrap());
     let toolchain = Toolchain::Locked(locked);
-    let compiler =
-        Compiler { cache: &cache, toolchain: &toolchain, target: host(), reentry: reentry(), jobs };
+    let compiler = Compiler {
+        cache: &cache,
+        toolchain: &toolchain,
+        target: host(),
+        reentry: reentry(),
+        jobs,
+        layers: true,
+    };
     Some(compiler.compile(&component(&cache, main, build_script), &Silent))
 }
 
@@ -275,6 +210,7 @@ fn the_hosts_tools_are_a_fallback_under_a_name_of_their_own() -> Outcome {
         target: host(),
         reentry: reentry(),
         jobs: 2,
+        layers: true,
     };
     assert_eq!(compiler.find(&component)?, None);
     let unit = compiler.compile(&component, &Silent)?;

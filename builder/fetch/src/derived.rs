@@ -67,6 +67,23 @@ impl Cache {
         Ok(path)
     }
 
+    /// Removes an item, at once or not at all. Nothing happens when the cache does not have it. Only
+    /// its maker can know that nobody reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`CacheError::Io`]; what could not be removed is in `tmp` then, which `prune` empties.
+    pub fn remove_derived(&self, kind: &str, key: &Sha256) -> Result<(), CacheError> {
+        let path = self.derived_path(kind, key);
+        if fs::symlink_metadata(&path).is_err() {
+            return Ok(());
+        }
+        let aside = self.temporary_directory()?;
+        let to = aside.path().join("removed");
+        fs::rename(&path, &to).map_err(CacheError::io("remove", &path))?;
+        aside.close().map_err(CacheError::io("remove", &path))
+    }
+
     fn derived_path(&self, kind: &str, key: &Sha256) -> PathBuf {
         // A kind with a slash would make a path of the caller's, not one of the cache's.
         self.root().join("derived").join(kind.replace(['/', '.'], "_")).join(key.to_string())

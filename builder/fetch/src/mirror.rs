@@ -4,7 +4,7 @@
 //! packages. Out: [`Mirrors`]. No address is known to this program by itself. Pure.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mailkiln_pin::Archive;
 
@@ -39,6 +39,22 @@ impl Base {
             Ok(Self { address })
         } else {
             Err(MirrorError::Address { address: text.escape_debug().take(200).collect() })
+        }
+    }
+
+    /// A folder of this machine, whatever characters its path has.
+    ///
+    /// # Errors
+    ///
+    /// [`MirrorError::Address`] unless the path is absolute, and text without control characters.
+    pub fn folder(path: &Path) -> Result<Self, MirrorError> {
+        match path.to_str().filter(|text| text.starts_with('/') && !text.contains(char::is_control))
+        {
+            Some(text) => Ok(Self { address: format!("file://{}", text.trim_end_matches('/')) }),
+            None => {
+                let shown = path.to_string_lossy().escape_debug().take(200).collect();
+                Err(MirrorError::Address { address: shown })
+            }
         }
     }
 

@@ -148,9 +148,13 @@ impl System {
             _ => FlashError::Open { device: path.to_owned(), error },
         };
         let metadata = fs::metadata(path).map_err(failed)?;
-        let fits = |size: u64| match size < needed {
-            true => Err(FlashError::TooSmall { device: path.to_owned(), size, needed }),
-            false => Ok(()),
+        let least = image.and_then(Image::least_device).filter(|least| *least > needed);
+        let fits = |size: u64| match (size < needed, least) {
+            (true, _) => Err(FlashError::TooSmall { device: path.to_owned(), size, needed }),
+            (false, Some(least)) if size < least => {
+                Err(FlashError::NoRoomToGrow { device: path.to_owned(), size, least })
+            }
+            _ => Ok(()),
         };
         if metadata.is_file() {
             if image.is_some_and(|image| image.is(&metadata)) {
@@ -167,6 +171,9 @@ impl System {
         let (major, minor) = (nix::sys::stat::major(number), nix::sys::stat::minor(number));
         let device = self.by_number(&format!("{major}:{minor}"), path)?;
         device.check()?;
+        if image.is_some_and(Image::has_table) && device.block as u64 != SECTOR {
+            return Err(FlashError::Sectors { device: path.to_owned(), block: device.block });
+        }
         fits(device.size)?;
         let map = image.and_then(Image::map);
         let aligned = map.is_none_or(|map| map.block_size >= device.block as u64);

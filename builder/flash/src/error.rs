@@ -69,6 +69,49 @@ pub enum FlashError {
         /// What there is.
         found: Sha256,
     },
+    /// The file beside the image holds no digest.
+    #[error("{path} holds no SHA-256: get it again, or remove it")]
+    DigestFile {
+        /// The `.sha256` file.
+        path: PathBuf,
+    },
+    /// The image ends before its own disk does.
+    #[error(
+        "{path} is cut short: it has {size} bytes, and its partition table speaks of {end}; get it again"
+    )]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Bytes of the expanded image.
+        size: u64,
+        /// Bytes that there should be.
+        end: u64,
+    },
+    /// The device's sectors are not those of the image's partition table.
+    #[error(
+        "{device} has sectors of {block} bytes, and the image's partition table counts in 512: no partition would be \
+         found. Take a device with sectors of 512 bytes; many NVMe disks can be set to them: nvme format --lbaf"
+    )]
+    Sectors {
+        /// The device.
+        device: PathBuf,
+        /// Bytes of its sectors.
+        block: usize,
+    },
+    /// The image fits, and what its first boot makes does not.
+    #[error(
+        "{device} holds {}, and the appliance needs {}: its first boot makes a second system partition and /var \
+         beside the image; take a larger one",
+        display_size(*size), display_size(*least)
+    )]
+    NoRoomToGrow {
+        /// The device.
+        device: PathBuf,
+        /// Bytes that it holds.
+        size: u64,
+        /// Bytes that are needed.
+        least: u64,
+    },
     /// There is no such device.
     #[error(
         "there is no {device}: `mailkiln flash IMAGE` lists removable devices; a plain file has to \
@@ -264,6 +307,11 @@ impl FlashError {
                 | Self::Busy { .. }
                 | Self::WriteProtected { .. }
                 | Self::TooSmall { .. }
+                | Self::NoRoomToGrow { .. }
+                | Self::Sectors { .. }
+                | Self::Truncated { .. }
+                | Self::DigestFile { .. }
+                | Self::Digest { .. }
                 | Self::Itself { .. }
         )
     }

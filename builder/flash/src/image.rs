@@ -18,6 +18,7 @@ use nix::unistd::{Whence, lseek};
 use sha2::Digest as _;
 
 use crate::plan::PIECE;
+use crate::table::{FRONT, SECTOR, Table};
 use crate::{FlashError, Phase, Progress};
 
 /// How an image file is compressed.
@@ -64,6 +65,8 @@ pub struct Image {
     /// Bytes of the disk, as soon as they are known.
     size: Option<u64>,
     map: Option<Bmap>,
+    /// What its partition table says, where it has one.
+    table: Option<Table>,
 }
 
 impl Image {
@@ -91,14 +94,16 @@ impl Image {
             Compression::None => Some(file.metadata().map_err(failed)?.len()),
             _ => map.as_ref().map(|map| map.image_size),
         };
-        let mut image = Self { path: path.to_owned(), file, compression, size, map };
+        let mut image = Self { path: path.to_owned(), file, compression, size, map, table: None };
         image.check_map()?;
-        let mut sector = [0; 512];
-        let length = image.stream()?.read(&mut sector)?;
+        let mut front = vec![0; FRONT];
+        let length = image.stream()?.read(&mut front)?;
         let (at, mark) = MARK;
-        if length < sector.len() || sector[at..] != mark {
+        if length < SECTOR as usize || front[at..at + mark.len()] != mark {
             return Err(wrong("it does not begin with a boot sector"));
         }
+        image.table = Table::read(&front[..length]);
+        image.check_whole()?;
         Ok(image)
     }
 
@@ -110,6 +115,46 @@ impl Image {
             }
             _ => Ok(()),
         }
+    }
+
+    /// The partition table says where the disk ends: an image that ends before was cut short.
+    fn check_whole(&self) -> Result<(), FlashError> {
+        match (self.table, self.size) {
+            (Some(table), Some(size)) if size < table.end => {
+                Err(FlashError::Truncated { path: self.path.clone(), size, end: table.end })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes that a device has to have for the first boot to find room; `None` where the image says nothing
+    /// about it.
+    pub fn least_device(&self) -> Option<u64> {
+        self.table.and_then(|table| table.least)
+    }
+
+    /// Whether the image has a partition table, which counts in sectors of 512 bytes.
+    pub(crate) const fn has_table(&self) -> bool {
+        self.table.is_some()
+    }
+
+    /// The digest in `IMAGE.sha256`, as `sha256sum` writes it; `None` where there is no such file.
+    ///
+    /// # Errors
+    /// [`FlashError::DigestFile`] when it holds no digest, [`FlashError::Image`] when it can't be read.
+    pub fn digest_beside(&self) -> Result<Option<Sha256>, FlashError> {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".sha256");
+        let path = PathBuf::from(name);
+        let mut text = String::new();
+        match File::open(&path) {
+            Ok(file) => file.take(4096).read_to_string(&mut text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => Err(error),
+        }
+        .map_err(|error| FlashError::Image { path: path.clone(), error })?;
+        let digest = text.split_whitespace().next().and_then(|word| word.parse().ok());
+        digest.map(Some).ok_or(FlashError::DigestFile { path })
     }
 
     /// The file.
@@ -188,6 +233,7 @@ impl Image {
         }
         watch.end();
         self.size = Some(size);
+        self.check_whole()?;
         Ok(size)
     }
 
@@ -222,12 +268,13 @@ fn open(path: &Path) -> Result<File, FlashError> {
         io::ErrorKind::NotFound => FlashError::NoImage { path: path.to_owned() },
         _ => FlashError::Image { path: path.to_owned(), error },
     };
-    let file = File::open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        let why = "it is not a plain file";
+    // Looked at before it is opened: opening a pipe waits for who writes into it, for ever if need be.
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        let why =
+            "it is not a plain file; the image is read twice, so write a pipe into a file first";
         return Err(FlashError::NotAnImage { path: path.to_owned(), why });
     }
-    Ok(file)
+    File::open(path).map_err(failed)
 }
 
 /// The map beside an image: `disk.img.zst.bmap`, or `disk.img.bmap` for `disk.img.zst`.

@@ -14,6 +14,7 @@ mod mounts;
 mod patch;
 mod plan;
 mod rescan;
+mod table;
 mod target;
 mod verify;
 mod write;

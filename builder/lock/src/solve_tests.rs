@@ -223,7 +223,7 @@ fn of_equal_versions_that_of_the_first_suite_is_taken() {
 fn one_package_is_updated_with_what_it_demands() {
     use std::collections::BTreeMap;
 
-    use crate::{Lock, Offered, SetName, Universes, WantedFile, update_only};
+    use crate::{Lock, Offered, Scope, SetName, Universes, WantedFile, check_scope, update_only};
 
     let before = index(&["aa 1; Depends: bb", "bb 1", "cc 1", "gone 1"]);
     let today = index(&["aa 2; Depends: bb (>= 2)", "bb 2", "cc 2"]);
@@ -236,7 +236,9 @@ fn one_package_is_updated_with_what_it_demands() {
     let universes = Universes::new(&list, Arch::X86_64, &offered).unwrap();
     let fresh = BTreeMap::from([(set.clone(), pins(&today))]);
     let update = |name: &str| {
-        let sets = update_only(name, &old, fresh.clone(), &universes)?;
+        let scope = Scope::Named(name);
+        check_scope(scope, &old, fresh.values().flatten())?;
+        let sets = update_only(scope, &old, fresh.clone(), &universes)?;
         let shown = sets[&set].iter().map(|pin| format!("{} {}", pin.name, pin.version));
         Ok::<_, crate::UpdateError>(shown.collect::<Vec<_>>())
     };
@@ -244,6 +246,120 @@ fn one_package_is_updated_with_what_it_demands() {
     assert_eq!(update("bb").unwrap(), ["aa 1", "bb 2", "cc 1", "gone 1"]);
     assert_eq!(update("aa").unwrap(), ["aa 2", "bb 2", "cc 1", "gone 1"]);
     assert!(update("zz").unwrap_err().to_string().contains("zz"));
+}
+
+/// A lock of `before`, updated to `today` for `scope`; names with versions.
+fn updated(before: &[Package], today: &[Package], scope: crate::Scope<'_>) -> Vec<String> {
+    use std::collections::BTreeMap;
+
+    use crate::{Lock, Offered, SetName, Universes, WantedFile, twice, update_only};
+
+    let set = SetName("image".to_owned());
+    let pins = |index: &[Package]| index.iter().map(|one| one.pin.clone()).collect::<Vec<_>>();
+    let lock = |pins: Vec<mailkiln_pin::Pin>| {
+        let sets = BTreeMap::from([((set.clone(), Arch::X86_64), pins)]);
+        Lock::new(jiff::Timestamp::UNIX_EPOCH, None, vec![], vec![], sets).unwrap()
+    };
+    let offered = [Offered { suite: "stable".to_owned(), packages: today.to_vec() }];
+    let list = WantedFile::parse("suite = []\nset = {}").unwrap();
+    let universes = Universes::new(&list, Arch::X86_64, &offered).unwrap();
+    let fresh = BTreeMap::from([(set.clone(), pins(today))]);
+    let sets = update_only(scope, &lock(pins(before)), fresh, &universes).unwrap();
+    let new = lock(sets[&set].clone());
+    assert_eq!(twice(&new), [""; 0], "two versions of one package");
+    sets[&set].iter().map(|pin| format!("{} {}", pin.name, pin.version)).collect()
+}
+
+/// Packages that are built from the source `linux-signed-amd64`, whose names hold their version.
+fn kernel(version: &str, more: &[&str]) -> Vec<Package> {
+    let image = format!("linux-image-6.12.{version}-amd64");
+    let meta = format!("linux-image-amd64 {version}; Depends: {image}");
+    let mut packages = index(&[&meta, &format!("{image} {version}")]);
+    for package in &mut packages {
+        let path = format!("pool/main/l/linux-signed-amd64/{}.deb", package.pin.name);
+        package.pin.path = mailkiln_pin::PoolPath::new(Archive::Debian, &path).unwrap();
+    }
+    packages.extend(index(more));
+    packages
+}
+
+#[test]
+fn a_kernel_whose_name_holds_its_version_is_there_once() {
+    use crate::Scope::Named;
+
+    let (before, today) = (kernel("7", &["kmod 1"]), kernel("8", &["kmod 2"]));
+    let new = ["kmod 1", "linux-image-6.12.8-amd64 8", "linux-image-amd64 8"];
+    for name in ["linux", "linux-image-amd64", "linux-image-6.12.7-amd64", "linux-signed-amd64"] {
+        assert_eq!(updated(&before, &today, Named(name)), new, "{name}");
+    }
+    // The kernel stays where something else moves.
+    let old = ["kmod 2", "linux-image-6.12.7-amd64 7", "linux-image-amd64 7"];
+    assert_eq!(updated(&before, &today, Named("kmod")), old);
+}
+
+#[test]
+fn a_soname_that_goes_takes_along_what_was_linked_with_it() {
+    use crate::Scope::Named;
+
+    let mut before = index(&["app 1; Depends: libfoo1", "libfoo1 1", "other 1"]);
+    let mut today = index(&["app 2; Depends: libfoo2", "libfoo2 2", "other 2"]);
+    for package in before.iter_mut().chain(&mut today) {
+        if package.pin.name.as_str().starts_with("libfoo") {
+            let path = format!("pool/main/f/foo/{}.deb", package.pin.name);
+            package.pin.path = mailkiln_pin::PoolPath::new(Archive::Debian, &path).unwrap();
+        }
+    }
+    let both = ["app 2", "libfoo2 2", "other 1"];
+    for name in ["foo", "libfoo1", "libfoo2", "app"] {
+        assert_eq!(updated(&before, &today, Named(name)), both, "{name}");
+    }
+    assert_eq!(updated(&before, &today, Named("other")), ["app 1", "libfoo1 1", "other 2"]);
+}
+
+proptest::proptest! {
+    /// Universes of up to six packages in two versions, each with dependencies on others by name; some names
+    /// hold their version. Whatever is updated: nothing is there twice, and what is new finds what it needs.
+    #[test]
+    fn an_updated_lock_holds_what_its_new_packages_need(
+        kinds in proptest::collection::vec((proptest::bool::ANY, 0_usize..6, 0_usize..6), 2..6),
+        which in 0_usize..6,
+    ) {
+        let name = |number: usize, version: usize| match kinds[number % kinds.len()].0 {
+            true => format!("lib{}-{version}", char::from(b'a' + (number % kinds.len()) as u8)),
+            false => format!("tool{}", char::from(b'a' + (number % kinds.len()) as u8)),
+        };
+        let universe = |version: usize| -> Vec<Package> {
+            let lines: Vec<String> = (0..kinds.len())
+                .map(|number| {
+                    let (_, first, second) = kinds[number];
+                    let needs = [name(first, version), name(second, version)].join(", ");
+                    format!("{} {version}; Depends: {needs}", name(number, version))
+                })
+                .collect();
+            let mut packages = index(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+            for (number, package) in packages.iter_mut().enumerate() {
+                let path = format!("pool/main/s/source{number}/{}.deb", package.pin.name);
+                package.pin.path = mailkiln_pin::PoolPath::new(Archive::Debian, &path).unwrap();
+            }
+            packages
+        };
+        let (before, today) = (universe(1), universe(2));
+        let chosen = name(which, 2);
+        let now = updated(&before, &today, crate::Scope::Named(&chosen));
+        proptest::prop_assert!(now.contains(&format!("{chosen} 2")), "{now:?}");
+        for (number, (_, first, second)) in kinds.iter().enumerate() {
+            for version in [1, 2] {
+                if now.contains(&format!("{} {version}", name(number, version))) {
+                    for needed in [name(*first, version), name(*second, version)] {
+                        proptest::prop_assert!(
+                            now.iter().any(|line| line.starts_with(&format!("{needed} "))),
+                            "{} lacks {needed}: {now:?}", name(number, version)
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
 
 #[test]

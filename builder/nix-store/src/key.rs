@@ -3,9 +3,12 @@
 //! In: random bytes, or the text of a key file. Out: the public key that users are told, and signatures. The texts are those
 //! of `nix-store --generate-binary-cache-key`: `NAME:BASE64`, of 64 bytes (seed and public key) or of 32.
 
+use std::slice;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
+use nix_narinfo::{NixSignature, TrustedPublicKey};
 
 /// Signs for a name. Neither `Debug` nor an error shows it.
 #[derive(Clone)]
@@ -68,9 +71,27 @@ impl SecretKey {
         &self.name
     }
 
+    /// A signature over `message`, as `NAME:BASE64`. Messages of different kinds must begin
+    /// differently, so that none can be taken for another.
+    pub fn signature(&self, message: &[u8]) -> String {
+        format!("{}:{}", self.name, STANDARD.encode(self.sign(message)))
+    }
+
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.key.sign(message).to_bytes()
     }
+}
+
+/// The key among `keys` that has made this signature, `NAME:BASE64`, over `message`.
+pub fn signed_by<'a>(
+    message: &[u8],
+    signature: &str,
+    keys: &'a [TrustedPublicKey],
+) -> Option<&'a TrustedPublicKey> {
+    let signature = NixSignature::parse(signature).ok()?;
+    let made_by =
+        |key: &&TrustedPublicKey| signature.verify(message, slice::from_ref(*key)) == Ok(true);
+    keys.iter().find(made_by)
 }
 
 impl std::fmt::Debug for SecretKey {
@@ -93,6 +114,25 @@ mod tests {
         assert_eq!(key.public_text(), PUBLIC);
         assert_eq!(key.to_secret_text(), SECRET);
         assert_eq!(SecretKey::parse(&format!("{SECRET}\n")).unwrap().public_text(), PUBLIC);
+    }
+
+    #[test]
+    fn a_signature_is_of_one_key_and_one_message() {
+        let key = SecretKey::parse(SECRET).unwrap();
+        let keys = [
+            TrustedPublicKey::parse(&SecretKey::new("test-1", [1; 32]).unwrap().public_text())
+                .unwrap(),
+            TrustedPublicKey::parse(PUBLIC).unwrap(),
+        ];
+        let signature = key.signature(b"a");
+        assert_eq!(signed_by(b"a", &signature, &keys), Some(&keys[1]));
+        assert_eq!(signed_by(b"b", &signature, &keys), None);
+        assert_eq!(signed_by(b"a", &signature, &keys[..1]), None);
+        for wrong in
+            ["", "test-1", "test-1:", "test-1:AAAA", &signature.replace("test-1", "test-2")]
+        {
+            assert_eq!(signed_by(b"a", wrong, &keys), None, "{wrong}");
+        }
     }
 
     #[test]

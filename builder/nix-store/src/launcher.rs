@@ -1,7 +1,7 @@
 //! The few instructions that start an unmodified program with libraries of the store.
 //!
 //! In: paths of the dynamic linker, the libraries and the program. Out: a static ELF program. What it does stands in
-//! `launcher/*.S`; its code is here as an assembler makes it of them (`tests/nix-cache` compares).
+//! `launcher/*.S`; its code is here as an assembler makes it of them (`tests/nix_cache` compares).
 
 use std::ffi::CString;
 

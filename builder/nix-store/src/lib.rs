@@ -20,7 +20,7 @@ mod verify_tests;
 pub use entry::{Entry, EntryError, add_signature};
 pub use fault::{Fault, Flaw};
 pub use info::{CacheInfo, CacheInfoError, INFO_NAME};
-pub use key::{KeyError, SecretKey};
+pub use key::{KeyError, SecretKey, signed_by};
 pub use launcher::{Launch, LaunchError, launcher};
 pub use linkage::{Linkage, LinkageError};
 pub use nix_archive::nar::Error as NarError;

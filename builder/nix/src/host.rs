@@ -8,6 +8,8 @@ use crate::modules::IMAGE_ONLY;
 use crate::source::{BadNix, Source};
 use crate::value::{Key, Value};
 
+/// That of the flake's own nixpkgs.
+const RELEASE: &str = "26.05";
 const ORIGIN: &str = "host` from a mail.toml; it is yours now.";
 
 /// The files of the flake.
@@ -53,7 +55,12 @@ fn configuration(mail_toml: &toml::Table) -> Value {
             Value::text(format!("/run/secrets/{file}"))
         ));
     }
-    Value::code(format!("{{ ... }}: {{ services.mailkiln = {{ {said} }}; }}"))
+    // A release is written here once, when the host is installed.
+    let release = format!(
+        "# The NixOS release that the host was installed with; it stays when the host is updated.\n\
+         system.stateVersion = \"{RELEASE}\";\n"
+    );
+    Value::code(format!("{{ ... }}: {{ {release} services.mailkiln = {{ {said} }}; }}"))
 }
 
 /// The options for secrets that the settings have a use for, each with the name of a file.

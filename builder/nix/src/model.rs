@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use mailkiln_services::{Appliance, Reach, Service, SlotSizes, TargetFacts, User, appliance};
+use mailkiln_services::{
+    Appliance, Directory, HostFacts, Reach, Service, SlotSizes, TargetFacts, User, appliance,
+};
 use mailkiln_spec::Spec;
 
 use crate::ModulesError;
@@ -88,7 +90,7 @@ impl Model {
         let build = |more: &str| {
             let spec = mailkiln_spec::parse(&format!("{plain}{more}"));
             let spec = spec.map_err(|errors| ModulesError::Spec(format!("{errors:?}")))?;
-            Ok::<_, ModulesError>(on_a_host(&spec, ""))
+            Ok::<_, ModulesError>(on_a_host(&spec, &HostFacts::default(), ""))
         };
         let all = |tables: Vec<(&'static str, String)>| {
             let built = tables.into_iter().map(|(condition, it)| Ok((condition, build(&it)?)));
@@ -190,22 +192,32 @@ impl Model {
         files
     }
 
+    /// When a host has the user: if one service alone runs as it, when that is there. The owner of a
+    /// directory is always there.
+    pub(crate) fn user_condition(&self, user: &User) -> Option<&'static str> {
+        let owns = self.plain.directories.iter().any(|directory| directory.owner == *user);
+        let mut services = self.plain.services.iter().filter(|it| it.user == Some(*user));
+        match (owns, services.next()) {
+            (false, Some(service)) => self.condition(service),
+            _ => None,
+        }
+    }
+
     /// Users of the services.
     pub(crate) fn users(&self) -> &[User] {
         &self.plain.users
     }
 
-    /// Directories that services share, with mode and owner.
-    pub(crate) fn directories(&self) -> impl Iterator<Item = (&'static str, u16, &'static str)> {
+    /// Directories that services share.
+    pub(crate) fn directories(&self) -> impl Iterator<Item = &Directory> {
         let own = |name: &str| self.plain.users.iter().any(|user| user.name == name);
-        let shared = self.plain.directories.iter().filter(move |it| own(it.owner.name));
-        shared.map(|it| (it.path, it.mode, it.owner.name))
+        self.plain.directories.iter().filter(move |it| own(it.owner.name))
     }
 }
 
 /// What runs on a NixOS host for `spec`, with the spam filter's rules. Consoles, disk and watchdog are
 /// the host's own, and so is the base.
-pub fn on_a_host(spec: &Spec, spam_rules: &str) -> Appliance {
+pub fn on_a_host(spec: &Spec, facts: &HostFacts, spam_rules: &str) -> Appliance {
     let target = TargetFacts {
         consoles: Vec::new(),
         recorded_consoles: Vec::new(),
@@ -214,6 +226,7 @@ pub fn on_a_host(spec: &Spec, spam_rules: &str) -> Appliance {
         watchdog: None,
         worn_by_writes: false,
         wireless: false,
+        host: facts.clone(),
     };
     let mut host = appliance(spec, &target, spam_rules);
     // What an image has as its base, such as ClamAV, a host has from NixOS, with its users.

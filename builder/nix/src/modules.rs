@@ -8,7 +8,7 @@ use mailkiln_services::RenderError;
 use crate::model::Model;
 use crate::options::options;
 use crate::source::{BadNix, Source};
-use crate::units::{Names, entry, triggers};
+use crate::units::{Names, entry, triggers, user_name};
 use crate::value::{Key, Value};
 
 const ORIGIN: &str = "modules` from the service model; a change here is lost.";
@@ -21,18 +21,20 @@ pub const IMAGE_ONLY: [(&str, &str); 4] = [
     ("ssh", "the host's `services.openssh` says it"),
 ];
 
-/// Units whose program is not ours by default: the package in nixpkgs that has the same interface.
-const FOREIGN: [(&str, &str); 1] = [("mail-server", "stalwart")];
+/// Units whose program may be one that is not ours: the package in nixpkgs that has the same interface.
+const FOREIGN: [&str; 1] = ["mail-server"];
 
 /// Units that more can be said about than their package.
 const TOLD: [(&str, &str); 1] = [("acme", include_str!("../written/acme.nix"))];
 
 /// What no model says, because an image has no use for it, by path.
-const WRITTEN: [(&str, &str); 4] = [
+const WRITTEN: [(&str, &str); 6] = [
     ("files.nix", include_str!("../written/files.nix")),
     ("clamav.nix", include_str!("../written/clamav.nix")),
     ("certificates.nix", include_str!("../written/certificates.nix")),
+    ("loopback.nix", include_str!("../written/loopback.nix")),
     ("secrets.nix", include_str!("../written/secrets.nix")),
+    ("surroundings.nix", include_str!("../written/surroundings.nix")),
 ];
 
 /// What a host imports by itself, because others must not have it: the disk of an image.
@@ -155,35 +157,40 @@ fn users(model: &Model) -> Value {
     let user = |user: &mailkiln_services::User| {
         let attrs = [
             ("isSystemUser", Value::Bool(true)),
-            ("group", Value::text(user.name)),
+            ("group", Value::text(user_name(user.name))),
             ("description", Value::text(user.purpose)),
         ];
-        (user.name, Value::attrs(attrs))
+        (user_name(user.name), only(model.user_condition(user), Value::attrs(attrs)))
+    };
+    let group = |user: &mailkiln_services::User| {
+        let none = Value::attrs::<&str>([]);
+        (user_name(user.name), only(model.user_condition(user), none))
     };
     let users = model.users();
     Value::attrs([
         ("users", Value::attrs(users.iter().map(user))),
-        ("groups", Value::attrs(users.iter().map(|user| (user.name, Value::attrs::<&str>([]))))),
+        ("groups", Value::attrs(users.iter().map(group))),
     ])
 }
 
 /// Directories that services share. Those of a service alone are its `StateDirectory`.
 fn directories(model: &Model) -> Value {
-    Value::attrs(model.directories().map(|(path, mode, owner)| {
-        let rule = Value::attrs([
-            ("mode", Value::text(format!("{mode:04o}"))),
-            ("user", Value::text(owner)),
-            ("group", Value::text(owner)),
-        ]);
-        (path, Value::attrs([("d", rule)]))
+    Value::attrs(model.directories().map(|it| {
+        let name = user_name(it.owner.name);
+        let owner = || [("user", Value::text(&*name)), ("group", Value::text(&*name))];
+        let mode = ("mode", Value::text(format!("{:04o}", it.mode)));
+        let mut rules = vec![("d", Value::attrs(std::iter::once(mode).chain(owner())))];
+        if it.whole {
+            rules.push(("Z", Value::attrs(owner())));
+        }
+        (it.path, Value::attrs(rules))
     }))
 }
 
 /// The module of one unit.
 fn unit_module(model: &Model, unit: &str, names: &Names) -> Result<Value, ModulesError> {
-    let foreign = FOREIGN.iter().find(|(name, _)| *name == unit).map(|(_, package)| *package);
-    let own = format!("mailkiln-{unit}");
-    let package = Value::text(foreign.unwrap_or(&own));
+    let foreign = FOREIGN.contains(&unit);
+    let package = Value::text(format!("mailkiln-{unit}"));
     let told = TOLD.iter().find(|(name, _)| *name == unit).map(|(_, text)| Value::code(*text));
     let usual = ("package", Value::code(format!("lib.mkPackageOption pkgs {package} {{ }}")));
     let declared = Value::attrs([(unit, told.unwrap_or_else(|| Value::attrs([usual])))]);
@@ -193,7 +200,7 @@ fn unit_module(model: &Model, unit: &str, names: &Names) -> Result<Value, Module
     for service in model.of_unit(unit) {
         let condition = model.condition(service);
         let mut entry = entry(&model.variants(service), names)?;
-        if foreign.is_some() {
+        if foreign {
             speak_plainly(&mut entry, unit);
         }
         let units = std::iter::once(("services", entry)).chain(triggers(service, names)?);
@@ -236,8 +243,8 @@ fn speak_plainly(entry: &mut Value, unit: &str) {
         return;
     };
     if let Some((_, kind)) = settings.iter_mut().find(|(key, _)| key == "Type") {
-        let own = Value::text(format!("mailkiln-{unit}"));
-        let package = format!("lib.getName cfg.{}.package", Key(unit));
-        *kind = Value::code(format!("if {package} == {own} then {kind} else \"exec\""));
+        let package = format!("cfg.{}.package", Key(unit));
+        *kind =
+            Value::code(format!("if {package}.notifiesReload or false then {kind} else \"exec\""));
     }
 }

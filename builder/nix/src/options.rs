@@ -17,24 +17,34 @@ pub(crate) fn options(table: &Json, left_out: &[&str]) -> Value {
             .iter()
             .filter_map(|path| path.strip_prefix(name.as_str())?.strip_prefix('.'))
             .collect();
-        (name.as_str(), option(schema, required.contains(&name.as_str()), &inside))
+        (name.as_str(), option(name, schema, required.contains(&name.as_str()), &inside))
     }))
 }
 
-fn option(schema: &Json, required: bool, left_out: &[&str]) -> Value {
+fn option(name: &str, schema: &Json, required: bool, left_out: &[&str]) -> Value {
     let mut attrs = Vec::new();
     let (kind, default) = match (required, schema.get("items")) {
         (_, Some(_)) => (kind(schema, left_out), (!required).then(|| Value::List(Vec::new()))),
         (true, None) => (kind(schema, left_out), None),
         (false, None) => {
-            (format!("lib.types.nullOr {}", argument(&kind(schema, left_out))), Some(Value::Null))
+            let kind = match name {
+                "port" => "lib.types.port".to_owned(),
+                _ => kind(schema, left_out),
+            };
+            (format!("lib.types.nullOr {}", argument(&kind)), Some(Value::Null))
         }
     };
     attrs.push(("type", Value::code(kind)));
     attrs.extend(default.map(|default| ("default", default)));
+    let description = schema.get("description").and_then(Json::as_str).unwrap_or_default();
+    // What null stands for, where the manual shows defaults.
+    if let Some((_, said)) = description.split_once("Default: ") {
+        let said = said.trim_end().trim_end_matches('.').replace('\n', " ");
+        let text = Value::text(format!("null: {said}"));
+        attrs.push(("defaultText", Value::code(format!("lib.literalMD {text}"))));
+    }
     let example = list(schema.get("examples")).next();
     attrs.extend(example.and_then(literal).map(|example| ("example", example)));
-    let description = schema.get("description").and_then(Json::as_str).unwrap_or_default();
     attrs.push(("description", Value::Prose(description.to_owned())));
     Value::code(format!("lib.mkOption {}", Value::attrs(attrs)))
 }
@@ -52,7 +62,7 @@ fn kind(schema: &Json, left_out: &[&str]) -> String {
     };
     let of = |kind: &str| match kind {
         "boolean" => "lib.types.bool".to_owned(),
-        "integer" => "lib.types.int".to_owned(),
+        "integer" => "lib.types.ints.unsigned".to_owned(),
         "number" => "lib.types.number".to_owned(),
         "array" => {
             let items = self::kind(schema.get("items").unwrap_or(&Json::Null), left_out);
@@ -113,7 +123,7 @@ mod tests {
         let text = options(&schema, &["own"]).to_string();
         for words in [
             r#"name = lib.mkOption { type = lib.types.str; example = "a"; description = "Its \${name}."; };"#,
-            "size = lib.mkOption { type = lib.types.nullOr (lib.types.oneOf [ lib.types.str lib.types.int ]); default = null;",
+            "size = lib.mkOption { type = lib.types.nullOr (lib.types.oneOf [ lib.types.str lib.types.ints.unsigned ]); default = null;",
             r#"lib.types.nullOr (lib.types.enum [ "off" ])"#,
         ] {
             assert!(text.contains(words), "{text}");

@@ -15,15 +15,33 @@ pub(crate) const DOMAIN: &str = "each-domain.invalid";
 pub(crate) const HOST: &str = "the-host.invalid";
 /// The same for a ClamAV elsewhere.
 pub(crate) const CLAMD: &str = "10.254.253.252";
+/// The service that makes accounts, and so the only one that a change of them concerns.
+const PROVISION: &str = "mailkiln-provision";
+/// Users of an image whose names a host may give to somebody else.
+const USERS: [(&str, &str); 2] =
+    [("mail-server", "mailkiln-mail-server"), ("mail-filter", "mailkiln-filter")];
+/// What a host may set otherwise without `mkForce`: it knows what else runs on it.
+const LIMITS: [&str; 8] = [
+    "MemoryHigh",
+    "MemoryMax",
+    "TasksMax",
+    "LimitNOFILE",
+    "TimeoutStartSec",
+    "TimeoutStopSec",
+    "RestartSec",
+    "RestartMaxDelaySec",
+];
 /// Where programs of an image are.
 const PROGRAMS: &str = "/usr/bin/mailkiln-";
 
 /// What an image has in a fixed place or under one name, and the code that says where a host has it.
-const NAMES: [(&str, &str); 5] = [
-    (DOMAIN, "domain"),
+const NAMES: [(&str, &str); 4] = [
     (HOST, "cfg.settings.host.name"),
     // `10.0.0.5:3310` or `[fd00::5]:3310`.
-    (CLAMD, r#"lib.head (builtins.match "\\[?([^]]+)]?:[0-9]+" cfg.settings.filter.clamd)"#),
+    (
+        CLAMD,
+        r#"lib.head (lib.defaultTo [ cfg.settings.filter.clamd ] (builtins.match "\\[?([^]]+)]?:[0-9]+" cfg.settings.filter.clamd))"#,
+    ),
     ("/run/mailkiln-seed/seed", "cfg.secrets.seedFile"),
     ("/usr/bin/systemctl", r#"lib.getExe' config.systemd.package "systemctl""#),
 ];
@@ -93,8 +111,9 @@ pub(crate) fn entry(variants: &Variants<'_>, names: &Names) -> Result<Value, Ren
     let mut attrs = attributes(settings, "serviceConfig", names);
     let environment = &variants.plain.environment;
     let at = attrs.iter().position(|(name, _)| name.ends_with("Config")).unwrap_or(attrs.len());
-    // What a service reads was made from the same options.
-    let read = Value::List(vec![Value::code("cfg.files")]);
+    // What a service reads was made from the same options. Accounts are what one service alone sets.
+    let read = if variants.plain.name == PROVISION { "cfg.files" } else { "cfg.trigger" };
+    let read = Value::List(vec![Value::code(read)]);
     attrs.insert(at, ("restartTriggers".into(), read));
     if !environment.is_empty() {
         let pairs = environment.iter().map(|(name, value)| (*name, Value::text(value)));
@@ -134,6 +153,11 @@ fn attributes(settings: Settings, config: &str, names: &Names) -> Vec<(String, V
             }
             (_, "Environment") => {}
             ("Unit", _) => unit.push((key, names.setting(&values))),
+            (_, "User" | "Group") => own.push((key, user_setting(&values))),
+            (_, limit) if LIMITS.contains(&limit) => {
+                let value = names.setting(&values);
+                own.push((key, Value::code(format!("lib.mkDefault {value}"))));
+            }
             _ => own.push((key, names.setting(&values))),
         }
     }
@@ -162,6 +186,15 @@ fn settings(plain: Vec<Directive>, with: Vec<(&'static str, Vec<Directive>)>) ->
         ((section, key), values)
     };
     places.into_iter().map(values).collect()
+}
+
+/// The name that a user of an image has on a host.
+pub(crate) fn user_name(name: &str) -> &str {
+    USERS.iter().find(|(image, _)| *image == name).map_or(name, |(_, host)| host)
+}
+
+fn user_setting(values: &Values) -> Value {
+    Value::text(values.always.first().map_or("", |name| user_name(name)))
 }
 
 /// A list of units' names.
@@ -199,20 +232,17 @@ impl Names {
         })
     }
 
-    /// `always ++ per domain ++ under conditions`.
+    /// `always ++ under conditions`. What depends on a domain comes with the files: only the program
+    /// that makes them knows how a domain is spelled in ASCII.
     fn list(&self, values: &Values) -> Value {
-        let (domains, fixed): (Vec<&String>, Vec<&String>) =
-            values.always.iter().partition(|value| value.contains(DOMAIN));
+        let fixed: Vec<&String> =
+            values.always.iter().filter(|value| !value.contains(DOMAIN)).collect();
         let strings = |values: &[&String]| {
             Value::List(values.iter().map(|value| self.scalar(value)).collect())
         };
         let mut parts = Vec::new();
-        if !fixed.is_empty() || values.more.is_empty() && domains.is_empty() {
+        if !fixed.is_empty() || values.more.is_empty() {
             parts.push(strings(&fixed).to_string());
-        }
-        if !domains.is_empty() {
-            let each = strings(&domains);
-            parts.push(format!("lib.concatMap (domain: {each}) cfg.domainNames"));
         }
         let mut conditions: Vec<&Vec<&'static str>> =
             values.more.iter().map(|(it, _)| it).collect();
@@ -289,10 +319,6 @@ mod tests {
                 "/usr/bin/mailkiln-mail-server --config /x",
                 r#""${lib.getExe cfg.mail-server.package} --config /x""#,
             ),
-            (
-                "k-each-domain.invalid:/d/each-domain.invalid.pem",
-                r#""k-${domain}:/d/${domain}.pem""#,
-            ),
             ("seed:/run/mailkiln-seed/seed", r#""seed:${cfg.secrets.seedFile}""#),
             ("/usr/bin/mailkiln-agent", "lib.getExe cfg.agent.package"),
         ] {
@@ -311,8 +337,7 @@ mod tests {
         let plain = ["a:b", "d-each-domain.invalid"];
         assert_eq!(
             setting(&plain, &[("x != null", &["a:b", "d-each-domain.invalid", "r"])]),
-            "[ \"a:b\" ] ++ lib.concatMap (domain: [ \"d-${domain}\" ]) cfg.domainNames \
-             ++ lib.optionals (x != null) [ \"r\" ]"
+            r#"[ "a:b" ] ++ lib.optionals (x != null) [ "r" ]"#
         );
         // What follows from another condition is not said again.
         let both: &[(&str, &[&str])] = &[("x", &["a", "r"]), ("x && y", &["a", "r", "s"])];

@@ -9,8 +9,8 @@ lib.mkOption {
           description = ''
             Who gets the certificate of the host and of its domains. `mailkiln` is the client of an appliance, set up
             by {option}`services.mailkiln.settings.acme`; choosing it means to agree to the terms of service of the
-            authority. With null the certificate is one of {option}`services.mailkiln.useACMEHost`, one that
-            somebody else puts into {file}`/var/lib/acme`, or until then one that is signed by nobody.
+            authority. With null it is that of {option}`services.mailkiln.useACMEHost` or
+            {option}`services.mailkiln.certificate`, or else one that is signed by nobody.
           '';
         };
         package = lib.mkPackageOption pkgs "mailkiln-acme" { };

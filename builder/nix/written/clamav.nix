@@ -41,7 +41,7 @@ in
           updater.enable = lib.mkDefault true;
         };
 
-        # Too little memory shall end this service and not the mail server.
+        # Too little memory must end this service and not the mail server.
         systemd.services.clamav-daemon.serviceConfig.MemoryMax = lib.mkDefault "75%";
       };
 }

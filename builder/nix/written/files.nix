@@ -22,21 +22,43 @@ let
     enable = cfg.acme.client == "mailkiln";
   };
 
-  mailToml = (pkgs.formats.toml { }).generate "mail.toml" (given (cfg.settings // { inherit acme; }));
+  # What mail.toml says of the network, a host says elsewhere.
+  network = lib.optionalAttrs (!config.networking.enableIPv6) { network.ipv6 = false; };
+  settings = given (cfg.settings // { inherit acme; } // network);
+  mailToml = (pkgs.formats.toml { }).generate "mail.toml" settings;
+
+  # What else the files depend on.
+  facts = [
+    "--api-port=${toString cfg.ports.api}"
+    "--filter-port=${toString cfg.ports.filter}"
+    "--release-port=${toString cfg.ports.release}"
+    "--resolver=${if lib.isList cfg.resolver then lib.concatStringsSep "," cfg.resolver else cfg.resolver}"
+  ]
+  ++ lib.optionals (cfg.certificate != null) [
+    "--certificate=${cfg.certificate.chainFile}"
+    "--certificate-key=${cfg.certificate.keyFile}"
+  ]
+  ++ map (name: "--certificate-name=${name}") cfg.certificateNames;
 in
 {
   options.services.mailkiln = {
-    domainNames = lib.mkOption {
-      type = lib.types.listOf (lib.types.strMatching "[a-z0-9]([a-z0-9.-]*[a-z0-9])?");
+    certificateNames = lib.mkOption {
+      type = lib.types.listOf lib.types.str;
       internal = true;
-      readOnly = true;
-      description = "The domains, in lower case and as A-labels.";
+      default = [ ];
+      description = "Names of the certificate, where they are known; one must be the host's.";
     };
     files = lib.mkOption {
       type = lib.types.package;
       internal = true;
       readOnly = true;
       description = "The configuration files, made by the program that makes them for images too.";
+    };
+    trigger = lib.mkOption {
+      type = lib.types.str;
+      internal = true;
+      readOnly = true;
+      description = "What the services read, but for accounts: those are provisioned while the others run.";
     };
   };
 
@@ -50,11 +72,6 @@ in
         assertion = cfg.settings.account != [ ];
         message = "services.mailkiln.settings.account: mail to postmaster needs at least one account.";
       }
-      {
-        # The older name, where there is no newer one yet.
-        assertion = !((config.services.stalwart or config.services.stalwart-mail or { }).enable or false);
-        message = "services.mailkiln and services.stalwart would listen on the same ports: enable one of them.";
-      }
     ];
 
     warnings = lib.optional (!cfg.openFirewall && config.networking.firewall.enable) ''
@@ -62,13 +79,27 @@ in
     '';
 
     services.mailkiln = {
-      domainNames = map (domain: domain.name) cfg.settings.domain;
       files = pkgs.runCommand "mailkiln-files" { nativeBuildInputs = [ cfg.package ]; } ''
-        mailkiln emit files --config ${mailToml} --output "$out"
+        mailkiln emit files --config ${mailToml} ${lib.escapeShellArgs facts} --output "$out"
       '';
+      trigger = toString [
+        cfg.package
+        (builtins.toJSON (removeAttrs settings [ "account" ]))
+        facts
+      ];
     };
 
-    # The mail server asks its proxy, which hands DNSSEC records through.
-    services.resolved.enable = lib.mkDefault true;
+    # LoadCredential= of each domain's keys: only the program knows how a domain is spelled in ASCII.
+    systemd.packages = [ cfg.files ];
+
+    time.timeZone = lib.mkIf (cfg.settings.host.timezone != null) (
+      lib.mkDefault cfg.settings.host.timezone
+    );
+
+    environment.systemPackages = [
+      cfg.agent.package
+    ]
+    ++ lib.optional (cfg.acme.client == "mailkiln") cfg.acme.package
+    ++ lib.optional (cfg.settings.filter == null || cfg.settings.filter.enable != false) cfg.filter.package;
   };
 }

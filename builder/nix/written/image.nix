@@ -7,7 +7,7 @@
   ...
 }:
 let
-  inherit (lib) getExe' mkDefault;
+  inherit (lib) getExe' mkDefault mkOverride;
   registration = "/nix-path-registration";
   esp = config.boot.loader.efi.efiSysMountPoint;
   # GRUB on the same disk, for machines with a BIOS, is told to start what systemd-boot starts by default.
@@ -37,8 +37,10 @@ in
 {
   boot.loader = {
     grub.enable = mkDefault false;
+    # Modules for boards (nixos-hardware) set these by default; a disk of this layout starts by systemd-boot.
+    generic-extlinux-compatible.enable = mkOverride 900 false;
     systemd-boot = {
-      enable = mkDefault true;
+      enable = mkOverride 900 true;
       # Each generation has its kernel and initrd on a boot partition of 512 MiB.
       configurationLimit = mkDefault 5;
       extraInstallCommands = "${followDefaultEntry} ${esp}";

@@ -10,18 +10,28 @@ let
   inherit (cfg) secrets;
 
   credential = name: path: lib.optional (path != null) "${name}:${toString path}";
-  addresses = map (account: account.address) cfg.settings.account;
+  # Capital letters mean nothing in either.
+  lower = lib.mapAttrs' (name: lib.nameValuePair (lib.toLower name));
+  addresses = map (account: lib.toLower account.address) cfg.settings.account;
+  domains = map (domain: lib.toLower domain.name) cfg.settings.domain;
+  accounts = lower secrets.accounts;
+  dkim = lower secrets.dkim;
+
   passwords = lib.imap0 (
     index: address:
-    credential "account-password-${toString index}" (secrets.accounts.${address}.passwordFile or null)
+    credential "account-password-${toString index}" (accounts.${address}.passwordFile or null)
+    ++ credential "account-hash-${toString index}" (accounts.${address}.hashedPasswordFile or null)
   ) addresses;
-  keys = lib.mapAttrsToList (
-    domain: given:
-    credential "dkim-rsa-${domain}.pem" given.rsaKeyFile
-    ++ credential "dkim-ed25519-${domain}.pem" given.ed25519KeyFile
-  ) secrets.dkim;
+  keys = lib.imap0 (
+    index: domain:
+    credential "dkim-rsa-${toString index}.pem" (dkim.${domain}.rsaKeyFile or null)
+    ++ credential "dkim-ed25519-${toString index}.pem" (dkim.${domain}.ed25519KeyFile or null)
+  ) domains;
   unknown = known: given: lib.subtractLists known (lib.attrNames given);
-  strangers = unknown addresses secrets.accounts ++ unknown cfg.domainNames secrets.dkim;
+  strangers = unknown addresses accounts ++ unknown domains dkim;
+  both = lib.attrNames (
+    lib.filterAttrs (_: account: account.passwordFile != null && account.hashedPasswordFile != null) accounts
+  );
 in
 {
   # systemd reads them as root, wherever they are; a path of the store is refused, for everybody may read that.
@@ -40,14 +50,28 @@ in
       example = "/run/secrets/mail-admin";
       description = "File with the password of the administrator `admin`.";
     };
+    adminHashedPasswordFile = lib.mkOption {
+      type = lib.types.nullOr lib.types.externalPath;
+      default = null;
+      example = "/run/secrets/mail-admin-hash";
+      description = "File with a hash of that password, as `mkpasswd -m sha-512` makes it.";
+    };
     accounts = lib.mkOption {
       type = lib.types.attrsOf (
         lib.types.submodule {
-          options.passwordFile = lib.mkOption {
-            type = lib.types.nullOr lib.types.externalPath;
-            default = null;
-            example = "/run/secrets/alice";
-            description = "File with the password of this account, which it gets at each start.";
+          options = {
+            passwordFile = lib.mkOption {
+              type = lib.types.nullOr lib.types.externalPath;
+              default = null;
+              example = "/run/secrets/alice";
+              description = "File with the password of this account, which it gets at each start.";
+            };
+            hashedPasswordFile = lib.mkOption {
+              type = lib.types.nullOr lib.types.externalPath;
+              default = null;
+              example = "/run/secrets/alice-hash";
+              description = "File with a hash of it, as `mkpasswd -m sha-512` makes it: SHA-512 crypt, bcrypt or Argon2.";
+            };
           };
         }
       );
@@ -115,11 +139,26 @@ in
         message = "services.mailkiln.secrets: no account or domain of the settings is called ${toString strangers}.";
       }
       {
+        assertion = both == [ ];
+        message = "services.mailkiln.secrets.accounts: passwordFile and hashedPasswordFile are both set for ${toString both}.";
+      }
+      {
+        assertion = secrets.adminPasswordFile == null || secrets.adminHashedPasswordFile == null;
+        message = "services.mailkiln.secrets: adminPasswordFile and adminHashedPasswordFile are both set.";
+      }
+      {
         assertion =
           secrets.relayPasswordFile == null || cfg.settings.relay != null && cfg.settings.relay.user != null;
         message = "services.mailkiln.secrets.relayPasswordFile: settings.relay names no user that it would be for.";
       }
     ];
+
+    warnings = lib.optional (secrets.acmeEabKeyFile != null && (cfg.settings.acme.eab_key_id or null) == null) ''
+      services.mailkiln.secrets.acmeEabKeyFile has no effect: settings.acme.eab_key_id names no key.
+    ''
+    ++ lib.optional (secrets.acmeDnsKeyFile != null && (cfg.settings.acme.challenge or null) != "dns-01") ''
+      services.mailkiln.secrets.acmeDnsKeyFile has no effect: settings.acme.challenge is not dns-01.
+    '';
 
     systemd.services.mailkiln-prepare.serviceConfig.LoadCredential =
       lib.concatLists keys
@@ -129,6 +168,8 @@ in
       ++ credential "acme-dns-key" secrets.acmeDnsKeyFile;
 
     systemd.services.mailkiln-provision.serviceConfig.LoadCredential =
-      lib.concatLists passwords ++ credential "admin-password" secrets.adminPasswordFile;
+      lib.concatLists passwords
+      ++ credential "admin-password" secrets.adminPasswordFile
+      ++ credential "admin-hash" secrets.adminHashedPasswordFile;
   };
 }

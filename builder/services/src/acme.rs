@@ -27,8 +27,12 @@ const INSTALLED: &str = "/var/lib/mailkiln-acme/installed";
 const NO_SECRET: &str = "none";
 
 /// Answers of http-01, for whoever serves port 80.
-pub(crate) const CHALLENGES: Directory =
-    Directory { path: "/var/lib/acme/challenges", mode: 0o2770, owner: user::ACME };
+pub(crate) const CHALLENGES: Directory = Directory {
+    path: "/var/lib/mailkiln-acme/challenges",
+    mode: 0o755,
+    owner: user::MAILKILN_ACME,
+    whole: false,
+};
 
 /// The client and the reload.
 pub(crate) fn services(spec: &Spec, acme: &Acme) -> [Service; 2] {
@@ -43,7 +47,6 @@ fn client(spec: &Spec, acme: &Acme) -> Service {
     Service {
         kind: Kind::Task,
         user: Some(user::MAILKILN_ACME),
-        groups: vec![user::ACME.name],
         state: vec![StateDirectory { name: "mailkiln-acme", mode: 0o755 }],
         ports: port(&acme.challenge).into_iter().collect(),
         credentials: credentials(acme),
@@ -87,10 +90,9 @@ fn sandbox(challenge: &AcmeChallenge) -> Sandbox {
     Sandbox {
         network: NetworkAccess::Internet,
         capabilities: if listens { vec![Capability::NetBindService] } else { Vec::new() },
-        // The capability has to count for the host's network, and the group of the certificates
-        // would be nobody's in a namespace of users.
+        // The capability has to count for the host's network, and the agent's files would be
+        // nobody's in a namespace of users.
         host_users: true,
-        writable: vec!["/var/lib/acme"],
         programs: if hook { vec![HOOK.to_owned()] } else { Vec::new() },
         ..Sandbox::default()
     }

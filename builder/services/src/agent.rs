@@ -22,13 +22,13 @@ pub(crate) fn prepare(spec: &Spec, target: &TargetFacts) -> Service {
         // records are not. A stricter mask would take the group's rights to a certificate.
         umask: 0o007,
         confinement: Confinement::Sandboxed(Sandbox {
-            writable: vec!["/var/lib/acme"],
-            // Files in there are given to the group `acme`, which a user namespace would hide.
+            writable: vec!["/var/lib/mailkiln-acme/live"],
+            // Files in there are given to the group `mailkiln-acme`, which a user namespace would hide.
             change_group: true,
             host_users: true,
             ..Sandbox::default()
         }),
-        groups: vec![user::ACME.name],
+        groups: vec![user::MAILKILN_ACME.name],
         credentials: vec![seed::credential()],
         ordering: Ordering {
             // A certificate is valid from now on: the clock has to be sane, if not exact.
@@ -75,7 +75,7 @@ pub(crate) fn console(target: &TargetFacts) -> Service {
         credentials: vec![show_passwords()],
         // udev gives virtual consoles to `tty` and serial ports to `dialout`.
         // Health is judged with the certificate that the server shows.
-        groups: vec!["tty", "dialout", user::ACME.name],
+        groups: vec!["tty", "dialout", user::MAILKILN_ACME.name],
         confinement: Confinement::Sandboxed(Sandbox {
             network: NetworkAccess::Loopback,
             netlink: true,

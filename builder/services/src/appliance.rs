@@ -6,8 +6,9 @@ use mailkiln_spec::{DEFAULT_INTERFACE, Network, Spec};
 use mailkiln_tree::{Entry, TreePath};
 
 use crate::{
-    ConfigFile, Disk, Firewall, Journal, KernelSetting, Machine, RenderError, Service, SlotSizes,
-    User, acme, agent, clamav, filter, firewall, kernel, mail_server, render, seed, ssh, user,
+    ConfigFile, Disk, Firewall, HostFacts, Journal, KernelSetting, Machine, RenderError, Service,
+    SlotSizes, User, acme, agent, clamav, filter, firewall, kernel, mail_server, render, seed, ssh,
+    user,
 };
 
 /// What the services must know about the board or cloud the image is for.
@@ -27,6 +28,8 @@ pub struct TargetFacts {
     pub worn_by_writes: bool,
     /// Whether it may reach the network by radio alone.
     pub wireless: bool,
+    /// What a host decides; the default for an image.
+    pub host: HostFacts,
 }
 
 /// Everything that runs on the appliance and everything it is set up with.
@@ -45,6 +48,8 @@ pub struct Appliance {
     pub base: Vec<Service>,
     /// Directories below `/var` that several services share.
     pub directories: Vec<Directory>,
+    /// What earlier versions kept in another place.
+    pub takeovers: Vec<Takeover>,
     /// What may come in.
     pub firewall: Firewall,
     /// How the machine reaches the world.
@@ -68,20 +73,44 @@ pub struct Directory {
     pub mode: u16,
     /// Owner and group.
     pub owner: User,
+    /// Whether all that is in it is given to them at each boot: it may come from a backup, or from a
+    /// system with other numbers.
+    pub whole: bool,
 }
+
+/// A directory that is copied at boot, with all that is in it, where its copy does not exist yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Takeover {
+    /// Absolute path of what is copied, and stays.
+    pub from: String,
+    /// Absolute path of the copy.
+    pub to: String,
+}
+
+/// State of the ACME client; what several users write is in it.
+const ACME_STATE: Directory = Directory {
+    path: "/var/lib/mailkiln-acme",
+    mode: 0o755,
+    owner: user::MAILKILN_ACME,
+    whole: false,
+};
 
 /// Certificates: written by whoever gets them (the agent's self-signed one, later ACME's), read
 /// by the group. Set-group-ID, so that a certificate belongs to the group whoever wrote it.
-const CERTIFICATES: Directory =
-    Directory { path: "/var/lib/acme", mode: 0o2770, owner: user::ACME };
+const CERTIFICATES: Directory = Directory {
+    path: "/var/lib/mailkiln-acme/live",
+    mode: 0o2770,
+    owner: user::MAILKILN_ACME,
+    whole: true,
+};
 
 /// What runs on the appliance that `spec` describes, on `target`. `spam_rules` is the text of
 /// the spam filter's rule files in the mail server's TOML, one after the other.
 pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Appliance {
     let mut services = vec![agent::prepare(spec, target)];
-    services.extend(filter::services(spec));
+    services.extend(filter::services(spec, &target.host));
     services.extend([
-        mail_server::service(spec, spam_rules),
+        mail_server::service(spec, &target.host, spam_rules),
         agent::provision(),
         agent::console(target),
     ]);
@@ -100,7 +129,11 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
         firewall: Firewall::of(services.iter().chain(&base), dhcp, spec.network.ipv6),
         services,
         base,
-        directories: vec![CERTIFICATES, acme::CHALLENGES, seed::NETWORK],
+        directories: vec![ACME_STATE, CERTIFICATES, acme::CHALLENGES, seed::NETWORK],
+        takeovers: vec![Takeover {
+            from: format!("/var/lib/acme/{}", spec.host.name),
+            to: format!("{}/{}", CERTIFICATES.path, spec.host.name),
+        }],
         network: network(spec, target),
         journal: if target.worn_by_writes { Journal::ON_A_CARD } else { Journal::DEFAULT },
         kernel: kernel::settings(spec.network.ipv6),

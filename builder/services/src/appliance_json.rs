@@ -5,7 +5,6 @@ use mailkiln_spec::{OnFailure, Spec};
 use serde_json::{Value, json};
 
 use crate::{TargetFacts, agent, clamav};
-use crate::mail_server::API_PORT;
 
 /// The file's text: keys sorted, one indented line each, a newline at the end.
 pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
@@ -37,18 +36,27 @@ pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
                 OnFailure::Pass => "pass",
             }
         });
-    let appliance = json!({
+    let certificate = target.host.certificate.as_ref().map(|certificate| &certificate.chain);
+    let mut appliance = json!({
         "host": spec.host.name.as_str(),
         "domains": domains,
         "accounts": accounts,
-        "api": format!("http://127.0.0.1:{API_PORT}"),
+        "api": format!("http://127.0.0.1:{}", target.host.api_port),
         "consoles": target.consoles,
         "recorded_consoles": target.recorded_consoles,
         "page": agent::page_address(spec, target),
         "postmaster": spec.mail.postmaster.to_string(),
+        "removed": {
+            "mail": if spec.mail.removed.defers { "defer" } else { "refuse" },
+            "grace_days": spec.mail.removed.days,
+        },
         "relay_user": spec.relay.as_ref().and_then(|relay| relay.user.as_deref()),
         "clamav": meanwhile,
         "ssh": spec.ssh.is_some(),
     });
+    // On an image there is no such thing.
+    if let (Some(path), Some(fields)) = (certificate, appliance.as_object_mut()) {
+        fields.insert("certificate".to_owned(), json!(path));
+    }
     format!("{appliance:#}\n")
 }

@@ -6,12 +6,9 @@ use std::time::Duration;
 use mailkiln_spec::{ClamAv, Filter, FilterActions, OnFailure, Spec};
 
 use crate::{
-    ConfigFile, Confinement, Kind, Limits, NetworkAccess, Ordering, Port, Reach, Restart, Sandbox,
-    Service, Share, StateDirectory, Trigger, clamav, mail_server, user,
+    ConfigFile, Confinement, HostFacts, Kind, Limits, NetworkAccess, Ordering, Port, Reach,
+    Restart, Sandbox, Service, Share, StateDirectory, Trigger, clamav, user,
 };
-
-/// Where the mail server finds it, on loopback.
-pub(crate) const PORT: u16 = 10_025;
 
 const PROGRAM: &str = "/usr/bin/mailkiln-filter";
 const CONFIG: &str = "/etc/mailkiln/filter.toml";
@@ -22,16 +19,16 @@ const RUNTIME: &str = "mailkiln-filter";
 const SECONDS: u32 = 20;
 
 /// The services of a filter, if `mail.toml` wants one.
-pub(crate) fn services(spec: &Spec) -> Vec<Service> {
+pub(crate) fn services(spec: &Spec, host: &HostFacts) -> Vec<Service> {
     let Some(filter) = &spec.filter else { return Vec::new() };
-    let mut services = vec![filter_service(spec, filter)];
+    let mut services = vec![filter_service(spec, filter, host)];
     if filter.rules.is_some() {
         services.push(rules_service());
     }
     services
 }
 
-fn filter_service(spec: &Spec, filter: &Filter) -> Service {
+fn filter_service(spec: &Spec, filter: &Filter, host: &HostFacts) -> Service {
     let (groups, peers) = match filter.clamav {
         None => (Vec::new(), Vec::new()),
         Some(ClamAv::Here) => (vec![user::CLAMAV.name], Vec::new()),
@@ -41,10 +38,15 @@ fn filter_service(spec: &Spec, filter: &Filter) -> Service {
         kind: Kind::Notify,
         groups,
         runtime_directory: Some(RUNTIME),
-        ports: vec![Port { number: PORT, purpose: "mail filter", reach: Reach::Loopback }],
+        ports: vec![Port {
+            number: host.filter_port,
+            purpose: "mail filter",
+            reach: Reach::Loopback,
+        }],
         confinement: Confinement::Sandboxed(Sandbox {
             network: NetworkAccess::Loopback,
             peers,
+            confines_itself: true,
             ..Sandbox::default()
         }),
         ordering: Ordering {
@@ -67,7 +69,7 @@ fn filter_service(spec: &Spec, filter: &Filter) -> Service {
             start: Some(Duration::from_secs(180)),
             ..limits()
         },
-        config_files: vec![ConfigFile::public(CONFIG, configuration(spec, filter))],
+        config_files: vec![ConfigFile::public(CONFIG, configuration(spec, filter, host))],
         ..program("mailkiln-filter", "Look into attachments", &["serve"])
     }
 }
@@ -111,8 +113,8 @@ fn limits() -> Limits {
 }
 
 /// The filter's own settings. Everything in it has passed the rules of `mail.toml`.
-fn configuration(spec: &Spec, filter: &Filter) -> String {
-    let release = mail_server::RELEASE_PORT;
+fn configuration(spec: &Spec, filter: &Filter, facts: &HostFacts) -> String {
+    let (listen, release) = (facts.filter_port, facts.release_port);
     let on_failure = match filter.on_failure {
         OnFailure::Defer => "defer",
         OnFailure::Pass => "pass",
@@ -121,7 +123,7 @@ fn configuration(spec: &Spec, filter: &Filter) -> String {
     let largest = largest_message(spec);
     let mut text = format!(
         "# Made by mailkiln from mail.toml; every change is lost with the next image.\n\
-         host = {host}\nlisten = \"127.0.0.1:{PORT}\"\nrelease = \"127.0.0.1:{release}\"\n\
+         host = {host}\nlisten = \"127.0.0.1:{listen}\"\nrelease = \"127.0.0.1:{release}\"\n\
          state = \"/var/lib/{STATE}\"\nsocket = \"/run/{RUNTIME}/api\"\n\
          on-failure = \"{on_failure}\"\nlargest-message = {largest}\nseconds = {SECONDS}\n"
     );

@@ -40,6 +40,9 @@ pub struct Sandbox {
     /// Whether it may give its files to another group that it is in (`@chown`); the base refuses
     /// the system call even where the kernel would not.
     pub change_group: bool,
+    /// Whether it confines parts of itself further, by Landlock and seccomp: the base has no such
+    /// system calls where systemd is older than 254.
+    pub confines_itself: bool,
     /// Whether it must see the host's users and groups: needed to hand files to another group,
     /// and for capabilities that count outside a user namespace.
     pub host_users: bool,

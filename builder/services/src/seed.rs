@@ -18,7 +18,7 @@ const PARTITION_UNIT: &str = "dev-disk-by\\x2dpartlabel-esp.device";
 
 /// Where networkd looks for what holds until the next boot.
 pub(crate) const NETWORK: Directory =
-    Directory { path: "/run/systemd/network", mode: 0o755, owner: user::ROOT };
+    Directory { path: "/run/systemd/network", mode: 0o755, owner: user::ROOT, whole: false };
 
 /// The seed for `mailkiln-prepare`. Without one, the word that the agent knows.
 pub(crate) fn credential() -> Credential {

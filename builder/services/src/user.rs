@@ -23,10 +23,8 @@ pub(crate) const MAIL_SERVER: User = User { name: "mail-server", id: 801, purpos
 /// Runs the agent; owns `/var/lib/mailkiln`.
 pub(crate) const MAILKILN: User = User { name: "mailkiln", id: 802, purpose: "Mailkiln agent" };
 
-/// Owns `/var/lib/acme`; its group may read certificates.
-pub(crate) const ACME: User = User { name: "acme", id: 803, purpose: "Certificates" };
-
-/// Runs the ACME client; owns `/var/lib/mailkiln-acme`.
+/// Runs the ACME client; owns `/var/lib/mailkiln-acme`. Its group may read certificates. 803 was the
+/// number of a group `acme` that could, and is not given again.
 pub(crate) const MAILKILN_ACME: User =
     User { name: "mailkiln-acme", id: 804, purpose: "Certificates from an authority" };
 
@@ -45,4 +43,4 @@ pub(crate) const MAILKILN_PAGE: User =
     User { name: "mailkiln-page", id: 808, purpose: "Page to change passwords" };
 
 /// Every user that each appliance has, by number.
-pub(crate) const ALL: [User; 5] = [MAIL_SERVER, MAILKILN, ACME, MAILKILN_ACME, MAIL_FILTER];
+pub(crate) const ALL: [User; 4] = [MAIL_SERVER, MAILKILN, MAILKILN_ACME, MAIL_FILTER];

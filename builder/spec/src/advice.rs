@@ -31,6 +31,15 @@ pub fn advice(spec: &Spec) -> Vec<String> {
                 .to_owned(),
         );
     }
+    let network = &spec.network;
+    let any_card = network.interface.contains(['*', '?', ' ']) && network.mac.is_none();
+    if !network.addresses.is_empty() && any_card && network.driver.is_none() {
+        advice.push(format!(
+            "Static addresses on `{}`: a machine with two cards has them on both. With more than one, set \
+             `network.interface` to the card's name, or `network.mac`.",
+            network.interface
+        ));
+    }
     if spec.network.addresses.is_empty() {
         advice.push(format!(
             "The address comes by DHCP: see that it stays the same, since the DNS must name it as \

@@ -66,6 +66,19 @@ pub(crate) struct NetworkTable {
     /// Which interface is used, by name or pattern. Default: the first that matches `en* eth*`.
     #[schemars(example = "en*")]
     pub(crate) interface: Option<Text>,
+    /// Which card, by its hardware address, where names are not certain. Default: whichever.
+    #[schemars(example = "52:54:00:12:34:56")]
+    pub(crate) mac: Option<Text>,
+    /// Which card, by the driver that serves it. Default: whichever.
+    #[schemars(example = &"igb")]
+    pub(crate) driver: Option<Text>,
+    /// Number of the VLAN that mail goes through, tagged, on that card. Default: none.
+    #[schemars(example = 100)]
+    pub(crate) vlan: Option<Located<i64>>,
+    /// What is asked of DHCP and of router advertisements: `both`, `ipv4`, `ipv6` or `none`. Default:
+    /// `both` without `addresses`, else `none`.
+    #[schemars(example = &"ipv4")]
+    pub(crate) dhcp: Option<Located<DhcpValue>>,
     /// Static addresses with their prefix lengths. Default: DHCP and router advertisements.
     #[schemars(extend("examples" = [["192.0.2.10/24", "2001:db8::10/64"]]))]
     pub(crate) addresses: Option<Vec<Text>>,
@@ -78,6 +91,16 @@ pub(crate) struct NetworkTable {
     /// Whether IPv6 is used at all. Default: true.
     #[schemars(example = true)]
     pub(crate) ipv6: Option<Located<bool>>,
+}
+
+/// For which family addresses are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum DhcpValue {
+    Both,
+    Ipv4,
+    Ipv6,
+    None,
 }
 
 /// Remote shells, by key only.
@@ -164,6 +187,22 @@ pub(crate) struct MailTable {
     /// domain.
     #[schemars(example = "postmaster@example.org")]
     pub(crate) postmaster: Option<Text>,
+    /// What happens to new mail for an account that was taken out of this file: `refuse` (the default),
+    /// its addresses are unknown, or `defer`, it waits in the queue for the account to come back.
+    #[schemars(example = &"refuse")]
+    pub(crate) removed: Option<Located<RemovedValue>>,
+    /// Days until an account that was taken out of this file is deleted with its mail; 0 is never.
+    /// Default: 30.
+    #[schemars(example = 30)]
+    pub(crate) removed_days: Option<Located<i64>>,
+}
+
+/// What becomes of mail for an account that was taken out of the file.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum RemovedValue {
+    Refuse,
+    Defer,
 }
 
 /// The spam filter.
@@ -369,6 +408,9 @@ pub(crate) struct ActionsTable {
     /// What a limit ended before all of it was seen, such as a bomb. Default: `quarantine`.
     #[schemars(example = &"quarantine")]
     pub(crate) limit: Option<Located<ActionValue>>,
+    /// What programs read in different ways, or may see where the filter could not. Default: `quarantine`.
+    #[schemars(example = &"quarantine")]
+    pub(crate) ambiguous: Option<Located<ActionValue>>,
     /// Other macros. Default: `mark`.
     #[schemars(example = &"mark")]
     pub(crate) r#macro: Option<Located<ActionValue>>,

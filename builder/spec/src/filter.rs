@@ -101,6 +101,8 @@ pub enum FilterClass {
     ActiveDocument,
     /// A limit ended the inspection.
     Limit,
+    /// What programs read in different ways, or may see where the filter could not.
+    Ambiguous,
     /// Any other macro.
     Macro,
     /// Something that needs a password.
@@ -119,7 +121,7 @@ impl FilterClass {
     /// lost in silence. What is dangerous but may be somebody's work is kept, so that it can be
     /// released. What is only unusual, or could not be seen, is marked: accountants send encrypted
     /// archives and workbooks with macros every day.
-    pub const ALL: [(Self, &'static str, FilterAction); 13] = [
+    pub const ALL: [(Self, &'static str, FilterAction); 14] = [
         (Self::Malware, "malware", FilterAction::Reject),
         (Self::Executable, "executable", FilterAction::Reject),
         (Self::Script, "script", FilterAction::Reject),
@@ -129,6 +131,7 @@ impl FilterClass {
         (Self::AutoMacro, "auto-macro", FilterAction::Quarantine),
         (Self::ActiveDocument, "active-document", FilterAction::Quarantine),
         (Self::Limit, "limit", FilterAction::Quarantine),
+        (Self::Ambiguous, "ambiguous", FilterAction::Quarantine),
         (Self::Macro, "macro", FilterAction::Mark),
         (Self::EncryptedArchive, "encrypted-archive", FilterAction::Mark),
         (Self::Damaged, "damaged", FilterAction::Mark),

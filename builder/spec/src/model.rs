@@ -49,7 +49,17 @@ pub struct Host {
 pub struct Network {
     /// Interface name pattern for systemd.network's `Name=`; `en* eth*` when not given.
     pub interface: String,
-    /// Static addresses with prefix lengths; empty means DHCP and router advertisements.
+    /// Hardware address of the card, in lower case, where one is named.
+    pub mac: Option<String>,
+    /// Driver of the card, where one is named.
+    pub driver: Option<String>,
+    /// VLAN on the card that the addresses are in.
+    pub vlan: Option<u16>,
+    /// Whether DHCP is asked for an IPv4 address.
+    pub dhcp4: bool,
+    /// Whether router advertisements, and DHCP where they say so, bring IPv6 addresses.
+    pub dhcp6: bool,
+    /// Static addresses with prefix lengths.
     pub addresses: Vec<IpNet>,
     /// Default gateways, at most one for each address family.
     pub gateways: Vec<IpAddr>,
@@ -57,6 +67,15 @@ pub struct Network {
     pub resolvers: Vec<IpAddr>,
     /// Whether IPv6 is used at all; `true` when not given.
     pub ipv6: bool,
+}
+
+impl Network {
+    /// Whether a gateway is on the link though no static address shares a network with it, as where a
+    /// machine has a /32.
+    pub fn is_on_link_only(&self, gateway: IpAddr) -> bool {
+        let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        !link_local && !self.addresses.iter().any(|address| address.contains(&gateway))
+    }
 }
 
 /// `[ssh]`: keys only, never passwords.
@@ -127,6 +146,17 @@ pub struct MailSettings {
     /// Where reports about this domain's mail (DMARC `rua`, TLS-RPT) go; `postmaster@` the first domain when
     /// not given.
     pub postmaster: Address,
+    /// What becomes of accounts that were taken out of the file.
+    pub removed: Removed,
+}
+
+/// What becomes of accounts that were taken out of the file. They can't sign in from then on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    /// Whether new mail for them waits in the queue; else it is refused.
+    pub defers: bool,
+    /// After how many days they are deleted with their mail; `None` is never. 30 when not given.
+    pub days: Option<u32>,
 }
 
 /// `[spam]`.

@@ -69,9 +69,9 @@ impl Layout {
         self.own("lock")
     }
 
-    /// Certificates of all programs.
+    /// Certificates in use.
     pub fn certificates(&self) -> PathBuf {
-        self.at("var/lib/acme")
+        self.own("live")
     }
 
     /// Certificate and key of `host`.
@@ -81,7 +81,7 @@ impl Layout {
 
     /// Answers of http-01, for a web server to serve at `/.well-known/acme-challenge/`.
     pub fn challenges(&self) -> PathBuf {
-        self.at("var/lib/acme/challenges")
+        self.own("challenges")
     }
 
     /// What the system resolver is.

@@ -1,7 +1,7 @@
 //! The ACME client of a Mailkiln appliance, as a library so that its parts can be tested.
 //!
 //! In: `/etc/mailkiln/acme.json`, the state of earlier runs, an authority that speaks RFC 8555. Out:
-//! the five files of the host's certificate in `/var/lib/acme`, and what was done and what was not.
+//! the five files of the host's certificate in `/var/lib/mailkiln-acme/live`, and what was done and what was not.
 //! A run asks what is due (`schedule`), which names point here (`names`), and obtains it (`order`).
 
 pub mod account;

@@ -54,8 +54,8 @@ class Certificates(Internet):
             self.assertEqual((client.state / secret).stat().st_mode & 0o777, 0o600, secret)
         for name in ("fullchain", "key", "chain", "full"):
             self.assertEqual((client.certificate / f"{name}.pem").stat().st_mode & 0o777, 0o640, name)
-        self.assertEqual(sorted(os.listdir(client.root / "var/lib/acme")), ["challenges", HOST])
-        self.assertEqual(os.listdir(client.root / "var/lib/acme/challenges"), [])
+        self.assertEqual(os.listdir(client.root / "var/lib/mailkiln-acme/live"), [HOST])
+        self.assertEqual(os.listdir(client.root / "var/lib/mailkiln-acme/challenges"), [])
 
     def test_the_chain_leads_to_the_authority(self):
         client = self.client()
@@ -104,8 +104,8 @@ class Certificates(Internet):
         client = self.client()
         web = pathlib.Path(tempfile.mkdtemp(dir=self.folder)) / ".well-known"
         web.mkdir()
-        (client.root / "var/lib/acme/challenges").mkdir()
-        (web / "acme-challenge").symlink_to(client.root / "var/lib/acme/challenges")
+        (client.root / "var/lib/mailkiln-acme/challenges").mkdir()
+        (web / "acme-challenge").symlink_to(client.root / "var/lib/mailkiln-acme/challenges")
         server = subprocess.Popen(["python3", "-m", "http.server", "80", "-d", web.parent],
                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(server.wait)
@@ -319,14 +319,14 @@ class Outages(Internet):
             (client.state / "rest").write_bytes(b"x" * 9000)
         said = client.run("renew", status=None)
         self.assertIn("make room on /var", said)
-        self.assertEqual((client.file("fullchain"), self.pebble.orders()), (before, orders))
         subprocess.run(["umount", client.state], check=True)
+        self.assertEqual((client.file("fullchain"), self.pebble.orders()), (before, orders))
         client.run("renew")
         self.assertTrue(client.fits())
 
     def test_a_full_disk_at_the_last_step_costs_no_second_certificate(self):
         client = self.client()
-        acme = client.root / "var/lib/acme"
+        acme = client.root / "var/lib/mailkiln-acme/live"
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", acme], check=True)
         self.addCleanup(subprocess.run, ["umount", acme], check=False)
         (acme / "filler").write_bytes(b"x" * 8000)

@@ -48,7 +48,7 @@ fn away() -> (u16, Arc<AtomicUsize>) {
 /// An appliance whose certificate of 90 days is 60 days old now.
 fn appliance(root: &Path, port: u16) -> (Layout, Settings) {
     let layout = Layout::new(root);
-    for directory in ["etc", "var/lib/acme", "var/lib/mailkiln-acme"] {
+    for directory in ["etc", "var/lib/mailkiln-acme/live"] {
         fs::create_dir_all(root.join(directory)).unwrap();
     }
     let authority_key = KeyPair::generate().unwrap();

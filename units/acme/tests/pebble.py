@@ -150,9 +150,9 @@ class Client:
 
     def __init__(self, folder, **settings):
         self.root = pathlib.Path(tempfile.mkdtemp(dir=folder))
-        self.state, self.certificate = self.root / "var/lib/mailkiln-acme", self.root / "var/lib/acme" / HOST
+        self.state, self.certificate = self.root / "var/lib/mailkiln-acme", self.root / "var/lib/mailkiln-acme/live" / HOST
         self.credentials = self.root / "credentials"
-        for path in ("etc/mailkiln", "var/lib/acme", "credentials", "var/lib/mailkiln-acme"):
+        for path in ("etc/mailkiln", "var/lib/mailkiln-acme/live", "credentials"):
             (self.root / path).mkdir(parents=True)
         (self.root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
         self.settings = {

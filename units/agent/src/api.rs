@@ -4,6 +4,7 @@
 //! which is what Stalwart 0.15 calls domains and accounts. Failures come as status 200 with
 //! `{"error": …}`, except for those of HTTP itself.
 
+use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -74,6 +75,30 @@ pub struct Principal {
     /// Hashes of passwords.
     #[serde(default)]
     pub secrets: OneOrMany,
+    /// For people: the name that recipients see.
+    #[serde(default)]
+    pub description: String,
+    /// Bytes; 0 for no limit.
+    #[serde(default)]
+    pub quota: u64,
+    /// Permissions that are taken from it.
+    #[serde(default, rename = "disabledPermissions")]
+    pub disabled: OneOrMany,
+}
+
+/// One of a list.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Listed {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    emails: OneOrMany,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Page {
+    items: Vec<Listed>,
 }
 
 /// The API leaves out the list around a single text.
@@ -100,6 +125,17 @@ impl OneOrMany {
             Self::Many(texts) => texts,
         }
     }
+}
+
+/// A client that the server lets nobody in from, for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Ban {
+    /// An IPv4 address, or an IPv6 network of 64 bits.
+    pub client: String,
+    /// What it did.
+    pub reason: String,
+    /// Seconds until it is let in again.
+    pub remaining: u64,
 }
 
 /// A domain or an account to be made.
@@ -209,6 +245,77 @@ impl Api {
         self.add(name, "emails", email)
     }
 
+    /// Takes an address from an account.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn remove_email(&self, name: &str, email: &str) -> Result<(), ApiError> {
+        self.change(name, "removeItem", "emails", &email.into())
+    }
+
+    /// Takes a permission from an account, or gives it back.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn disable(&self, name: &str, permission: &str, disabled: bool) -> Result<(), ApiError> {
+        let action = if disabled { "addItem" } else { "removeItem" };
+        self.change(name, action, "disabledPermissions", &permission.into())
+    }
+
+    /// Sets what recipients see as the name of an account; empty for none.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn set_description(&self, name: &str, description: &str) -> Result<(), ApiError> {
+        self.change(name, "set", "description", &description.into())
+    }
+
+    /// Sets the quota of an account in bytes; `None` for no limit.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn set_quota(&self, name: &str, quota: Option<u64>) -> Result<(), ApiError> {
+        // An empty text is how the server spells "none".
+        let value = quota.map_or_else(|| Value::from(""), Value::from);
+        self.change(name, "set", "quota", &value)
+    }
+
+    /// Deletes an account with its mail, or a domain; it may be gone already.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn delete(&self, name: &str) -> Result<(), ApiError> {
+        match self.call("DELETE", &path(name), None)?.outcome("delete", name) {
+            Ok(_) | Err(Failure::NotFound) => Ok(()),
+            Err(Failure::Other(error)) => Err(error),
+        }
+    }
+
+    /// Accounts, groups and lists that have an address in `domain`, sorted.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn users_of_domain(&self, domain: &str) -> Result<Vec<String>, ApiError> {
+        let query = "?types=individual,group,list,resource,location,other&fields=name,emails";
+        let data = self.call("GET", query, None)?.outcome("list", domain)?;
+        let page: Page = serde_json::from_value(data).map_err(|error| ApiError::Refused {
+            action: "list",
+            name: domain.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let inside = |email: &String| {
+            email.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain))
+        };
+        let mut users: Vec<String> = page
+            .items
+            .into_iter()
+            .filter(|item| item.emails.as_slice().iter().any(inside))
+            .map(|item| item.name)
+            .collect();
+        users.sort();
+        Ok(users)
+    }
+
     /// Sets the password of an account by its hash; app passwords and the second factor stay.
     ///
     /// # Errors
@@ -218,9 +325,40 @@ impl Api {
     }
 
     fn add(&self, name: &str, field: &str, value: &str) -> Result<(), ApiError> {
-        let body = serde_json::json!([{"action": "addItem", "field": field, "value": value}]);
+        self.change(name, "addItem", field, &value.into())
+    }
+
+    fn change(&self, name: &str, action: &str, field: &str, value: &Value) -> Result<(), ApiError> {
+        let body = serde_json::json!([{"action": action, "field": field, "value": value}]);
         let answer = self.call("PATCH", &path(name), Some(&body))?;
         Ok(answer.outcome("change", name).map(drop)?)
+    }
+
+    /// The clients that the server lets nobody in from, by address.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn bans(&self) -> Result<Vec<Ban>, ApiError> {
+        let data = self.call("GET", "bans", None)?.outcome("list", "bans")?;
+        serde_json::from_value(data).map_err(|error| ApiError::Refused {
+            action: "list",
+            name: "bans".to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Lets a client in again; false when it was not banned.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn lift_ban(&self, address: IpAddr) -> Result<bool, ApiError> {
+        let address = address.to_string();
+        let answer = self.call("DELETE", &format!("bans/{}", escaped(&address)), None)?;
+        match answer.outcome("lift the ban of", &address) {
+            Ok(_) => Ok(true),
+            Err(Failure::NotFound) => Ok(false),
+            Err(failure) => Err(failure.into()),
+        }
     }
 
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
@@ -277,10 +415,15 @@ impl OwnAccount {
     }
 }
 
-/// `principal/NAME` with everything escaped that means something in a URL.
+/// Where the principal `name` is.
 fn path(name: &str) -> String {
+    format!("principal/{}", escaped(name))
+}
+
+/// Everything escaped that means something in a URL.
+fn escaped(name: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    name.bytes().fold("principal/".to_owned(), |path, byte| {
+    name.bytes().fold(String::new(), |path, byte| {
         if plain(byte) {
             path + &char::from(byte).to_string()
         } else {

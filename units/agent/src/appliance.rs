@@ -36,6 +36,13 @@ pub struct Appliance {
     /// What becomes of mail that ClamAV can't look into; `None` where there is no ClamAV.
     #[serde(default)]
     pub clamav: Option<Unscanned>,
+    /// The file with the certificate, where the host's administrator (on NixOS also `security.acme`)
+    /// looks after it; `None` where we do.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// What becomes of accounts that are no longer in `mail.toml`.
+    #[serde(default)]
+    pub removed: Removed,
     /// Where the mail server listens, as the health probe reaches it.
     #[serde(default)]
     pub loopback: Loopback,
@@ -49,6 +56,31 @@ pub enum Unscanned {
     Defer,
     /// It is delivered with a mark.
     Pass,
+}
+
+/// What becomes of accounts that were taken out of `mail.toml`. They can't sign in at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Removed {
+    /// What becomes of new mail to them.
+    pub mail: RemovedMail,
+    /// After how many days they are deleted with their mail; `None` for never.
+    pub grace_days: Option<u32>,
+}
+
+impl Default for Removed {
+    fn default() -> Self {
+        Self { mail: RemovedMail::Refuse, grace_days: Some(30) }
+    }
+}
+
+/// What becomes of new mail to an account that was taken out of `mail.toml`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RemovedMail {
+    /// Its address is unknown.
+    Refuse,
+    /// It waits in the queue, and is returned when it has waited too long.
+    Defer,
 }
 
 /// A mail domain.

@@ -17,6 +17,11 @@ pub enum Command {
     SeedErase,
     /// Make domains and accounts.
     Provision,
+    /// Print what `provision` would change.
+    ProvisionPlan {
+        /// Another description than the one in use.
+        appliance: Option<PathBuf>,
+    },
     /// Show the status on the consoles until stopped.
     Console,
     /// Serve the page where people change their password.
@@ -42,6 +47,13 @@ pub enum Command {
     },
     /// Delete the initial passwords.
     ForgetPasswords,
+    /// List the clients that are banned.
+    BansList,
+    /// Let a client in again.
+    BansLift {
+        /// Its address.
+        address: String,
+    },
 }
 
 /// A whole command line.
@@ -73,13 +85,18 @@ Commands for people (as root, or as the user mailkiln; what root writes belongs 
   password ADDRESS [--stdin]  set a new password: a random one, which is printed, or the one on
                               standard input. `admin` is the administrator of the API
   secret set NAME             keep the secret on standard input, for example relay-password
+  provision --plan [--appliance FILE]
+                              print what the next start of mailkiln-provision changes, and change
+                              nothing; FILE is another appliance.json, as of a host not switched to yet
   forget-passwords            delete the passwords of the first boot once they are written down
+  bans [list]                 list the clients that are banned, why and for how long
+  bans lift ADDRESS           let a client in again
 
 Commands of the appliance's own services:
   seed take                   take over the seed on the boot partition, as far as root is needed for it
   prepare                     make secrets, keys and a first certificate, but for those of the seed
   seed erase                  overwrite the seed on the boot partition with zeros
-  provision                   make the domains and accounts of mail.toml
+  provision                   create, change, suspend and delete accounts and domains as mail.toml says
   console                     show the status on the consoles
   page                        serve https://HOST/, where people change their own password
 
@@ -99,6 +116,7 @@ impl Arguments {
         let mut parser = lexopt::Parser::from_args(arguments);
         let (mut words, mut root) = (Vec::new(), PathBuf::from("/"));
         let (mut json, mut from_stdin) = (false, false);
+        let (mut plan, mut appliance) = (false, None);
         let wrong = |error: lexopt::Error| ArgumentsError(error.to_string());
         while let Some(argument) = parser.next().map_err(wrong)? {
             match argument {
@@ -110,6 +128,10 @@ impl Arguments {
                     return Ok(Self::Print(format!("mailkiln-agent {version}\n")));
                 }
                 lexopt::Arg::Long("root") => root = parser.value().map_err(wrong)?.into(),
+                lexopt::Arg::Long("plan") => plan = true,
+                lexopt::Arg::Long("appliance") => {
+                    appliance = Some(PathBuf::from(parser.value().map_err(wrong)?));
+                }
                 lexopt::Arg::Long("json") => json = true,
                 lexopt::Arg::Long("stdin") => from_stdin = true,
                 lexopt::Arg::Value(word) => words.push(word.to_string_lossy().into_owned()),
@@ -117,10 +139,15 @@ impl Arguments {
             }
         }
         let words: Vec<_> = words.iter().map(String::as_str).collect();
+        if (plan || appliance.is_some()) && !(plan && words == ["provision"]) {
+            let text = "`--plan` goes with `provision`, and `--appliance` with `--plan`";
+            return Err(ArgumentsError(text.to_owned()));
+        }
         let command = match (words.as_slice(), json, from_stdin) {
             (["prepare"], false, false) => Command::Prepare,
             (["seed", "take"], false, false) => Command::SeedTake,
             (["seed", "erase"], false, false) => Command::SeedErase,
+            (["provision"], false, false) if plan => Command::ProvisionPlan { appliance },
             (["provision"], false, false) => Command::Provision,
             (["console"], false, false) => Command::Console,
             (["page"], false, false) => Command::Page,
@@ -133,6 +160,10 @@ impl Arguments {
                 Command::SecretSet { name: (*name).to_owned() }
             }
             (["forget-passwords"], false, false) => Command::ForgetPasswords,
+            (["bans"] | ["bans", "list"], false, false) => Command::BansList,
+            (["bans", "lift", address], false, false) => {
+                Command::BansLift { address: (*address).to_owned() }
+            }
             ([], ..) => return Err(ArgumentsError("no command is given".to_owned())),
             (words, ..) => {
                 let given = words.join(" ");
@@ -158,12 +189,21 @@ mod tests {
             ("prepare", Command::Prepare),
             ("seed take", Command::SeedTake),
             ("seed erase", Command::SeedErase),
+            ("provision", Command::Provision),
+            ("provision --plan", Command::ProvisionPlan { appliance: None }),
+            (
+                "provision --plan --appliance x.json",
+                Command::ProvisionPlan { appliance: Some("x.json".into()) },
+            ),
             ("health --json", Command::Health { json: true }),
             ("--root /x health", Command::Health { json: false }),
             (
                 "password a@b.org --stdin",
                 Command::Password { address: "a@b.org".to_owned(), from_stdin: true },
             ),
+            ("bans", Command::BansList),
+            ("bans list", Command::BansList),
+            ("bans lift 192.0.2.1", Command::BansLift { address: "192.0.2.1".to_owned() }),
             ("secret set relay-password", Command::SecretSet { name: "relay-password".to_owned() }),
         ] {
             match parse(line).unwrap() {
@@ -180,10 +220,13 @@ mod tests {
             ("", "no command"),
             ("dance", "`dance`"),
             ("prepare --json", "`prepare`"),
+            ("health --plan", "`--plan` goes with `provision`"),
+            ("provision --appliance x", "`--appliance` with `--plan`"),
             ("seed", "`seed`"),
             ("password", "`password`"),
             ("password a@b.org secret", "`password a@b.org secret`"),
             ("health --yaml", "--yaml"),
+            ("bans lift", "`bans lift`"),
             ("--root", "--root"),
         ] {
             let error = parse(line).unwrap_err();

@@ -1,6 +1,6 @@
 //! The certificate of the host: a self-signed one until a real one is there.
 //!
-//! In: the names it is for, the time, and what lies in `/var/lib/acme/HOST`. Out: whether that can
+//! In: the names it is for, the time, and what lies in `/var/lib/mailkiln-acme/live/HOST`. Out: whether that can
 //! stay, or a new pair of PEM texts. A certificate that we did not make is never judged or touched.
 
 use std::time::Duration;

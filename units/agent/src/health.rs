@@ -83,7 +83,7 @@ impl Health {
 pub fn examine(layout: &Layout, appliance: &Appliance) -> Health {
     let deadline = Deadline::after(TIME);
     let now = OffsetDateTime::now_utc();
-    let chain = std::fs::read_to_string(layout.certificate(&appliance.host).chain);
+    let chain = std::fs::read_to_string(layout.chain(appliance));
     let chain = chain.map_err(|error| error.to_string());
     let mut checks = Vec::new();
     if layout.systemd().is_dir() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use mailkiln_store::certificate_folder::CertificateFolder;
 
-use crate::appliance::DomainName;
+use crate::appliance::{Appliance, DomainName};
 
 /// The paths the agent uses, all below one root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,11 @@ impl Layout {
         self.at("var/lib/mailkiln/secrets")
     }
 
+    /// What provisioning has made so far.
+    pub fn provisioned(&self) -> PathBuf {
+        self.at("var/lib/mailkiln/provisioned.json")
+    }
+
     /// Public DKIM records, one file per domain.
     pub fn dkim_records(&self) -> PathBuf {
         self.at("var/lib/mailkiln/dkim")
@@ -64,14 +69,22 @@ impl Layout {
         self.dkim_records().join(format!("{domain}.txt"))
     }
 
-    /// Certificate and key of `host`.
+    /// Certificate and key of `host`, where we look after them ourselves.
     pub fn certificate(&self, host: &DomainName) -> CertificateFolder {
         CertificateFolder::new(&self.certificates(), host.as_str())
     }
 
-    /// Certificates of all programs.
+    /// Certificates of all programs, where we look after them ourselves.
     pub fn certificates(&self) -> PathBuf {
-        self.at("var/lib/acme")
+        self.at("var/lib/mailkiln-acme/live")
+    }
+
+    /// The certificate that the mail server serves, with its intermediates.
+    pub fn chain(&self, appliance: &Appliance) -> PathBuf {
+        match &appliance.certificate {
+            Some(path) => self.root.join(path.strip_prefix("/").unwrap_or(path)),
+            None => self.certificate(&appliance.host).chain,
+        }
     }
 
     /// What the ACME client has done, and what it could not do; where there is one.

@@ -23,6 +23,7 @@ pub mod network;
 pub mod notice;
 pub mod page;
 pub mod password;
+pub mod provisioned;
 pub mod provisioning;
 pub mod records;
 pub mod renewal;

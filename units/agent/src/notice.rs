@@ -60,7 +60,7 @@ pub struct Notice<'a> {
 /// # Errors
 /// [`NoticeError::Certificate`].
 pub fn certificate(layout: &Layout, appliance: &Appliance) -> Result<Vec<u8>, NoticeError> {
-    let chain = fs::read_to_string(layout.certificate(&appliance.host).chain).unwrap_or_default();
+    let chain = fs::read_to_string(layout.chain(appliance)).unwrap_or_default();
     first_der(&chain).ok_or(NoticeError::Certificate)
 }
 

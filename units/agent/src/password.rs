@@ -19,6 +19,12 @@ pub enum PasswordError {
     /// The hash function refused.
     #[error("the password cannot be hashed; choose one of 1 to 200 printable characters")]
     NotHashable,
+    /// A hash that the mail server can't check.
+    #[error(
+        "this is no hash that the mail server can check: expected SHA-512 crypt, bcrypt or Argon2; \
+         `mkpasswd -m sha-512` makes one"
+    )]
+    ForeignHash,
 }
 
 /// A password of 100 random bits, in four groups: `abcde-fghij-kmnpq-rstuv`.
@@ -72,6 +78,20 @@ pub fn verify(password: &str, hash: &str) -> bool {
     ShaCrypt::SHA512.verify_password(password.as_bytes(), hash).is_ok()
 }
 
+/// Whether the mail server can check passwords against `hash`: SHA-256 or SHA-512 crypt, bcrypt,
+/// Argon2, scrypt or PBKDF2 in the notation of crypt(5) or of a PHC string.
+///
+/// # Errors
+/// [`PasswordError::ForeignHash`].
+pub fn check_hash(hash: &str) -> Result<(), PasswordError> {
+    const KNOWN: [&str; 8] =
+        ["$5$", "$6$", "$2a$", "$2b$", "$2y$", "$argon2", "$scrypt$", "$pbkdf2"];
+    let fine = KNOWN.iter().any(|start| hash.starts_with(start))
+        && hash.len() > 20
+        && hash.chars().all(|c| c.is_ascii_graphic());
+    if fine { Ok(()) } else { Err(PasswordError::ForeignHash) }
+}
+
 /// Whether somebody can type `password` into a mail program: 1 to 200 printable characters.
 ///
 /// # Errors
@@ -123,6 +143,23 @@ mod tests {
         assert!(hashed.starts_with("$6$rounds=5000$"), "{hashed}");
         assert!(verify("pässword", &hashed) && !verify("password", &hashed));
         assert!(!verify("x", "") && !verify("x", "$6$"));
+    }
+
+    #[test]
+    fn hashes_that_the_server_cannot_check_are_refused() {
+        for good in [&*hash("x").unwrap(), "$2b$05$abcdefghijklmnopqrstuu", "$argon2id$v=19$m=4096"]
+        {
+            assert_eq!(check_hash(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "",
+            "secret",
+            "$y$j9T$abcdefghijklmnopqrstu",
+            "$6$",
+            "$6$salt$with blank in the middle",
+        ] {
+            assert_eq!(check_hash(bad), Err(PasswordError::ForeignHash), "{bad}");
+        }
     }
 
     #[test]

@@ -93,6 +93,21 @@ pub fn dns(findings: &Findings) -> Vec<String> {
     }
 }
 
+/// Lines about DNS that a screen has room for, beside the passwords and the status that it still shows: keys
+/// alone take six lines each.
+pub fn dns_in_short(findings: &Findings) -> Vec<String> {
+    match findings {
+        Findings::Missing(records) if !records.is_empty() => {
+            let (count, noun) =
+                (records.len(), if records.len() == 1 { "record" } else { "records" });
+            vec![format!(
+                "dns missing {count} {noun}: `mailkiln dns` and the serial console list them"
+            )]
+        }
+        other => dns(other),
+    }
+}
+
 /// Lines as they go to a device. A terminal in raw mode wants the carriage return too, and the
 /// kernel may have left the cursor in the middle of a line.
 pub fn render(lines: &[String], end: &str) -> String {
@@ -141,6 +156,25 @@ mod tests {
              mailkiln: ready\n\
              mailkiln: dns missing example.org. IN MX 10 x.\n"
         );
+    }
+
+    #[test]
+    fn a_screen_of_25_lines_holds_passwords_status_and_dns_at_once() {
+        let host = DomainName::try_from("mail.example.org".to_owned()).unwrap();
+        let passwords = InitialPasswords {
+            administrator: Some("aaaa".to_owned()),
+            accounts: (0..6).map(|n| (format!("user{n}@example.org"), "bbbb".to_owned())).collect(),
+        };
+        let mut lines = passwords.lines();
+        let addresses = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+        lines.extend(status(&host, &addresses, &BTreeSet::from([25]), None, &health(None)));
+        let key = format!("example.org. IN TXT \"{}\"", "k".repeat(400));
+        lines.extend(dns_in_short(&Findings::Missing(vec![key; 12])));
+        let rows: usize =
+            lines.iter().map(|line| ("mailkiln: ".len() + line.len()).div_ceil(80)).sum();
+        assert!(rows <= 20, "{rows} rows: {lines:?}");
+        assert!(lines.last().unwrap().starts_with("dns missing 12 records"));
+        assert_eq!(dns_in_short(&Findings::Missing(Vec::new())), ["dns complete"]);
     }
 
     #[test]

@@ -105,6 +105,17 @@ impl SecretName {
         Self(format!("account-password-{index}"))
     }
 
+    /// A DKIM key that came as a file; domains are counted from 0, as in `appliance.json`: there they are
+    /// A-labels, and whoever names the file may spell them otherwise.
+    pub fn dkim_credential(selector: &str, index: usize) -> Self {
+        Self(format!("dkim-{selector}-{index}.pem"))
+    }
+
+    /// The same for the hash of a password.
+    pub fn account_hash_credential(index: usize) -> Self {
+        Self(format!("account-hash-{index}"))
+    }
+
     /// The address that [`SecretName::account`] was made from.
     pub fn account_address(&self) -> Option<String> {
         let mut bytes = self.0.strip_prefix(ACCOUNT)?.bytes();

@@ -1,6 +1,6 @@
 //! A line-based connection to the mail server on loopback, under TLS, with one deadline.
 //!
-//! In: an address and the certificate that must be presented (the one in `/var/lib/acme`, self-
+//! In: an address and the certificate that must be presented (the one in use, self-
 //! signed or not). Out: lines. Lengths are bounded: the peer is only supposed to be our server.
 
 use std::io::{self, Read as _, Write as _};

@@ -58,7 +58,7 @@ class Appliance(MailServer):
     def write_secrets(self):
         """What units do on an appliance: `prepare`, then LoadCredential."""
         (self.directory / "state").mkdir(exist_ok=True)
-        for directory in ("etc/mailkiln", "var/lib/mailkiln", "var/lib/acme"):
+        for directory in ("etc/mailkiln", "var/lib/mailkiln", "var/lib/mailkiln-acme/live"):
             (self.root / directory).mkdir(parents=True, exist_ok=True)
         self.describe()
         self.agent("prepare")
@@ -72,13 +72,13 @@ class Appliance(MailServer):
         for path in self.secrets.iterdir():
             shutil.copy(path, self.directory / path.name)
         for name in ("fullchain.pem", "key.pem"):
-            shutil.copy(self.root / "var/lib/acme" / HOST / name, self.directory / name)
+            shutil.copy(self.root / "var/lib/mailkiln-acme/live" / HOST / name, self.directory / name)
 
     def agent(self, *arguments, status=0, stdin="", credentials=None):
         """Runs the agent; returns standard output and error."""
         given = {"CREDENTIALS_DIRECTORY": str(credentials)} if credentials else {}
         done = subprocess.run([os.environ["AGENT"], "--root", str(self.root), *arguments],
-                              input=stdin, capture_output=True, text=True, timeout=120, env={**os.environ, **given})
+                              input=stdin, capture_output=True, text=True, timeout=120, check=False, env={**os.environ, **given})
         assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
         return done.stdout, done.stderr
 
@@ -153,7 +153,7 @@ class AgentTest(unittest.TestCase):
     def test_the_server_offers_the_certificate_that_the_agent_made(self):
         with smtplib.SMTP(self.server.ip, PORTS["submission"], local_hostname="client.test") as session:
             session.starttls(context=trusting())
-            with open(self.server.root / "var/lib/acme" / HOST / "fullchain.pem") as file:
+            with open(self.server.root / "var/lib/mailkiln-acme/live" / HOST / "fullchain.pem") as file:
                 self.assertEqual(ssl.DER_cert_to_PEM_cert(session.sock.getpeercert(True)).split(),
                                  file.read().split())
 
@@ -161,7 +161,7 @@ class AgentTest(unittest.TestCase):
 class ChangeTest(unittest.TestCase):
     """A server for each, since these change it."""
 
-    def test_a_second_provisioning_keeps_what_was_changed_by_hand(self):
+    def test_a_second_provisioning_keeps_what_was_made_by_hand(self):
         with Appliance() as server:
             server.agent("provision")
             _, err = server.agent("provision")
@@ -180,12 +180,127 @@ class ChangeTest(unittest.TestCase):
             server.description["domains"].append({"name": "third.test", "catch_all": None})
             server.describe()
             _, err = server.agent("provision")
-            self.assertIn("made the domain third.test", err)
+            self.assertIn("create the domain third.test", err)
             self.assertIn(f"{ALICE} does not get postmaster@{DOMAIN}", err)
             self.assertEqual(server.emails(ALICE), [ALICE, f"extra@{DOMAIN}"])
-            self.assertEqual(server.api("GET", f"/principal/{ALICE}")["quota"], 5)
+            # The file has a quota, so that is what counts.
+            self.assertEqual(server.api("GET", f"/principal/{ALICE}")["quota"], 1 << 30)
             self.assertTrue(server.can_log_in(ALICE, "by hand, with blanks"))
             self.assertTrue(server.can_log_in(f"carol@{DOMAIN}", "pass word"))
+
+    def test_an_account_taken_out_cannot_sign_in_and_comes_back_whole(self):
+        for mail in ("refuse", "defer"):
+            with self.subTest(mail), Appliance() as server:
+                server.description["removed"] = {"mail": mail, "grace_days": 30}
+                server.describe()
+                server.agent("provision")
+                server.account("carol")
+                password = server.password(ALICE)
+                server.api("PATCH", f"/principal/{ALICE}", [{"action": "addItem", "field": "emails", "value": f"hand@{DOMAIN}"}])
+                self.deliver(server, ALICE, "kept")
+                before = server.api("GET", f"/principal/{ALICE}")
+                alice = server.description["accounts"].pop(0)
+                server.describe()
+                plan, _ = server.agent("provision", "--plan")
+                self.assertIn(f"suspend {ALICE}: no sign-in, new mail is {mail}", plan)
+                self.assertTrue(server.can_log_in(ALICE, password), "a plan changes nothing")
+                server.agent("provision")
+                self.assertFalse(server.can_log_in(ALICE, password))
+                self.assertTrue(server.can_log_in(f"carol@{DOMAIN}", "pass word"))
+                self.assertTrue(server.can_log_in(BOB, server.password(BOB)))
+                self.assertEqual(self.answer(server, ALICE), 550 if mail == "refuse" else 250)
+                self.assertEqual(server.agent("provision", "--plan")[0], "nothing to change\n")
+                _, err = server.agent("provision")
+                self.assertEqual(err, "", "nothing to do the second time")
+                server.description["accounts"].insert(0, alice)
+                server.describe()
+                server.agent("provision")
+                after = server.api("GET", f"/principal/{ALICE}")
+                for known in (before, after):
+                    known.pop("usedQuota", None)
+                    known["emails"].sort()
+                self.assertEqual(after, before)
+                session = server.imap(ALICE, password)
+                session.select("INBOX")
+                self.assertTrue(session.search(None, "SUBJECT", "kept")[1][0])
+                session.logout()
+
+    def test_an_account_taken_out_is_deleted_after_its_time(self):
+        with Appliance() as server:
+            server.agent("provision")
+            server.description["accounts"].pop(0)
+            server.description["domains"][0]["catch_all"] = None
+            server.description["removed"] = {"mail": "refuse", "grace_days": 1}
+            server.describe()
+            server.agent("provision")
+            path = server.root / "var/lib/mailkiln/provisioned.json"
+            self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+            record = json.loads(path.read_text())
+            record["accounts"][ALICE]["suspended"]["since"] -= 86401
+            path.write_text(json.dumps(record))
+            _, err = server.agent("provision")
+            self.assertIn(f"delete {ALICE} and its mail", err)
+            self.assertEqual(server.http("GET", f"/api/principal/{ALICE}")[1].get("error"), "notFound")
+            self.assertEqual(server.agent("provision")[1], "")
+
+    def test_a_domain_taken_out_goes_when_nobody_uses_it(self):
+        with Appliance() as server:
+            server.agent("provision")
+            server.api("POST", "/principal", {"type": "individual", "name": "hand@second.test", "emails": ["hand@second.test"],
+                                              "secrets": ["x"], "roles": ["user"]})
+            server.description["domains"].pop(1)
+            server.describe()
+            _, err = server.agent("provision")
+            self.assertIn("the domain second.test stays: hand@second.test", err)
+            server.api("DELETE", "/principal/hand@second.test")
+            server.agent("provision")
+            self.assertEqual(server.http("GET", "/api/principal/second.test")[1].get("error"), "notFound")
+
+    def test_names_quotas_and_aliases_follow_the_file(self):
+        with Appliance() as server:
+            server.agent("provision")
+            alice, bob = server.description["accounts"]
+            bob["aliases"], alice["aliases"], alice["name"], alice["quota"] = alice["aliases"], [], "Alice B.", None
+            server.describe()
+            server.agent("provision")
+            found = server.api("GET", f"/principal/{ALICE}")
+            self.assertEqual((found["description"], found.get("quota", 0), found["emails"]), ("Alice B.", 0, ALICE))
+            self.assertEqual(server.emails(BOB), [BOB, f"postmaster@{DOMAIN}"])
+            self.assertEqual(server.agent("provision")[1], "")
+
+    def test_a_hash_of_a_password_by_file(self):
+        with Appliance() as server:
+            folder = server.directory / "credentials"
+            folder.mkdir()
+            done = subprocess.run(["openssl", "passwd", "-6", "-salt", "saltstring", "correct horse"], capture_output=True, text=True, check=True)
+            (folder / "account-hash-1").write_text(done.stdout)
+            for _ in range(2):
+                server.agent("provision", credentials=folder)
+                self.assertTrue(server.can_log_in(BOB, "correct horse"))
+            self.assertFalse((server.secrets / f"account-{BOB}").exists())
+            (folder / "account-hash-1").write_text("$y$j9T$abcdefghijklmnopqrstuv$abcdefghijk\n")
+            _, err = server.agent("provision", status=1, credentials=folder)
+            self.assertIn("mkpasswd -m sha-512", err)
+            self.assertNotIn("$y$", err)
+            self.assertTrue(server.can_log_in(BOB, "correct horse"))
+
+    def deliver(self, server, address, subject):
+        with server.submission(BOB, server.password(BOB)) as session:
+            session.sendmail(BOB, [address], f"From: {BOB}\r\nTo: {address}\r\nSubject: {subject}\r\n\r\nhello\r\n")
+        session = server.imap(address, server.password(address))
+        for _ in range(100):
+            session.select("INBOX")
+            if session.search(None, "SUBJECT", subject)[1][0]:
+                session.logout()
+                return
+            time.sleep(0.2)
+        self.fail("the message did not arrive")
+
+    def answer(self, server, recipient):
+        """What the server says to a recipient, asked by one of its own users."""
+        with server.submission(BOB, server.password(BOB)) as session:
+            session.mail(BOB)
+            return session.rcpt(recipient)[0]
 
     def test_passwords(self):
         with Appliance() as server:
@@ -272,7 +387,7 @@ class ChangeTest(unittest.TestCase):
         with Appliance() as server:
             server.agent("provision")
             # The certificate on disk is no longer the one the server uses.
-            shutil.rmtree(server.root / "var/lib/acme" / HOST)
+            shutil.rmtree(server.root / "var/lib/mailkiln-acme/live" / HOST)
             server.agent("prepare")
             out, _ = server.agent("health", status=1)
             self.assertRegex(out, r"mail +BAD +a message cannot be submitted: port \d+: invalid peer certificate")

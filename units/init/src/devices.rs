@@ -15,12 +15,15 @@ use crate::cmdline::Boot;
 use crate::console::{Console, Level};
 use crate::gpt::{Guid, Header, Partition};
 use crate::modules::ModuleIndex;
+use crate::pci;
 
 /// Longest wait for a disk, in seconds. A USB disk takes up to 10, a RAID controller up to 25.
 const WAIT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
 /// Looks again after this even if the kernel announced nothing.
 const RESCAN: Duration = Duration::from_secs(1);
+/// A directory for each PCI device (sysfs-bus-pci in the kernel's ABI documents).
+const PCI_DEVICES: &str = "/sys/bus/pci/devices";
 /// sysfs is at most a dozen levels deep; a bound makes the walk end on a broken one.
 const SYSFS_DEPTH: usize = 32;
 
@@ -36,7 +39,7 @@ pub enum DeviceError {
     /// No disk holds the two partitions.
     #[error(
         "no disk has the partitions {root} (root) and {verity} (verity) after {} seconds; \
-         disks seen: {seen}; check the medium, or write the image to it again", WAIT.as_secs()
+         disks seen: {seen}; {cause}", WAIT.as_secs()
     )]
     NotFound {
         /// PARTUUID of the root.
@@ -45,6 +48,8 @@ pub enum DeviceError {
         verity: Guid,
         /// What was found instead.
         seen: String,
+        /// What may be the matter, and what to do.
+        cause: String,
     },
     /// Two disks have the `/var` of this root: one is a copy of the other.
     #[error(
@@ -186,7 +191,10 @@ pub fn find_root(loader: &mut Loader<'_>, boot: &Boot) -> Result<RootPartitions,
             if start.elapsed() > WAIT {
                 let seen = disks.iter().map(|disk| disk.summary.as_str()).collect::<Vec<_>>();
                 let seen = if seen.is_empty() { "none".to_owned() } else { seen.join(", ") };
-                return Err(DeviceError::NotFound { root, verity, seen });
+                let release = rustix::system::uname();
+                let release = release.release().to_string_lossy();
+                let cause = pci::cause(&pci::without_driver(Path::new(PCI_DEVICES)), &release);
+                return Err(DeviceError::NotFound { root, verity, seen, cause });
             }
         }
         sleep(POLL);

@@ -12,6 +12,7 @@ pub mod dm;
 pub mod gpt;
 pub mod identity;
 pub mod modules;
+pub mod pci;
 pub mod state;
 pub mod switch;
 pub mod verity;

@@ -1,28 +1,32 @@
 // SPDX-License-Identifier: AGPL-3.0-only
 
-//! The mail server of a Mailkiln appliance: Stalwart's library under a `main` of ours.
+//! The mail server of a Mailkiln appliance: the command line, signals and readiness around
+//! Stalwart's library.
 //!
 //! In: `--config FILE`, the files that it names, signals. Out: SMTP, LMTP, IMAP, POP3,
 //! ManageSieve and HTTP on the configured sockets, a log on standard error, and
 //! readiness for systemd (`Type=notify-reload`).
+//!
+//! The library boots and serves (`stalwart_lib::appliance`, patch 0026). What is generic or an
+//! `async fn` there would be compiled again here, with all that it calls.
 
 mod arguments;
-mod certificates;
-mod listeners;
-mod locks;
-mod shutdown;
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use arguments::Arguments;
 use sd_notify::NotifyState;
-use stalwart_lib::BootManager;
-use stalwart_lib::common::core::BuildServer;
-use stalwart_lib::services::StartServices;
-use stalwart_lib::services::broadcast::subscriber::spawn_broadcast_subscriber;
-use stalwart_lib::smtp::StartQueueManager;
+use stalwart_lib::appliance::{self, Running};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// For sessions that are in the middle of something. Short enough for systemd, which kills
+/// after 90 s, and for a person who waits for a reboot.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// For the collector's thread to hand its last batch of events to the log.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 fn main() -> ExitCode {
     let outcome = match arguments::parse(std::env::args_os().skip(1)) {
@@ -53,39 +57,38 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
 ///
 /// # Errors
 ///
-/// A store that cannot be migrated or written to, a listener that cannot be bound, or a signal that
-/// cannot be caught. A configuration file that cannot be read ends the process inside
-/// the library, with status 1 and a line on standard error.
+/// What [`appliance::start`] refuses, or a signal that cannot be caught.
 async fn serve(config: std::path::PathBuf) -> io::Result<()> {
     // First of all: a signal that comes while booting must not kill the process.
     let mut signals = Signals::catch()?;
 
-    let mut boot = Box::pin(BootManager::from_config(config)).await;
-    stalwart_lib::migration::try_migrate(&boot.inner.build_server())
-        .await
-        .map_err(|error| io::Error::other(format!("cannot migrate the database: {error}")))?;
-    boot.config.log_errors();
-    boot.config.log_warnings();
-    listeners::refuse_unbound(&boot.config)?;
-    locks::forget(&boot.inner.build_server()).await?;
-
-    boot.start_services().await;
-    boot.start_queue_manager();
-    let inner = boot.inner;
-    let (stop, stopped) = listeners::spawn(boot.servers, &inner);
-    spawn_broadcast_subscriber(inner.clone(), stopped);
+    let running = appliance::start(config).await?;
     notify(&[NotifyState::Ready]);
 
     while let Request::Reload = signals.next().await {
         let mut states = vec![NotifyState::Reloading];
         states.extend(NotifyState::monotonic_usec_now().ok());
         notify(&states);
-        certificates::reload(&inner.build_server()).await;
+        reload(&running).await;
         notify(&[NotifyState::Ready]);
     }
     notify(&[NotifyState::Stopping]);
-    shutdown::drain(stop).await;
+    let left = running.drain(GRACE, LAST_WORDS).await;
+    if left > 0 {
+        eprintln!("mailkiln-mail-server: {left} sessions did not end in time");
+    }
     Ok(())
+}
+
+/// Reads the certificates again and logs how it went.
+async fn reload(running: &Running) {
+    let errors = running.reload_certificates().await;
+    for error in &errors {
+        eprintln!("mailkiln-mail-server: the old certificate stays: {error}");
+    }
+    if errors.is_empty() {
+        eprintln!("mailkiln-mail-server: certificates read again");
+    }
 }
 
 /// Tells systemd, if it asked to be told. A lost message is worth a line, not a stop:

@@ -2,9 +2,11 @@
 """HTTP: no secret is published, and no setting makes a request panic."""
 
 import json
+import socket
 import unittest
 
-from server import MailServer, openssl
+from bans_test import quick, refused_recipients
+from server import PORTS, MailServer, openssl
 
 
 class Keys(unittest.TestCase):
@@ -49,15 +51,13 @@ class Blocked(unittest.TestCase):
     """A ban holds for connections that are open already."""
 
     def test_a_kept_alive_connection_is_refused_too(self):
-        edit = lambda text: text.replace("use-x-forwarded = true", "use-x-forwarded = false")
+        edit = lambda text: quick(text).replace("use-x-forwarded = true", "use-x-forwarded = false")
         with MailServer(edit) as server:
-            connection = server.tcp("http")
+            address = server.ip, PORTS["http"]
+            connection = socket.create_connection(address, 30, ("127.8.9.1", 0))
             connection.sendall(b"GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n")
             self.assertIn(b"200 OK", connection.recv(65536))
-            source = connection.getsockname()[0]
-            server.api("POST", "/settings", [{"type": "insert", "assert_empty": False, "prefix":
-                       None, "values": [[f"server.blocked-ip.{source}", ""]]}])
-            server.api("GET", "/reload/server.blocked-ip")
+            refused_recipients(server, "127.8.9.1", 40)
             connection.sendall(b"GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n")
             self.assertIn(b"403 Forbidden", connection.recv(65536))
             connection.close()

@@ -14,10 +14,10 @@ RECORD = """<record><row><source_ip>192.0.2.9</source_ip><count>2</count><policy
 <disposition>none</disposition><dkim>pass</dkim><spf>pass</spf></policy_evaluated></row>
 <identifiers><header_from>example.test</header_from></identifiers><auth_results><spf>
 <domain>example.test</domain><result>pass</result></spf></auth_results></record>"""
-REPORT = """<?xml version="1.0"?><feedback><report_metadata><org_name>Stranger</org_name>
+REPORT = f"""<?xml version="1.0"?><feedback><report_metadata><org_name>Stranger</org_name>
 <email>dmarc@elsewhere.test</email><report_id>1</report_id><date_range><begin>1</begin>
 <end>2</end></date_range></report_metadata><policy_published><domain>example.test</domain>
-<p>none</p></policy_published>%s</feedback>""" % RECORD
+<p>none</p></policy_published>{RECORD}</feedback>"""
 BOMB = 300 * 1024 * 1024
 
 

@@ -1,4 +1,4 @@
-//! `/var/lib/acme/NAME`: the five files of a certificate, in the layout of NixOS, replaced in one step.
+//! `/var/lib/mailkiln-acme/live/NAME`: the five files of a certificate, named as NixOS names them, replaced in one step.
 //!
 //! In: a chain and its key, PEM. Out: the folder, on the medium. Readers see all five of the old
 //! certificate or all five of the new one; so does the next boot after a power cut.
@@ -11,11 +11,15 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::durable::{self, DurableError};
+use crate::journal;
 
 /// The group may replace what is in it: the agent makes the first certificate, the ACME client the
 /// next one, and they are two users. Those who only read have no write access in their sandbox.
 const FOLDER_MODE: u32 = 0o770;
 const FILE_MODE: u32 = 0o640;
+/// Names for the new folder. A second one is needed only where something under the first belongs to
+/// another user and stays.
+const ATTEMPTS: u32 = 8;
 
 /// A certificate with its key, both PEM.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,7 +39,7 @@ impl std::fmt::Debug for Pair {
 /// Where the certificate of a name is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateFolder {
-    /// `/var/lib/acme/NAME`.
+    /// `/var/lib/mailkiln-acme/live/NAME`.
     pub directory: PathBuf,
     /// Certificate and intermediates, PEM.
     pub chain: PathBuf,
@@ -44,13 +48,13 @@ pub struct CertificateFolder {
 }
 
 impl CertificateFolder {
-    /// The folder of `name` in `shared`, which is `/var/lib/acme`.
+    /// The folder of `name` in `shared`, which is `/var/lib/mailkiln-acme/live`.
     pub fn new(shared: &Path, name: &str) -> Self {
         let directory = shared.join(name);
         Self { chain: directory.join("fullchain.pem"), key: directory.join("key.pem"), directory }
     }
 
-    /// `/var/lib/acme`, whose group may read certificates.
+    /// `/var/lib/mailkiln-acme/live`, whose group may read certificates.
     pub fn shared_directory(&self) -> &Path {
         self.directory.parent().unwrap_or(&self.directory)
     }
@@ -68,8 +72,7 @@ impl CertificateFolder {
     /// # Errors
     /// [`DurableError`] with the step; the old certificate is then in place, and whole.
     pub fn install(&self, pair: &Pair, group: Option<u32>) -> Result<(), DurableError> {
-        let fresh = self.fresh();
-        remove(&fresh)?;
+        let fresh = self.fresh()?;
         durable::make_directory(&fresh, FOLDER_MODE, group)?;
         for (name, text) in files(pair) {
             let path = fresh.join(format!("{name}.pem"));
@@ -80,8 +83,11 @@ impl CertificateFolder {
         flush(&fresh)?;
         self.swap(&fresh)?;
         flush(self.shared_directory())?;
-        // What was in use until now. A leftover costs nothing: the next call removes it.
-        remove(&fresh)
+        // What was in use until now. The new certificate is in place: a leftover must not fail it.
+        if let Err(error) = remove(&fresh) {
+            journal::warn(&format!("{error}; the new certificate is in use all the same"));
+        }
+        Ok(())
     }
 
     fn swap(&self, fresh: &Path) -> Result<(), DurableError> {
@@ -93,9 +99,24 @@ impl CertificateFolder {
             .map_err(|error| durable::failed("replace", &self.directory)(error.into()))
     }
 
-    fn fresh(&self) -> PathBuf {
+    /// A path for the new folder, with nothing there. A leftover that can be removed is removed; one
+    /// that can't (it belongs to another user) is left, and the next name is used.
+    fn fresh(&self) -> Result<PathBuf, DurableError> {
         let name = self.directory.file_name().unwrap_or_default().to_string_lossy();
-        self.directory.with_file_name(format!(".{name}.new"))
+        let path = |attempt: u32| match attempt {
+            0 => self.directory.with_file_name(format!(".{name}.new")),
+            _ => self.directory.with_file_name(format!(".{name}.new-{attempt}")),
+        };
+        let mut attempt = 0;
+        loop {
+            let path = path(attempt);
+            attempt += 1;
+            match remove(&path) {
+                Ok(()) => return Ok(path),
+                Err(error) if attempt == ATTEMPTS => return Err(error),
+                Err(error) => journal::warn(&format!("{error}; it is left there")),
+            }
+        }
     }
 }
 
@@ -114,9 +135,14 @@ fn files(pair: &Pair) -> [(&'static str, String); 4] {
     ]
 }
 
-/// Removes a folder with all that is in it, which may be gone already.
+/// Removes a folder with all that is in it, or a file or link in its place; it may be gone already.
 fn remove(folder: &Path) -> Result<(), DurableError> {
-    match fs::remove_dir_all(folder) {
+    let removed = match fs::symlink_metadata(folder) {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(folder),
+        Ok(_) => fs::remove_file(folder),
+        Err(error) => Err(error),
+    };
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(durable::failed("remove", folder)(error))
         }
@@ -172,6 +198,62 @@ mod tests {
         folder.install(&Pair { chain: LEAF.to_owned(), key: "k".to_owned() }, None).unwrap();
         assert_eq!(fs::read_to_string(folder.directory.join("chain.pem")).unwrap(), LEAF);
         assert_eq!(fs::read_dir(shared.path()).unwrap().count(), 1);
+    }
+
+    /// As a user without privileges: to root no file of another user is closed.
+    fn as_nobody(work: impl FnOnce() + Send) {
+        std::thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                if rustix::process::geteuid().is_root() {
+                    let nobody = rustix::process::Uid::from_raw(65_534);
+                    // Of this thread alone.
+                    rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+                }
+                work();
+            });
+            worker.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_leftover_of_another_user_does_not_block() {
+        let shared = tempfile::tempdir().unwrap();
+        let open = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        open(shared.path(), 0o777);
+        let folder = CertificateFolder::new(shared.path(), "a.org");
+        // As security.acme leaves a certificate: nobody else may remove what is in it.
+        fs::create_dir(&folder.directory).unwrap();
+        fs::write(folder.directory.join("key.pem"), "of another").unwrap();
+        open(&folder.directory, 0o555);
+        as_nobody(|| {
+            for mark in ["one", "two", "three"] {
+                folder.install(&pair(mark), None).unwrap();
+                let key = fs::read_to_string(&folder.key).unwrap();
+                assert_eq!(key, format!("key {mark}\n"));
+            }
+        });
+        let mut left: Vec<_> = fs::read_dir(shared.path()).unwrap().flatten().collect();
+        left.sort_by_key(fs::DirEntry::file_name);
+        let names: Vec<_> = left.iter().map(|it| it.file_name()).collect();
+        assert_eq!(names, [".a.org.new", "a.org"], "one leftover, however often");
+        open(&left[0].path(), 0o755);
+    }
+
+    #[test]
+    fn a_link_or_file_in_its_place_is_replaced_and_what_it_names_stays() {
+        let shared = tempfile::tempdir().unwrap();
+        let folder = CertificateFolder::new(shared.path(), "a.org");
+        let other = shared.path().join("other");
+        fs::create_dir(&other).unwrap();
+        fs::write(other.join("key.pem"), "of another").unwrap();
+        symlink(&other, &folder.directory).unwrap();
+        fs::write(shared.path().join(".a.org.new"), "a file").unwrap();
+        folder.install(&pair("x"), None).unwrap();
+        assert!(fs::symlink_metadata(&folder.directory).unwrap().is_dir());
+        assert_eq!(fs::read_to_string(other.join("key.pem")).unwrap(), "of another");
+        assert_eq!(fs::read_dir(shared.path()).unwrap().count(), 2);
     }
 
     #[test]

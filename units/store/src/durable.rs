@@ -160,7 +160,7 @@ mod tests {
         make_directory(&path, 0o700, None).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o700);
         assert!(make_directory(&directory.path().join("no/parent"), 0o700, None).is_err());
-        // What /var/lib/acme looks like: the group goes down without any chown of ours.
+        // What /var/lib/mailkiln-acme/live looks like: the group goes down without any chown of ours.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o2770)).unwrap();
         let below = path.join("mail.example.org");
         for _ in 0..2 {

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::ToolchainChoice;
+use super::{ExportUnitsArguments, ToolchainChoice, VerifyUnitsArguments};
 
 /// `mailkiln export`.
 #[derive(Debug, Subcommand)]
 pub enum ExportCommand {
     /// Write the compiled units as a Nix binary cache: content-addressed store paths, signed
     NixCache(ExportNixCacheArguments),
+    /// Write the compiled units as a unit cache, signed, for `build --units-from`
+    Units(ExportUnitsArguments),
 }
 
 /// `mailkiln export nix-cache`.
@@ -56,6 +58,8 @@ pub enum ArchChoice {
 pub enum VerifyCommand {
     /// Check every digest, signature, address and reference of a Nix binary cache
     NixCache(VerifyNixCacheArguments),
+    /// Compile units again, and compare the bytes with those of a unit cache or of the local cache
+    Units(VerifyUnitsArguments),
 }
 
 /// `mailkiln verify nix-cache`.
@@ -75,7 +79,7 @@ pub struct VerifyNixCacheArguments {
 /// `mailkiln keygen`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints the public key: what `trusted-public-keys` of Nix and `mailkiln verify nix-cache` take. The file is the key, for its \
+Prints the public key: what `build --units-from`, `mailkiln verify` and `trusted-public-keys` of Nix take. The file is the key, for its \
 owner alone, in the form of `nix-store --generate-binary-cache-key`.")]
 pub struct KeygenArguments {
     /// What the key is called, as in cache.example.org-1: give another key another name

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use mailkiln_compile::BuiltBy;
+use mailkiln_compile::{BuiltBy, Origin};
 use mailkiln_sources::sbom::{Part, Sbom};
+use mailkiln_unit_cache::PROGRAMS;
 
 use super::materials::Materials;
 use super::{AssemblyError, ClosureOrder, Order, root};
@@ -39,7 +40,17 @@ pub(super) fn write(order: &Order<'_>, materials: &Materials) -> Result<String, 
                 Some(BuiltBy::HostToolchain) => format!("{version}+host-toolchain"),
                 _ => version.clone(),
             };
-            parts.insert(Part::blob(&program.name, &version, program.sha256, licence));
+            let part = Part::blob(&program.name, &version, program.sha256, licence);
+            parts.insert(match &unit.origin {
+                Some(Origin { place, key }) => Part {
+                    download: Some(format!("{place}/{PROGRAMS}/{}", program.sha256)),
+                    comment: Some(format!(
+                        "Not compiled with this image: taken from the unit cache {place}, signed by the key {key}"
+                    )),
+                    ..part
+                },
+                None => part,
+            });
         }
     }
     let name = format!("{}-{}", order.spec.host.name, order.target.name);

@@ -10,7 +10,8 @@ use std::slice;
 use std::thread;
 
 use mailkiln_compile::{
-    BuiltBy, CompiledUnit, Compiler, Component, Program, Reentry, Toolchain, UsedCrate, embedded,
+    BuiltBy, CompiledUnit, Compiler, Component, Origin, Program, Reentry, Toolchain, UsedCrate,
+    embedded,
 };
 use mailkiln_fetch::{Cache, Fetcher, Wanted};
 use mailkiln_lock::{ComponentSource, Lock};
@@ -23,11 +24,11 @@ use mailkiln_spec::target::Target;
 use mailkiln_squashfs::{Pack, PackWriter, Params};
 use mailkiln_tree::{Contents, TreePath};
 
-use super::{AssemblyError, ClosureOrder, Order, Workbench};
+use super::{AssemblyError, ClosureOrder, Order, Workbench, units};
 use crate::progress::Watch;
 
 /// The programs of the appliance, by the names that locks use.
-const COMPONENTS: [&str; 5] = ["init", "agent", "acme", "filter", "mail-server"];
+pub(super) const COMPONENTS: [&str; 5] = ["init", "agent", "acme", "filter", "mail-server"];
 /// The cache's kind for packs of compiled programs.
 const PROGRAM_PACK: &str = "program-pack";
 
@@ -55,6 +56,8 @@ pub(super) struct Unit {
     pub(super) crates: Vec<UsedCrate>,
     /// What compiled them; `None` for a prebuilt file.
     pub(super) built_by: Option<BuiltBy>,
+    /// Where they were compiled, if not here.
+    pub(super) origin: Option<Origin>,
 }
 
 impl Contents for Materials {
@@ -76,6 +79,7 @@ impl Materials {
         let kernel_pins = locked(lock, target, &target.kernel.set, named)?;
         let boot_pins = boot_pins(lock, target)?;
         let bench = order.workbench();
+        units::take(&bench)?;
         let toolchain_pins = missing_toolchain(&bench)?;
         let wanted: Vec<Pin> =
             [pins.as_slice(), &kernel_pins, &boot_pins, &toolchain_pins].concat();
@@ -219,7 +223,7 @@ pub(super) fn missing_toolchain(bench: &Workbench<'_>) -> Result<Vec<Pin>, Assem
     Ok(Vec::new())
 }
 
-fn compiler<'a>(bench: &Workbench<'a>) -> Result<Compiler<'a>, AssemblyError> {
+pub(super) fn compiler<'a>(bench: &Workbench<'a>) -> Result<Compiler<'a>, AssemblyError> {
     let reentry = Reentry::this_program().map_err(|source| AssemblyError::File {
         what: "can't find the running program".to_owned(),
         source,
@@ -231,11 +235,15 @@ fn compiler<'a>(bench: &Workbench<'a>) -> Result<Compiler<'a>, AssemblyError> {
         target: bench.arch,
         reentry,
         jobs,
+        layers: std::env::var_os("MAILKILN_NO_LAYERS").is_none(),
     })
 }
 
 /// The component's sources, if the lock says that it is compiled; they must be those that the lock names.
-fn source(bench: &Workbench<'_>, name: &str) -> Result<Option<Component>, AssemblyError> {
+pub(super) fn source(
+    bench: &Workbench<'_>,
+    name: &str,
+) -> Result<Option<Component>, AssemblyError> {
     let wrong = |why: &str| AssemblyError::Component { name: name.to_owned(), why: why.to_owned() };
     let pin = bench.lock.component(name)?;
     let (cargo_lock, patches) = match &pin.source {
@@ -268,9 +276,10 @@ pub(super) fn compile(bench: &Workbench<'_>) -> Result<Vec<Unit>, AssemblyError>
         .iter()
         .map(|name| match source(bench, name)? {
             Some(component) => {
-                let CompiledUnit { programs, crates, built_by, .. } =
+                let CompiledUnit { programs, crates, built_by, origin, .. } =
                     compiler.compile(&component, bench.watch.compiling())?;
-                Ok(Unit { name: (*name).to_owned(), programs, crates, built_by: Some(built_by) })
+                let (name, built_by) = ((*name).to_owned(), Some(built_by));
+                Ok(Unit { name, programs, crates, built_by, origin })
             }
             None => prebuilt(bench, name),
         })
@@ -286,6 +295,7 @@ fn prebuilt(bench: &Workbench<'_>, name: &str) -> Result<Unit, AssemblyError> {
             programs: Vec::new(),
             crates: Vec::new(),
             built_by: None,
+            origin: None,
         });
     };
     let file = files.iter().find(|file| file.arch == bench.arch).ok_or_else(|| {
@@ -313,6 +323,7 @@ fn prebuilt(bench: &Workbench<'_>, name: &str) -> Result<Unit, AssemblyError> {
         programs: paths.into_iter().map(program).collect(),
         crates: Vec::new(),
         built_by: None,
+        origin: None,
     })
 }
 

@@ -2,15 +2,17 @@
 //!
 //! In: an [`Order`]. Out: the disk's bytes in a file that the caller names, and the bill of materials. Each step is a file:
 //! `materials` brings packages and compiled units, `root` makes the tree, `initrd` what opens it, `firmware` what a board needs before
-//! that, `bill` the SBOM. `closure` makes a disk of a NixOS system in place of all that. `store` makes store paths of the same units instead of a disk.
+//! that, `bill` the SBOM, `units` what unit caches have. `closure` makes a disk of a NixOS system in place of all that. `store` makes store paths of the same units instead of a disk.
 
 mod bill;
 mod closure;
 mod firmware;
 mod initrd;
 mod materials;
+mod microcode;
 mod root;
 mod store;
+mod units;
 
 use std::collections::BTreeMap;
 use std::io::{Seek, Write};
@@ -27,10 +29,12 @@ use mailkiln_squashfs::{Plan, PlanError};
 use mailkiln_tree::{Contents as _, TreePath};
 
 use crate::progress::Watch;
+use crate::unit_caches::UnitCaches;
 pub(crate) use closure::{ClosureOrder, assemble_closure};
 use materials::Materials;
 use root::Root;
 pub(crate) use store::{Exported, store_objects};
+pub(crate) use units::{Compared, Exportable, compare, exportable};
 
 pub(crate) use root::SPAM_RULES;
 
@@ -48,6 +52,8 @@ pub(crate) struct Order<'a> {
     pub mirrors: &'a Mirrors,
     /// What units are compiled with.
     pub toolchain: &'a Toolchain,
+    /// Where compiled units may be taken from instead.
+    pub units: &'a UnitCaches,
     /// Who is told how it goes.
     pub watch: &'a dyn Watch,
 }
@@ -65,14 +71,16 @@ pub(crate) struct Workbench<'a> {
     pub mirrors: &'a Mirrors,
     /// What units are compiled with.
     pub toolchain: &'a Toolchain,
+    /// Where compiled units may be taken from instead.
+    pub units: &'a UnitCaches,
     /// Who is told how it goes.
     pub watch: &'a dyn Watch,
 }
 
 impl<'a> Order<'a> {
     fn workbench(&self) -> Workbench<'a> {
-        let Self { lock, cache, mirrors, toolchain, watch, .. } = *self;
-        Workbench { arch: self.target.arch, lock, cache, mirrors, toolchain, watch }
+        let Self { lock, cache, mirrors, toolchain, units, watch, .. } = *self;
+        Workbench { arch: self.target.arch, lock, cache, mirrors, toolchain, units, watch }
     }
 }
 
@@ -213,7 +221,8 @@ pub(crate) fn assemble(
     let materials = Materials::gather(order, services.kernel_modules())?;
     order.watch.step("assembling the root file system");
     let root = Root::build(order, &services, &materials)?;
-    let initrd = initrd::build(order, &root, &materials)?;
+    let mut initrd = microcode::early(&materials)?;
+    initrd.extend(initrd::build(order, &root, &materials)?);
     let stub = materials
         .boot_file(|path| path.name().starts_with("linux") && path.name().ends_with(".efi.stub"))?
         .ok_or_else(|| AssemblyError::Lacking("systemd's EFI stub".to_owned()))?;

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use mailkiln_services::{Appliance, SlotSizes, TargetFacts, appliance};
+use mailkiln_services::{Appliance, HostFacts, SlotSizes, TargetFacts, appliance};
 use mailkiln_sources::assemble;
 use mailkiln_tree::{
     Content, Contents as _, Enablement, Entry, FixupInput, Identity, Kind, Owner, Tree, TreePath,
@@ -49,6 +49,7 @@ pub(super) fn services(order: &Order<'_>) -> Appliance {
         slots: SlotSizes { root: disk.root.bytes(), verity: disk.verity.bytes() },
         watchdog: hardware.watchdog.map(|seconds| Duration::from_secs(seconds.into())),
         worn_by_writes: hardware.worn_by_writes,
+        host: HostFacts::default(),
         wireless: order.target.packages.sets.iter().any(|set| set == WIFI),
     };
     appliance(order.spec, &facts, SPAM_RULES)

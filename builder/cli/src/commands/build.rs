@@ -24,6 +24,7 @@ use crate::pins;
 use crate::printer::Printer;
 use crate::progress::Bars;
 use crate::spec_file::SpecFile;
+use crate::unit_caches::{UnitCaches, Written};
 
 /// Builds the image in every format that was asked for.
 pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), Failure> {
@@ -31,7 +32,7 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
     if let Some(path) = &arguments.closure.closure {
         return closure::run(path, arguments, &target()?, printer);
     }
-    let file = SpecFile::read(&arguments.config.config)?;
+    let file = SpecFile::read(arguments.config.path())?;
     let target = target()?;
     let formats = formats(arguments, &target)?;
     let lock = pins::lock(arguments.lock.as_deref())?;
@@ -45,6 +46,18 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
     if matches!(toolchain, Toolchain::Host(_)) {
         printer.warning("compiling with this machine's own tools: the image's bytes will not be those of other machines");
     }
+    let units = UnitCaches::gather(
+        Written { from: &arguments.units.units_from, keys: &arguments.closure.trusted_public_key },
+        Written { from: &file.spec.units.from, keys: &file.spec.units.keys },
+    )?;
+    if units.bases.is_empty() && !arguments.closure.trusted_public_key.is_empty() {
+        return Err(Failure::Input {
+            message: "--trusted-public-key is given, and nothing that it could have signed"
+                .to_owned(),
+            causes: Vec::new(),
+            hint: Some("add --units-from PATH|URL, or --closure and --from".to_owned()),
+        });
+    }
     let bars = Bars::new(printer);
     let order = Order {
         spec: &file.spec,
@@ -53,6 +66,7 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
         cache: &cache,
         mirrors: &mirrors,
         toolchain: &toolchain,
+        units: &units,
         watch: &bars,
     };
     let written = write(&order, &formats, &arguments.output, printer)?;

@@ -14,7 +14,7 @@ use crate::spec_file::SpecFile;
 
 /// Reads the file and prints what follows from it.
 pub(super) fn run(arguments: &CheckArguments, printer: &Printer) -> Result<(), Failure> {
-    let file = SpecFile::read(&arguments.config.config)?;
+    let file = SpecFile::read(arguments.config.path())?;
     printer.result(&Summary::of(&file))
 }
 
@@ -46,10 +46,16 @@ fn address(address: &Address) -> String {
 
 fn network(spec: &Spec) -> String {
     let network = &spec.network;
-    let mut words = match network.addresses.as_slice() {
-        [] => "addresses by DHCP and router advertisements".to_owned(),
-        addresses => listed(addresses),
+    let asked = match (network.dhcp4, network.dhcp6) {
+        (true, true) => Some("addresses by DHCP and router advertisements"),
+        (true, false) if network.ipv6 => Some("IPv4 by DHCP"),
+        (true, false) => Some("addresses by DHCP and router advertisements"),
+        (false, true) => Some("IPv6 by router advertisements and DHCP"),
+        (false, false) => None,
     };
+    let fixed = (!network.addresses.is_empty()).then(|| listed(&network.addresses));
+    let words: Vec<String> = fixed.into_iter().chain(asked.map(str::to_owned)).collect();
+    let mut words = words.join(", ");
     if !network.gateways.is_empty() {
         words += &format!(", gateway {}", listed(&network.gateways));
     }
@@ -59,7 +65,17 @@ fn network(spec: &Spec) -> String {
     if !network.ipv6 {
         words += ", no IPv6";
     }
-    format!("{words}, on {}", network.interface)
+    words += &format!(", on {}", network.interface);
+    if let Some(mac) = &network.mac {
+        words += &format!(" with the address {mac}");
+    }
+    if let Some(driver) = &network.driver {
+        words += &format!(" of the driver {driver}");
+    }
+    match network.vlan {
+        Some(vlan) => format!("{words}, VLAN {vlan}"),
+        None => words,
+    }
 }
 
 fn ssh(spec: &Spec) -> String {

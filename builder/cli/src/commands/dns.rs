@@ -15,10 +15,16 @@ use crate::spec_file::{SpecFile, read_text};
 
 /// Prints the records as a table, or as a zone file.
 pub(super) fn run(arguments: &DnsArguments, printer: &Printer) -> Result<(), Failure> {
-    let spec = SpecFile::read(&arguments.config.config)?.spec;
+    let spec = SpecFile::read(arguments.config.path())?.spec;
     let mut keys = Vec::new();
     for path in &arguments.dkim {
-        keys.extend(DkimKey::parse_file(&read_text(path)?).map_err(|flaw| named(path, flaw))?);
+        keys.extend(
+            DkimKey::parse_file(&read_text(
+                path,
+                "`--dkim` names a copy of the appliance's /var/lib/mailkiln/dkim/DOMAIN.txt",
+            )?)
+            .map_err(|flaw| named(path, flaw))?,
+        );
     }
     if let Some(directory) = &arguments.seed {
         keys.extend(seed::read(directory, printer)?.dkim_records());
@@ -33,7 +39,11 @@ pub(super) fn run(arguments: &DnsArguments, printer: &Printer) -> Result<(), Fai
     }
     let mut records = dns::records(&spec, &keys);
     if let Some(path) = &arguments.tlsa {
-        let tlsa = TlsaRecord::parse_file(&read_text(path)?).map_err(|flaw| named(path, flaw))?;
+        let tlsa = TlsaRecord::parse_file(&read_text(
+            path,
+            "`--tlsa` names a copy of the appliance's /var/lib/mailkiln-acme/tlsa.txt",
+        )?)
+        .map_err(|flaw| named(path, flaw))?;
         if tlsa.host == spec.host.name {
             records.push(tlsa.record());
         } else {

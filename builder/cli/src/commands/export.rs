@@ -14,6 +14,7 @@ use mailkiln_nix_store::{CacheInfo, Entry, INFO_NAME, SecretKey, add_signature};
 use mailkiln_pin::Arch;
 use serde::Serialize;
 
+use super::export_units;
 use crate::arguments::{ArchChoice, ExportCommand};
 use crate::assembly::{Exported, Workbench, store_objects};
 use crate::commands::build::{assembly_failure, toolchain};
@@ -21,6 +22,7 @@ use crate::failure::Failure;
 use crate::pins;
 use crate::printer::Printer;
 use crate::progress::Bars;
+use crate::unit_caches::UnitCaches;
 use crate::whole_file;
 
 /// Longest key file that is read, in bytes; a key has about 100.
@@ -28,7 +30,10 @@ const LONGEST_KEY: u64 = 4096;
 
 /// Runs the command.
 pub(super) fn run(command: &ExportCommand, printer: &Printer) -> Result<(), Failure> {
-    let ExportCommand::NixCache(arguments) = command;
+    let arguments = match command {
+        ExportCommand::NixCache(arguments) => arguments,
+        ExportCommand::Units(arguments) => return export_units::run(arguments, printer),
+    };
     let key = read_key(&arguments.secret_key_file, printer)?;
     let folder = &arguments.directory;
     prepare(folder)?;
@@ -38,11 +43,13 @@ pub(super) fn run(command: &ExportCommand, printer: &Printer) -> Result<(), Fail
         .and_then(|root| Cache::open(&root))
         .map_err(|error| Failure::work(&error))?;
     let bars = Bars::new(printer);
+    let units = UnitCaches::default();
     let mut paths = Vec::new();
     for arch in architectures(&arguments.arch) {
         let toolchain = toolchain(arguments.toolchain, &lock, arch)?;
         let (lock, cache, mirrors) = (&lock, &cache, &mirrors);
-        let bench = Workbench { arch, lock, cache, mirrors, toolchain: &toolchain, watch: &bars };
+        let (units, watch) = (&units, &bars);
+        let bench = Workbench { arch, lock, cache, mirrors, toolchain: &toolchain, units, watch };
         for exported in store_objects(&bench).map_err(|error| assembly_failure(&error))? {
             printer.message(format_args!("archiving {}", exported.object.path()));
             paths.push(add(folder, &exported, &key)?);
@@ -51,7 +58,7 @@ pub(super) fn run(command: &ExportCommand, printer: &Printer) -> Result<(), Fail
     printer.result(&Report { public_key: key.public_text(), paths })
 }
 
-fn read_key(path: &Path, printer: &Printer) -> Result<SecretKey, Failure> {
+pub(super) fn read_key(path: &Path, printer: &Printer) -> Result<SecretKey, Failure> {
     use io::Read as _;
     let file = fs::File::open(path).map_err(Failure::file("read", path))?;
     let metadata = file.metadata().map_err(Failure::file("read", path))?;
@@ -69,7 +76,7 @@ fn read_key(path: &Path, printer: &Printer) -> Result<SecretKey, Failure> {
 }
 
 /// Each architecture once; both, when none was asked for.
-fn architectures(chosen: &[ArchChoice]) -> Vec<Arch> {
+pub(super) fn architectures(chosen: &[ArchChoice]) -> Vec<Arch> {
     let of = |choice: &ArchChoice| match choice {
         ArchChoice::X86_64 => Arch::X86_64,
         ArchChoice::Aarch64 => Arch::Aarch64,

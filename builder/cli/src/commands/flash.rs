@@ -55,7 +55,13 @@ pub(super) fn run(arguments: &FlashArguments, printer: &Printer) -> Result<(), F
     }
     let mut image = open(&path)?;
     // What the cache holds was hashed on its way in.
-    if let Some(wanted) = arguments.sha256.filter(|_| !is_address) {
+    let beside = || image.digest_beside().map_err(|error| failure(&error));
+    let wanted = match (is_address, arguments.sha256) {
+        (true, _) => None,
+        (false, Some(wanted)) => Some(wanted),
+        (false, None) => beside()?,
+    };
+    if let Some(wanted) = wanted {
         image.check_digest(wanted, &bars).map_err(|error| failure(&error))?;
     }
     if let Some(seed) = seed.as_ref().filter(|_| image.compression() == Compression::None) {

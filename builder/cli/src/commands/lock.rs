@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use mailkiln_compile::embedded;
 use mailkiln_fetch::{Cache, Fetcher};
 use mailkiln_lock::{
-    Component, ComponentSource, CratePin, Lock, PatchPin, Universes, WantedComponent, WantedFile,
-    update_only,
+    Component, ComponentSource, CratePin, Lock, PatchPin, Scope, SetName, Universes,
+    WantedComponent, WantedFile, check_scope, complete, twice, update_only,
 };
-use mailkiln_pin::{Arch, Sha256};
+use mailkiln_pin::{Arch, Pin, Sha256};
+use mailkiln_spec::target::builtin_targets;
 use serde::Serialize;
 
 use super::lock_audit;
@@ -25,6 +26,8 @@ use crate::printer::Printer;
 use crate::progress::Bars;
 use crate::whole_file;
 
+/// Sets that compile units; nothing of them is in an image.
+const COMPILERS: [&str; 2] = ["toolchain", "cross"];
 /// Most causes that a failure lists.
 const SHOWN: usize = 8;
 
@@ -40,19 +43,30 @@ pub(super) fn run(arguments: &LockArguments, printer: &Printer) -> Result<(), Fa
     let must_exist = arguments.check || matches!(arguments.update, Some(Some(_)));
     let exists = path.exists();
     let old = if must_exist || exists { Some(read(path, exists)?) } else { None };
-    if let Some(old) = &old
-        && !updating
-    {
-        refuse_lacking(path, wanted.missing(old))?;
+    let missing = old.as_ref().map(|old| wanted.missing(old)).unwrap_or_default();
+    if !updating && arguments.check {
+        refuse_lacking(path, missing.clone())?;
     }
     let components = components(&wanted)?;
     let new = match (&old, &arguments.update) {
+        (Some(old), None) if !missing.is_empty() => {
+            with_components(&completed(arguments, &wanted, old, printer)?, components)?
+        }
         (Some(old), None) => with_components(old, components)?,
         (old, update) => {
             let name = update.as_ref().and_then(Option::as_deref);
-            fresh(arguments, &wanted, components, old.as_ref(), name, printer)?
+            let scope = match (name, arguments.security) {
+                (Some(name), _) => Some(Scope::Named(name)),
+                (None, true) => Some(Scope::Security),
+                (None, false) => None,
+            };
+            if scope.is_some() {
+                refuse_lacking(path, missing.clone())?;
+            }
+            fresh(arguments, &wanted, components, old.as_ref(), scope, printer)?
         }
     };
+    refuse_unbuildable(path, &new)?;
     let report = Report::of(path, old.as_ref(), &new, arguments.check);
     if arguments.check {
         return if report.is_current() { printer.result(&report) } else { Err(report.stale()) };
@@ -70,7 +84,39 @@ fn read(path: &Path, exists: bool) -> Result<Lock, Failure> {
     })
 }
 
-/// A lock without a package that is wanted by now can only be made afresh.
+/// The lock with the packages that are wanted by now and that it lacks, from the indexes it was made
+/// from: whatever it pins stays as it is.
+fn completed(
+    arguments: &LockArguments,
+    wanted: &WantedFile,
+    old: &Lock,
+    printer: &Printer,
+) -> Result<Lock, Failure> {
+    let mirrors = pins::mirrors(arguments.mirror.as_deref(), None, Some(old))?;
+    let cache = Cache::default_root().and_then(|root| Cache::open(&root));
+    let cache = cache.map_err(|error| Failure::work(&error))?;
+    let fetcher = Fetcher::new(&cache, &mirrors);
+    let offer = Offer::pinned(old, &cache, &fetcher, &Bars::new(printer));
+    let offer = offer.map_err(|error| offer_failure(&error))?;
+    let mut sets = BTreeMap::new();
+    for arch in Arch::ALL {
+        let universes = Universes::new(wanted, arch, &offer.packages);
+        let universes = universes.map_err(|error| Failure::work(&error))?;
+        let solved = wanted.solve(&universes, arch).map_err(|error| Failure::work(&error))?;
+        let solved = complete(old, solved, arch);
+        sets.extend(solved.into_iter().map(|(name, pins)| ((name, arch), pins)));
+    }
+    Lock::new(
+        old.snapshot,
+        old.snapshot_archive.clone(),
+        old.suites.clone(),
+        old.components.clone(),
+        sets,
+    )
+    .map_err(|error| Failure::work(&error))
+}
+
+/// A lock without a package that is wanted by now has to be completed.
 fn refuse_lacking(path: &Path, missing: Vec<String>) -> Result<(), Failure> {
     if missing.is_empty() {
         return Ok(());
@@ -78,7 +124,10 @@ fn refuse_lacking(path: &Path, missing: Vec<String>) -> Result<(), Failure> {
     Err(Failure::Work {
         message: format!("{} lacks packages that images need by now", path.display()),
         causes: few(missing),
-        hint: Some("run `mailkiln lock --update`".to_owned()),
+        hint: Some(
+            "run `mailkiln lock`: it adds them from the lock's own snapshot and moves nothing"
+                .to_owned(),
+        ),
     })
 }
 
@@ -111,7 +160,7 @@ fn fresh(
     wanted: &WantedFile,
     components: Vec<Component>,
     old: Option<&Lock>,
-    name: Option<&str>,
+    scope: Option<Scope<'_>>,
     printer: &Printer,
 ) -> Result<Lock, Failure> {
     let mirrors = pins::mirrors(arguments.mirror.as_deref(), None, None)?;
@@ -125,23 +174,71 @@ fn fresh(
     let offer = Offer::read(wanted, &[seen, &own], &cache, &fetcher, &Bars::new(printer));
     let offer = offer.map_err(|error| offer_failure(&error))?;
     let mut sets = BTreeMap::new();
+    let mut solved_all = Vec::new();
     for arch in Arch::ALL {
         let universes = Universes::new(wanted, arch, &offer.packages);
         let universes = universes.map_err(|error| Failure::work(&error))?;
-        let solved = wanted.solve(&universes, arch).map_err(|error| Failure::work(&error))?;
-        let of_arch = |(name, pins)| ((name, arch), pins);
-        match (name, old) {
-            (Some(name), Some(old)) => {
-                let kept = update_only(name, old, solved, &universes);
-                sets.extend(kept.map_err(|error| Failure::input(&error))?.into_iter().map(of_arch));
-            }
-            _ => sets.extend(solved.into_iter().map(of_arch)),
+        let mut solved = wanted.solve(&universes, arch).map_err(|error| Failure::work(&error))?;
+        // Every unit is compiled again when its compiler moves, which takes an hour: only on request.
+        let held =
+            old.filter(|_| !arguments.toolchain).map(|old| compilers(old, &mut solved, arch));
+        if let (Some(scope), Some(old)) = (scope, old) {
+            solved_all.extend(solved.values().flatten().cloned());
+            let kept = update_only(scope, old, solved, &universes);
+            solved = kept.map_err(|error| Failure::input(&error))?;
         }
+        solved.extend(held.into_iter().flatten());
+        sets.extend(solved.into_iter().map(|(name, pins)| ((name, arch), pins)));
+    }
+    if let (Some(scope), Some(old)) = (scope, old) {
+        check_scope(scope, old, &solved_all).map_err(|error| Failure::input(&error))?;
     }
     let archive = arguments.snapshot_archive.clone();
     let archive = archive.or_else(|| seen.snapshot_archive.clone()).or(own.snapshot_archive);
     Lock::new(offer.date(), archive, offer.suites, components, sets)
         .map_err(|error| Failure::work(&error))
+}
+
+/// Takes the sets that compile out of what was chosen today, and returns them as they are pinned.
+fn compilers(
+    old: &Lock,
+    solved: &mut BTreeMap<SetName, Vec<Pin>>,
+    arch: Arch,
+) -> BTreeMap<SetName, Vec<Pin>> {
+    let held = COMPILERS.map(|set| SetName(set.to_owned())).into_iter().filter_map(|set| {
+        let pins = old.packages(&set.0, arch).ok()?.to_vec();
+        solved.remove(&set).map(|_| (set, pins))
+    });
+    held.collect()
+}
+
+/// Refuses a lock that `mailkiln build` would refuse: two versions of one package in a set, or a target
+/// whose packages are not there.
+fn refuse_unbuildable(path: &Path, lock: &Lock) -> Result<(), Failure> {
+    let mut causes = twice(lock);
+    let targets = builtin_targets().map_err(|error| Failure::work(&error))?;
+    for target in &targets {
+        let kernel = std::slice::from_ref(&target.kernel.package);
+        let named =
+            [(target.kernel.set.as_str(), kernel), ("boot", target.boot.packages.as_slice())];
+        for (set, packages) in named {
+            let pins = lock.packages(set, target.arch).unwrap_or_default();
+            let lacking = packages
+                .iter()
+                .filter(|name| !pins.iter().any(|pin| pin.name.as_str() == name.as_str()));
+            causes.extend(
+                lacking.map(|name| format!("{} needs {name} in the set {set}", target.name)),
+            );
+        }
+    }
+    if causes.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::Work {
+        message: format!("no image can be built from {}", path.display()),
+        causes: few(causes),
+        hint: Some("run `mailkiln lock --update`, which chooses every package afresh".to_owned()),
+    })
 }
 
 fn offer_failure(error: &OfferError) -> Failure {

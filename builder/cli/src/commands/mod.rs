@@ -10,6 +10,7 @@ mod diff;
 mod dns;
 mod emit;
 mod export;
+mod export_units;
 mod flash;
 mod inspect;
 mod keygen;
@@ -23,8 +24,11 @@ mod seed;
 mod sign;
 mod targets;
 mod verify;
+mod verify_units;
 
 use std::process::ExitCode;
+
+pub(crate) use verify::key as public_key;
 
 use crate::arguments::Command;
 use crate::failure::Failure;

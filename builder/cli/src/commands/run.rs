@@ -22,6 +22,15 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
     }
     let Guest { arch, board } =
         Guest::read(&arguments.image).map_err(|error| Failure::input(&error))?;
+    let chosen = (arguments.attachment, arguments.card);
+    if board.is_some() && chosen != (None, None) {
+        return Err(Failure::Input {
+            message: "this image is for a board, which has its own card slot and network"
+                .to_owned(),
+            causes: Vec::new(),
+            hint: Some("leave --as and --nic out".to_owned()),
+        });
+    }
     let accelerator = match (arguments.accelerator, &board) {
         (Some(accelerator), _) => accelerator,
         // KVM has no boards.
@@ -39,6 +48,8 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
         disk: arguments.disk.clone().unwrap_or_else(|| scratch.path().join("disk.qcow2")),
         disk_size: arguments.disk_size.clone(),
         firmware: arguments.firmware,
+        attachment: chosen.0.unwrap_or_default(),
+        card: chosen.1.unwrap_or_default(),
         memory: arguments.memory,
         processors: arguments.processors,
         port_offset: arguments.port_offset,

@@ -11,13 +11,17 @@ use std::process::ExitCode;
 use mailkiln_nix_store::{CacheFiles, Fault, TrustedPublicKey, Verified, verify};
 use serde::Serialize;
 
+use super::verify_units;
 use crate::arguments::VerifyCommand;
 use crate::failure::Failure;
 use crate::printer::Printer;
 
 /// Prints what is wrong.
 pub(super) fn run(command: &VerifyCommand, printer: &Printer) -> Result<ExitCode, Failure> {
-    let VerifyCommand::NixCache(arguments) = command;
+    let arguments = match command {
+        VerifyCommand::NixCache(arguments) => arguments,
+        VerifyCommand::Units(arguments) => return verify_units::run(arguments, printer),
+    };
     let keys: Result<Vec<_>, _> =
         arguments.trusted_public_key.iter().map(|text| key(text)).collect();
     let folder = &arguments.directory;
@@ -36,7 +40,11 @@ pub(super) fn run(command: &VerifyCommand, printer: &Printer) -> Result<ExitCode
     Ok(ExitCode::from(u8::from(!sound)))
 }
 
-pub(super) fn key(text: &str) -> Result<TrustedPublicKey, Failure> {
+/// Reads a public key.
+///
+/// # Errors
+/// [`Failure`] when it is not one.
+pub(crate) fn key(text: &str) -> Result<TrustedPublicKey, Failure> {
     TrustedPublicKey::parse(text).map_err(|error| Failure::Input {
         message: format!("`{}` is no public key", text.escape_debug()),
         causes: vec![error.to_string()],

@@ -6,6 +6,7 @@ mod accelerator;
 mod emulator;
 mod firmware;
 mod guest;
+mod parts;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use emulator::Emulator;
 pub use accelerator::Accelerator;
 pub use firmware::Firmware;
 pub use guest::{BoardFiles, Guest};
+pub use parts::{Attachment, Card};
 
 /// Guest TCP ports that are reachable from the host.
 pub const PORTS: [u16; 9] = [22, 25, 80, 143, 465, 587, 993, 995, 4190];
@@ -38,6 +40,10 @@ pub struct Machine {
     pub disk_size: String,
     /// Firmware that starts the image.
     pub firmware: Firmware,
+    /// What its disk hangs on. A board has its own card slot.
+    pub attachment: Attachment,
+    /// Its network card. A board has its own.
+    pub card: Card,
     /// Guest memory in MiB.
     pub memory: u32,
     /// Guest processors.
@@ -187,9 +193,11 @@ impl Machine {
         add("-serial", "chardev:console".to_owned());
         add("-device", "virtio-rng-pci".to_owned());
         add("-drive", format!("if=none,id=disk,format=qcow2,file={}", escaped(&self.disk)));
-        add("-device", "virtio-blk-pci,drive=disk".to_owned());
+        for device in self.attachment.devices() {
+            add("-device", device);
+        }
         add("-netdev", network);
-        add("-device", "virtio-net-pci,netdev=net,romfile=".to_owned());
+        add("-device", format!("{},netdev=net,romfile=", self.card.device()));
         for (option, value) in self.firmware.options(self.arch)? {
             add(option, value);
         }

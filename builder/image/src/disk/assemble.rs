@@ -231,12 +231,13 @@ pub(super) fn write_table(
         let core = grub.core(Lba(start / SECTOR), number, FOLDER)?;
         fits("BIOS boot", core.len() as u64, ALIGNMENT)?;
         grub.boot_sector(Lba(start / SECTOR), &mut front)?;
+        gpt::mark_active(&mut front);
         out.put(start, &core)?;
     }
     if firmware.hybrid_mbr
         && let Some(esp) = table.partitions.iter().find(|partition| partition.name == "esp")
     {
-        gpt::write_hybrid_mbr(&mut front, esp, table.sectors);
+        gpt::write_hybrid_mbr(&mut front, esp);
     }
     out.put(0, &front)?;
     blobs::write(&firmware.blobs, out)?;

@@ -7,7 +7,7 @@ mod hybrid;
 mod reader;
 mod writer;
 
-pub use hybrid::write_hybrid_mbr;
+pub use hybrid::{mark_active, write_hybrid_mbr};
 pub use reader::{BadGpt, read};
 pub use writer::TooSmall;
 

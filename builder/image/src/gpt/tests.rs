@@ -53,7 +53,7 @@ fn tables_come_back_and_sgdisk_agrees() {
 fn a_hybrid_mbr_names_the_esp_and_leaves_the_table_as_it_is() {
     let table = table();
     let mut disk = disk(&table);
-    write_hybrid_mbr(&mut disk, &table.partitions[1], table.sectors);
+    write_hybrid_mbr(&mut disk, &table.partitions[1]);
     assert_eq!(read(&disk.as_slice()).unwrap(), table);
     assert_eq!(disk[510..512], [0x55, 0xaa]);
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -64,10 +64,34 @@ fn a_hybrid_mbr_names_the_esp_and_leaves_the_table_as_it_is() {
     let mbr = ["--label-nested=dos".as_ref(), "--dump".as_ref(), file.path().as_ref()];
     if let Some(said) = judge("sfdisk", &mbr) {
         let parts: Vec<&str> = said.lines().filter(|line| line.contains("start=")).collect();
-        let [before, esp, behind] = parts[..] else { panic!("{said}") };
-        assert!(before.contains("1, size=        4095, type=ee"), "{said}");
+        let [esp, before] = parts[..] else { panic!("{said}") };
         assert!(esp.contains("4096, size=        2048, type=c"), "{said}");
-        assert!(behind.contains("6144, size=       10240, type=ee"), "{said}");
+        assert!(before.contains("1, size=        4095, type=ee"), "{said}");
+    }
+}
+
+#[test]
+fn no_partition_can_be_made_below_the_first_one() {
+    let table = table();
+    let (front, back) = table.encode().unwrap();
+    let usable = |header: &[u8]| u64::from_le_bytes(header[40..48].try_into().unwrap());
+    assert_eq!(usable(&front[512..]), 2048);
+    assert_eq!(usable(&back[back.len() - 512..]), 2048);
+    let empty = Gpt { partitions: Vec::new(), ..table };
+    assert_eq!(usable(&empty.encode().unwrap().0[512..]), RESERVED);
+}
+
+#[test]
+fn an_active_entry_is_for_the_bios_and_the_table_stays() {
+    let table = table();
+    let mut disk = disk(&table);
+    mark_active(&mut disk);
+    assert_eq!((disk[446], disk[450]), (0x80, 0xee));
+    assert_eq!(read(&disk.as_slice()).unwrap(), table);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &disk).unwrap();
+    if let Some(said) = judge("sgdisk", &["-v".as_ref(), file.path().as_ref()]) {
+        assert!(said.contains("No problems found"), "{said}");
     }
 }
 

@@ -52,6 +52,12 @@ impl Gpt {
         Lba(self.sectors.saturating_sub(ARRAY_SECTORS + 1))
     }
 
+    /// The first sector that a partition may have. Where the table is made, nothing goes below the
+    /// partitions that are there: a board's loader lies in that gap, and no partition names it.
+    fn first_usable(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.start.0).min().unwrap_or(RESERVED)
+    }
+
     fn check(&self) -> Result<(), TooSmall> {
         if self.sectors <= 2 * RESERVED {
             let name = "partition table".to_owned();
@@ -95,7 +101,7 @@ impl Gpt {
         for word in [REVISION, HEADER_LEN as u32, 0, 0] {
             header.extend(word.to_le_bytes());
         }
-        for long in [here, other, RESERVED, self.sectors - RESERVED] {
+        for long in [here, other, self.first_usable(), self.sectors - RESERVED] {
             header.extend(long.to_le_bytes());
         }
         header.extend(Guid::to_gpt(self.disk));

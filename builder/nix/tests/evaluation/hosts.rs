@@ -45,7 +45,14 @@ fn texts_are_as_they_were() {
 
 #[test]
 fn what_is_written_by_hand_is_formatted_too() {
-    for path in ["flake.nix", "tests/nix/exchange.nix", "tests/nix/stub.nix"] {
+    for path in [
+        "default.nix",
+        "flake.nix",
+        "module.nix",
+        "overlay.nix",
+        "tests/nix/exchange.nix",
+        "tests/nix/stub.nix",
+    ] {
         let text = std::fs::read_to_string(at(path)).unwrap();
         assert!(nixfmt_rs::format(&text).unwrap() == text, "{path}: run nixfmt");
     }

@@ -18,11 +18,18 @@
             { nixpkgs.hostPlatform = system; }
           ];
         };
-    in
-    {
       nixosConfigurations = {
         mail = host "x86_64-linux";
         mail-aarch64 = host "aarch64-linux";
+      };
+      # Building the files checks the settings as `mailkiln check` does.
+      check = configuration: { files = configuration.config.services.mailkiln.files; };
+    in
+    {
+      inherit nixosConfigurations;
+      checks = {
+        x86_64-linux = check nixosConfigurations.mail;
+        aarch64-linux = check nixosConfigurations.mail-aarch64;
       };
     };
 }

@@ -4,12 +4,12 @@ use mailkiln_spec::Spec;
 
 use super::listeners::RELEASE;
 use super::settings::Section;
-use crate::filter::PORT;
+use crate::HostFacts;
 
 /// Longer than the filter takes at worst: waiting for a worker, looking, and asking ClamAV.
 const PATIENCE: &str = "90s";
 
-pub(super) fn sections(spec: &Spec) -> Vec<Section> {
+pub(super) fn sections(spec: &Spec, host: &HostFacts) -> Vec<Section> {
     if spec.filter.is_none() {
         return Vec::new();
     }
@@ -24,7 +24,7 @@ pub(super) fn sections(spec: &Spec) -> Vec<Section> {
         )
         .set("enable", format!("listener != '{RELEASE}'"))
         .set("hostname", "127.0.0.1")
-        .set("port", u64::from(PORT))
+        .set("port", u64::from(host.filter_port))
         .set("stages", ["data"])
         .set("timeout.connect", "10s")
         .set("timeout.command", "30s")

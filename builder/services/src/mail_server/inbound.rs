@@ -10,6 +10,10 @@ pub(super) const FROM_SERVERS: &str = "listener == 'smtp'";
 const WITHOUT_LOGIN: &str = "listener == 'smtp' || listener == 'release'";
 const AUTHENTICATED: &str = "!is_empty(authenticated_as)";
 
+/// Recipients of one account: a stolen password can't flood the world. Beyond that they are
+/// refused for the rest of the hour or day, and the postmaster gets a letter.
+const RECIPIENTS: [&str; 2] = ["200/1h", "1000/1d"];
+
 /// Bytes in one session; at least two messages of the largest size.
 const TRANSFER_MINIMUM: u64 = 250 << 20;
 
@@ -65,6 +69,8 @@ fn recipients(spec: &Spec) -> Section {
         .set("max-recipients", 100)
         .set("errors.total", 5)
         .set("errors.wait", "2s")
+        .set("account.rate", RECIPIENTS)
+        .set("account.notify", spec.mail.postmaster.to_string())
 }
 
 /// The server's own catch-all is an account that has `@example.org` among its addresses, which
@@ -99,7 +105,7 @@ fn message(spec: &Spec) -> [Section; 2] {
     ]
 }
 
-fn limits() -> [Section; 4] {
+fn limits() -> [Section; 3] {
     [
         Section::new("queue.limiter.inbound.server", "One server, all its connections.")
             .set("key", ["remote_ip"])
@@ -110,11 +116,6 @@ fn limits() -> [Section; 4] {
             .set("key", ["sender_domain", "rcpt"])
             .set("match", FROM_SERVERS)
             .set("rate", "1000/1h")
-            .set("enable", true),
-        Section::new("queue.limiter.inbound.account", "A stolen password can't flood the world.")
-            .set("key", ["authenticated_as"])
-            .set("match", AUTHENTICATED)
-            .set("rate", "500/1h")
             .set("enable", true),
         Section::new("queue.quota.size", "The queue can't fill the disk.")
             .set("messages", 100_000)

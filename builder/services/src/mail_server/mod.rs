@@ -15,11 +15,9 @@ use std::time::Duration;
 use mailkiln_spec::Spec;
 
 use crate::{
-    Capability, ConfigFile, Confinement, Credential, Kind, Limits, NetworkAccess, Ordering,
-    Restart, Sandbox, Service, Share, StateDirectory, user,
+    Capability, ConfigFile, Confinement, Credential, HostFacts, Kind, Limits, NetworkAccess,
+    Ordering, Restart, Sandbox, Service, Share, StateDirectory, user,
 };
-
-pub(crate) use listeners::{API_PORT, RELEASE_PORT};
 
 /// Unit name; also the folder below `/run/credentials`.
 pub(crate) const NAME: &str = "mail-server";
@@ -31,7 +29,7 @@ const SECRETS: &str = "/var/lib/mailkiln/secrets";
 const OPEN_FILES: u32 = 32_768;
 
 /// The service for `spec`, with the spam filter's rules appended to its configuration.
-pub(crate) fn service(spec: &Spec, spam_rules: &str) -> Service {
+pub(crate) fn service(spec: &Spec, host: &HostFacts, spam_rules: &str) -> Service {
     Service {
         name: NAME,
         description: "Mail server",
@@ -40,10 +38,10 @@ pub(crate) fn service(spec: &Spec, spam_rules: &str) -> Service {
         kind: Kind::NotifyReload,
         user: Some(user::MAIL_SERVER),
         // Certificates belong to this group.
-        groups: vec![user::ACME.name],
+        groups: vec![user::MAILKILN_ACME.name],
         state: vec![StateDirectory { name: NAME, mode: 0o700 }],
         runtime_directory: None,
-        ports: listeners::ports(spec),
+        ports: listeners::ports(spec, host),
         credentials: credentials(spec),
         // The C library's default, eight arenas for each processor, keeps what threads have freed.
         environment: vec![("MALLOC_ARENA_MAX", "2".to_owned())],
@@ -71,7 +69,7 @@ pub(crate) fn service(spec: &Spec, spam_rules: &str) -> Service {
             start: Some(Duration::from_secs(180)),
             stop: Some(Duration::from_secs(30)),
         },
-        config_files: vec![ConfigFile::public(CONFIG, configuration(spec, spam_rules))],
+        config_files: vec![ConfigFile::public(CONFIG, configuration(spec, host, spam_rules))],
     }
 }
 
@@ -125,14 +123,14 @@ const HEADING: &str = "\
 Made by mailkiln from mail.toml; every change is lost with the next image.
 Conditions and texts in single quotes are the server's expressions.";
 
-fn configuration(spec: &Spec, spam_rules: &str) -> String {
-    let mut sections = server::sections(spec);
-    sections.extend(listeners::sections(spec));
+fn configuration(spec: &Spec, host: &HostFacts, spam_rules: &str) -> String {
+    let mut sections = server::sections(spec, host);
+    sections.extend(listeners::sections(spec, host));
     sections.extend(inbound::sections(spec));
     sections.extend(identity::sections(spec));
     sections.extend(outbound::sections(spec));
     sections.extend(spam::sections(&spec.spam));
-    sections.extend(filter::sections(spec));
+    sections.extend(filter::sections(spec, host));
     let mut text = settings::text(HEADING, &sections);
     let rules = spam_rules.trim();
     if !rules.is_empty() {

@@ -1,21 +1,23 @@
 //! The server itself: names, storage, secrets, logs, caches, and what readers may do.
 
+use std::net::IpAddr;
+
 use mailkiln_spec::Spec;
 
 use super::secret;
-use super::settings::Section;
+use super::settings::{Section, Value};
+use crate::{HostFacts, Resolver};
 
 /// A literal of an IMAP APPEND also holds the message's headers in transfer encoding.
 const IMAP_REQUEST_MINIMUM: u64 = 50 << 20;
 
-pub(super) fn sections(spec: &Spec) -> Vec<Section> {
+pub(super) fn sections(spec: &Spec, host: &HostFacts) -> Vec<Section> {
     let mut sections = vec![
         Section::new(
             "config",
-            "Every key of this file wins over the database and can't be changed through the API,\n\
-             except for what the server writes itself: automatic bans.",
+            "Every key of this file wins over the database and can't be changed through the API.",
         )
-        .set("local-keys", ["*", "!server.blocked-ip.*", "!server.allowed-ip.*"]),
+        .set("local-keys", ["*"]),
         Section::new("version", "Any value stops the download of rules and default settings.")
             .set("spam-filter", "mailkiln"),
         Section::new("server", "The name in greetings, HELO and reports.")
@@ -24,8 +26,26 @@ pub(super) fn sections(spec: &Spec) -> Vec<Section> {
     sections.extend(storage());
     sections.extend(api());
     sections.extend(readers(spec));
+    sections.push(resolver(host));
     sections
 }
+
+/// All that is indexed of a message; without `email-headers`, SEARCH HEADER finds nothing but the
+/// fields that have a name of their own.
+const EMAIL_FIELDS: [&str; 12] = [
+    "email-from",
+    "email-to",
+    "email-cc",
+    "email-bcc",
+    "email-subject",
+    "email-body",
+    "email-attachment",
+    "email-received-at",
+    "email-sent-at",
+    "email-size",
+    "email-has-attachment",
+    "email-headers",
+];
 
 fn storage() -> [Section; 6] {
     [
@@ -39,7 +59,8 @@ fn storage() -> [Section; 6] {
             .set("blob", "db")
             .set("lookup", "db")
             .set("fts", "db")
-            .set("directory", "internal"),
+            .set("directory", "internal")
+            .set("search-index.email.fields", EMAIL_FIELDS),
         Section::new("directory.internal", "Accounts and domains, made through the API.")
             .set("type", "internal")
             .set("store", "db")
@@ -85,7 +106,7 @@ fn api() -> [Section; 4] {
     ]
 }
 
-fn readers(spec: &Spec) -> [Section; 6] {
+fn readers(spec: &Spec) -> [Section; 5] {
     let append = spec.mail.max_message_size.max(IMAP_REQUEST_MINIMUM);
     [
         Section::new("imap", "LOGIN only under TLS; a message of the largest size can be stored.")
@@ -104,15 +125,41 @@ fn readers(spec: &Spec) -> [Section; 6] {
             .set("scheduling.http-rsvp.enable", false),
         Section::new("sharing", "Accounts do not see who else has one.")
             .set("allow-directory-query", false),
-        Section::new(
-            "resolver",
+    ]
+}
+
+fn resolver(host: &HostFacts) -> Section {
+    let addresses = match &host.resolver {
+        Resolver::System => {
+            return Section::new("resolver", "Those of /etc/resolv.conf, as the host has chosen.")
+                .set("type", "system")
+                .set("timeout", "4s")
+                .set("attempts", 2)
+                .set("edns", true);
+        }
+        Resolver::Resolved => vec!["127.0.0.54".to_owned()],
+        Resolver::Addresses(addresses) => addresses.iter().map(literal).collect(),
+    };
+    let both = |address: &String| [format!("udp://{address}"), format!("tcp://{address}")];
+    let why = match &host.resolver {
+        Resolver::Resolved => {
             "systemd-resolved's proxy: unlike 127.0.0.53 it hands DNSSEC records through, which\n\
-             DANE needs. TCP for answers that do not fit.",
-        )
+             DANE needs. TCP for answers that do not fit."
+        }
+        _ => "The host's choice. TCP for answers that do not fit.",
+    };
+    Section::new("resolver", why)
         .set("type", "custom")
-        .set("custom", ["udp://127.0.0.54", "tcp://127.0.0.54"])
+        .set("custom", Value::List(addresses.iter().flat_map(both).collect()))
         .set("timeout", "4s")
         .set("attempts", 2)
-        .set("edns", true),
-    ]
+        .set("edns", true)
+}
+
+/// As part of a URL.
+fn literal(address: &IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    }
 }

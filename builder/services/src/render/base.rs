@@ -3,11 +3,19 @@
 use super::unit::{UnitText, seconds};
 use super::{Files, RenderError};
 use crate::user::MAILKILN;
-use crate::{Appliance, Directory, Journal, KernelSetting, Machine};
+use crate::{Appliance, Directory, Journal, KernelSetting, Machine, Takeover};
 
 /// Units that must never start. There is no password to log in with at a console, and the status
 /// is shown there; `mailkiln-console` would fight with a login prompt over the screen.
 const MASKED: [&str; 3] = ["getty@.service", "serial-getty@.service", "console-getty.service"];
+
+/// udev(7). Debian's own rules make screens `0600`, and serial ports `0660`: without this no status and no
+/// password is ever on a screen, as the console's service is not root. Only that service is in `tty`.
+const CONSOLES: &str = "\
+# Made by mailkiln; every change is lost with the next image.
+# The console's service writes the status to screens, as a member of the group.
+SUBSYSTEM==\"tty\", KERNEL==\"tty[0-9]*|hvc[0-9]*\", GROUP=\"tty\", MODE=\"0620\"
+";
 
 /// What the agent alone reads and writes.
 const SECRETS: &str = "/var/lib/mailkiln/secrets";
@@ -17,6 +25,7 @@ pub(super) fn files(files: &mut Files, appliance: &Appliance) -> Result<(), Rend
     files.text("/etc/sysctl.d/90-mailkiln.conf", kernel(&appliance.kernel))?;
     files.text("/etc/systemd/journald.conf.d/10-mailkiln.conf", journal(&appliance.journal)?)?;
     machine(files, &appliance.machine)?;
+    files.text("/etc/udev/rules.d/60-mailkiln-consoles.rules", CONSOLES.to_owned())?;
     for unit in MASKED {
         files.link(&format!("/etc/systemd/system/{unit}"), "/dev/null")?;
     }
@@ -46,8 +55,14 @@ fn machine(files: &mut Files, machine: &Machine) -> Result<(), RenderError> {
 /// tmpfiles.d(5).
 fn directories(appliance: &Appliance) -> String {
     let mut text = String::from("# Made by mailkiln; every change is lost with the next image.\n");
-    for Directory { path, mode, owner } in &appliance.directories {
+    for Directory { path, mode, owner, whole } in &appliance.directories {
         text.push_str(&format!("d {path} {mode:04o} {0} {0} -\n", owner.name));
+        if *whole {
+            text.push_str(&format!("Z {path} - {0} {0} -\n", owner.name));
+        }
+    }
+    for Takeover { from, to } in &appliance.takeovers {
+        text.push_str(&format!("C {to} - - - - {from}\n"));
     }
     // A command of an earlier image, typed by root, may have left files that the agent cannot read.
     text.push_str(&format!("Z {SECRETS} - {0} {0} -\n", MAILKILN.name));

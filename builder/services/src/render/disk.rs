@@ -21,12 +21,23 @@ pub(super) fn files(files: &mut Files, disk: &Disk) -> Result<(), RenderError> {
     for (name, text) in partitions {
         files.text(&format!("/etc/repart.d/{name}.conf"), text)?;
     }
+    files.text("/etc/systemd/system/systemd-repart.service.d/10-mailkiln.conf", no_discard()?)?;
     files.text("/etc/systemd/system/var.mount", var_mount(disk.commit)?)?;
     files.link("/etc/systemd/system/local-fs.target.requires/var.mount", "../var.mount")?;
     files.link(
         "/etc/systemd/system/var.mount.wants/systemd-growfs@var.service",
         "/usr/lib/systemd/system/systemd-growfs@.service",
     )
+}
+
+/// systemd-repart(8) discards whatever lies between partitions, and a board's loader lies before the
+/// first one: on a medium that discards it would be zeros after the first boot.
+fn no_discard() -> Result<String, RenderError> {
+    let mut text = UnitText::new("systemd-repart.service");
+    text.section("Service");
+    text.set("ExecStart", "")?;
+    text.set("ExecStart", "/usr/bin/systemd-repart --dry-run=no --discard=no")?;
+    Ok(text.finish())
 }
 
 /// A slot of exactly its size. For the slot that is there already this means: leave it alone.

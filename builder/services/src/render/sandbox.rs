@@ -54,6 +54,12 @@ pub(super) fn lines(
     if sandbox.change_group {
         text.set("SystemCallFilter", "@chown")?;
     }
+    if sandbox.confines_itself {
+        text.set(
+            "SystemCallFilter",
+            "seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self",
+        )?;
+    }
     if !sandbox.whole_proc {
         text.set("ProcSubset", "pid")?;
     }

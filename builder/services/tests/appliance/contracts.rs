@@ -29,7 +29,6 @@ fn users_keep_their_numbers() {
         [
             ("mail-server", 801),
             ("mailkiln", 802),
-            ("acme", 803),
             ("mailkiln-acme", 804),
             ("mail-filter", 805),
             ("mailkiln-page", 808)

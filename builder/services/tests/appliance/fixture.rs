@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use mailkiln_services::{Appliance, SlotSizes, TargetFacts, appliance};
+use mailkiln_services::{Appliance, HostFacts, SlotSizes, TargetFacts, appliance};
 use mailkiln_tree::{Content, Kind};
 
 /// Everything left to its default.
@@ -138,6 +138,7 @@ pub(crate) fn target() -> TargetFacts {
         watchdog: None,
         worn_by_writes: false,
         wireless: false,
+        host: HostFacts::default(),
     }
 }
 

@@ -24,7 +24,7 @@ fn moved(text: &str, folder: &Path) -> String {
     for line in text.lines() {
         let line = line
             .replace(SECRETS, folder)
-            .replace("/var/lib/acme/mail.example.org", folder)
+            .replace("/var/lib/mailkiln-acme/live/mail.example.org", folder)
             .replace("/var/lib/mail-server", folder);
         match line.strip_prefix("bind = \"") {
             Some(rest) => {

@@ -52,6 +52,8 @@ struct Package {
     license_concluded: &'static str,
     license_declared: String,
     copyright_text: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     external_refs: Vec<ExternalReference>,
 }
@@ -132,6 +134,7 @@ fn image(sbom: &Sbom) -> Package {
         license_concluded: NO_ASSERTION,
         license_declared: NO_ASSERTION.to_owned(),
         copyright_text: NO_ASSERTION,
+        comment: None,
         external_refs: Vec::new(),
     }
 }
@@ -153,6 +156,7 @@ fn package(part: &Part) -> Package {
         license_concluded: NO_ASSERTION,
         license_declared: or_none(&part.licence),
         copyright_text: NO_ASSERTION,
+        comment: part.comment.clone(),
         external_refs: purl.collect(),
     }
 }

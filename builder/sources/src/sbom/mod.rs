@@ -46,6 +46,8 @@ pub struct Part {
     pub purl: Option<String>,
     /// Where it was downloaded from, if that is one address; not so for mirrored packages.
     pub download: Option<String>,
+    /// What else there is to say about it.
+    pub comment: Option<String>,
 }
 
 impl Part {
@@ -59,6 +61,7 @@ impl Part {
             licence: (!licences.is_empty()).then(|| licences.join(" AND ")),
             purl: Some(purl::debian(name.as_str(), version.as_str(), architecture, release)),
             download: None,
+            comment: None,
         }
     }
 
@@ -92,6 +95,7 @@ impl Part {
             licence: licence.and_then(licence::expression),
             purl: Some(purl::krate(name, version)),
             download: None,
+            comment: None,
         }
     }
 
@@ -104,6 +108,7 @@ impl Part {
             licence: licence.and_then(licence::expression),
             purl: None,
             download: None,
+            comment: None,
         }
     }
 }

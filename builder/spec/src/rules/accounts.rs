@@ -189,5 +189,22 @@ fn display_name(name: &str) -> Result<String, Flaw> {
         let label = format!("{} bytes, {LONGEST_NAME} is the most", name.len());
         return Err(Flaw::new("this name is too long", label, "shorten it"));
     }
+    if let Some(sign) = name.chars().find(|&sign| is_invisible(sign)) {
+        return Err(Flaw::new(
+            "this name holds a sign that changes how others are shown",
+            format!("U+{:04X} is in it", u32::from(sign)),
+            "take the sign out; letters of every script stay in their order without it",
+        ));
+    }
     Ok(name.to_owned())
+}
+
+/// Control characters, and those that turn the direction of what follows (Unicode Standard Annex #9 §2): in
+/// somebody's inbox a name with them looks like another one.
+fn is_invisible(sign: char) -> bool {
+    let turns = matches!(
+        sign,
+        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    turns || sign.is_control()
 }

@@ -22,6 +22,8 @@ const USUAL_WAIT: u32 = 30;
 const LONGEST_WAIT: i64 = 3600;
 /// Let's Encrypt gives certificates for at most this many names.
 const MOST_NAMES: usize = 100;
+/// Domains whose names fit one certificate beside the host's: three each.
+const MOST_DOMAINS: usize = (MOST_NAMES - 1) / 3;
 /// DER of a certificate begins so: a SEQUENCE whose length takes two bytes.
 const CERTIFICATE: [u8; 2] = [0x30, 0x82];
 
@@ -49,7 +51,7 @@ pub(super) fn judge(
     let eab_key_id = word(table.eab_key_id.as_ref(), "acme.eab_key_id", problems);
     let challenge = challenge(&table, &span, people, problems);
     let roots = each(table.roots, |text| problems.check(&text.span, root(&text.value)));
-    let names = names(table.names, people, problems);
+    let names = names(table.names, enabled.then_some(people).flatten(), &span, problems);
     let acme = Acme {
         directory: directory?,
         contact: contact?,
@@ -71,9 +73,23 @@ pub(super) fn judge(
 fn names(
     list: Option<Vec<Text>>,
     people: Option<&People>,
+    span: &Range<usize>,
     problems: &mut Problems,
 ) -> Result<Vec<DomainName>, Reported> {
-    let most = MOST_NAMES.saturating_sub(1 + 3 * people.map_or(0, |it| it.domains.len()));
+    let domains = people.map_or(0, |it| it.domains.len());
+    if let Some(domain) = people.and_then(|it| it.domains.get(MOST_DOMAINS)) {
+        let flaw = Flaw::new(
+            format!("the certificate would have {} names", 1 + 3 * domains),
+            format!("authorities give at most {MOST_NAMES}, and each domain needs three"),
+            format!(
+                "keep at most {MOST_DOMAINS} domains on one host (`{}` is the first beyond), or write `enable = false` \
+                 below [acme] and install certificates yourself",
+                domain.name
+            ),
+        );
+        return Err(problems.add(flaw.at(span)));
+    }
+    let most = MOST_NAMES.saturating_sub(1 + 3 * domains);
     if let Some(text) = list.as_ref().and_then(|list| list.get(most)) {
         let flaw = Flaw::new(
             "the certificate would have too many names",

@@ -69,6 +69,7 @@ pub(super) fn actions(table: &ActionsTable) -> FilterActions {
         (FilterClass::AutoMacro, &table.auto_macro),
         (FilterClass::ActiveDocument, &table.active_document),
         (FilterClass::Limit, &table.limit),
+        (FilterClass::Ambiguous, &table.ambiguous),
         (FilterClass::Macro, &table.r#macro),
         (FilterClass::EncryptedArchive, &table.encrypted_archive),
         (FilterClass::Damaged, &table.damaged),

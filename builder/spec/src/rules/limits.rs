@@ -7,8 +7,8 @@ use super::{each, parsed, table_or_empty};
 use crate::address::Address;
 use crate::document::Located;
 use crate::domain_name::DomainName;
-use crate::file::{BuildTable, MailTable, SizeValue, SpamTable};
-use crate::model::{MailSettings, Spam};
+use crate::file::{BuildTable, MailTable, RemovedValue, SizeValue, SpamTable};
+use crate::model::{MailSettings, Removed, Spam};
 use crate::problem::{Flaw, Problems, Reported, shown};
 use crate::size;
 
@@ -17,6 +17,10 @@ use crate::size;
 const MESSAGE_SIZES: RangeInclusive<u64> = 1 << 20..=1 << 30;
 /// Largest message taken when the file does not say, in bytes.
 const USUAL_MESSAGE_SIZE: u64 = 50 << 20;
+/// Days until an account that was taken out of the file is deleted.
+const REMOVED_DAYS: RangeInclusive<i64> = 0..=3650;
+/// The same when the file does not say.
+const USUAL_REMOVED_DAYS: u32 = 30;
 /// Scores in tenths.
 const SCORES: RangeInclusive<i32> = 1..=1000;
 /// Score in tenths from which a message is junk when the file does not say.
@@ -47,7 +51,30 @@ pub(super) fn judge_mail(
         }
         (None, None) => Err(problems.absent(&span, "mail.postmaster")),
     };
-    Ok(MailSettings { max_message_size: max_message_size?, postmaster: postmaster? })
+    let removed = removed(&table, problems);
+    Ok(MailSettings {
+        max_message_size: max_message_size?,
+        postmaster: postmaster?,
+        removed: removed?,
+    })
+}
+
+fn removed(table: &MailTable, problems: &mut Problems) -> Result<Removed, Reported> {
+    let days = match &table.removed_days {
+        None => Ok(USUAL_REMOVED_DAYS),
+        Some(days) => {
+            let fits =
+                u32::try_from(days.value).ok().filter(|_| REMOVED_DAYS.contains(&days.value));
+            let flaw = Flaw::new(
+                "`mail.removed_days` is out of range",
+                "days, from 1 to 3650, or 0 for never",
+                "write `removed_days = 30`",
+            );
+            problems.check(&days.span, fits.ok_or(flaw))
+        }
+    };
+    let defers = matches!(table.removed.as_ref().map(|it| it.value), Some(RemovedValue::Defer));
+    Ok(Removed { defers, days: Some(days?).filter(|days| *days > 0) })
 }
 
 fn no_such_postmaster(address: &Address) -> Flaw {

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use super::{each, table_or_empty};
 use crate::document::Located;
-use crate::file::{NetworkTable, Text};
+use crate::file::{DhcpValue, NetworkTable, Text};
 use crate::model::Network;
 use crate::problem::{Flaw, Problems, Reported, shown};
 
@@ -26,6 +26,11 @@ pub(super) fn judge(
         Some(text) => problems.check(&text.span, interface(&text.value)),
         None => Ok(DEFAULT_INTERFACE.to_owned()),
     };
+    let mac = table.mac.map(|text| problems.check(&text.span, mac(&text.value))).transpose();
+    let driver =
+        table.driver.map(|text| problems.check(&text.span, driver(&text.value))).transpose();
+    let vlan =
+        table.vlan.map(|number| problems.check(&number.span, vlan(number.value))).transpose();
     let mut seen = Vec::new();
     let addresses = each(table.addresses, |text| {
         let address = problems.check(&text.span, address(&text.value))?;
@@ -45,15 +50,24 @@ pub(super) fn judge(
         let addresses = addresses.as_deref().map_err(|reported| *reported)?;
         problems.check(&text.span, reachable(gateway, addresses))
     });
+    let dhcp = dhcp(table.dhcp, addresses.as_deref().unwrap_or_default(), ipv6, problems);
     let mut seen = Vec::new();
     let resolvers = each(table.resolvers, |text| {
         let resolver = problems.check(&text.span, resolver(&text.value))?;
         allowed_family(resolver, ipv6, &text, problems)?;
         once(resolver, &mut seen, &text, problems)?;
+        let addresses = addresses.as_deref().map_err(|reported| *reported)?;
+        problems.check(&text.span, not_own(resolver, "resolver", addresses))?;
         Ok(resolver)
     });
+    let (dhcp4, dhcp6) = dhcp?;
     Ok(Network {
         interface: interface?,
+        mac: mac?,
+        driver: driver?,
+        vlan: vlan?,
+        dhcp4,
+        dhcp6,
         addresses: addresses?,
         gateways: gateways?,
         resolvers: resolvers?,
@@ -89,9 +103,23 @@ pub fn static_network(
         }
         gateways.push(found);
     }
-    let resolvers = resolver_texts.iter().map(|text| resolver(text)).collect::<Result<_, _>>()?;
+    let resolvers = resolver_texts
+        .iter()
+        .map(|text| not_own(resolver(text)?, "resolver", &addresses))
+        .collect::<Result<_, _>>()?;
     let ipv6 = addresses.iter().any(|address| address.addr().is_ipv6());
-    Ok(Network { interface: interface(interface_text)?, addresses, gateways, resolvers, ipv6 })
+    Ok(Network {
+        interface: interface(interface_text)?,
+        mac: None,
+        driver: None,
+        vlan: None,
+        dhcp4: false,
+        dhcp6: false,
+        addresses,
+        gateways,
+        resolvers,
+        ipv6,
+    })
 }
 
 /// Names and patterns for systemd.network's `Name=`, separated by spaces.
@@ -109,6 +137,106 @@ fn interface(text: &str) -> Result<String, Flaw> {
         ));
     }
     Ok(names.join(" "))
+}
+
+/// A hardware address as systemd.network's `MACAddress=` takes it.
+fn mac(text: &str) -> Result<String, Flaw> {
+    let pairs: Vec<&str> = text.split([':', '-']).collect();
+    let hex = |pair: &&str| pair.len() == 2 && pair.bytes().all(|b| b.is_ascii_hexdigit());
+    let help = "write six pairs of hexadecimal digits: `52:54:00:12:34:56`";
+    let flaw = |label: &str| {
+        Flaw::new(format!("`{}` is not the hardware address of a card", shown(text)), label, help)
+    };
+    if pairs.len() != 6 || !pairs.iter().all(hex) {
+        return Err(flaw("it is not six pairs of digits"));
+    }
+    let first = u8::from_str_radix(pairs[0], 16).unwrap_or_default();
+    if first & 1 == 1 {
+        return Err(flaw("it is an address of a group"));
+    }
+    Ok(pairs.join(":").to_ascii_lowercase())
+}
+
+/// A driver as systemd.network's `Driver=` takes it.
+fn driver(text: &str) -> Result<String, Flaw> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "_-*?".contains(c);
+    if !text.is_empty() && text.len() <= 64 && text.chars().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err(Flaw::new(
+        format!("`{}` is not the name of a driver", shown(text)),
+        "it has letters, digits, `_` and `-` only",
+        "write it as `ethtool -i` does: `igb`, `virtio_net`",
+    ))
+}
+
+/// A VLAN (IEEE 802.1Q §9.6).
+fn vlan(number: i64) -> Result<u16, Flaw> {
+    u16::try_from(number).ok().filter(|number| (1..=4094).contains(number)).ok_or_else(|| {
+        Flaw::new(format!("{number} is not a VLAN"), "out of range", "a VLAN is between 1 and 4094")
+    })
+}
+
+/// For which families addresses are asked for: IPv4, IPv6.
+fn dhcp(
+    value: Option<Located<DhcpValue>>,
+    addresses: &[IpNet],
+    ipv6: bool,
+    problems: &mut Problems,
+) -> Result<(bool, bool), Reported> {
+    let Some(Located { value, span }) = value else {
+        let all = addresses.is_empty();
+        return Ok((all, all && ipv6));
+    };
+    let (four, six) = match value {
+        DhcpValue::Both => (true, ipv6),
+        DhcpValue::Ipv4 => (true, false),
+        DhcpValue::Ipv6 => (false, true),
+        DhcpValue::None => (false, false),
+    };
+    if six && !ipv6 {
+        let flaw = Flaw::new(
+            "IPv6 is asked for, and off",
+            "`network.ipv6` is false",
+            "write `dhcp = \"ipv4\"`, or `ipv6 = true`",
+        );
+        return Err(problems.add(flaw.at(&span)));
+    }
+    if !four && !six && addresses.is_empty() {
+        let flaw = Flaw::new(
+            "the machine would have no address",
+            "there is none in `network.addresses`",
+            "add `network.addresses`, or take `dhcp` out",
+        );
+        return Err(problems.add(flaw.at(&span)));
+    }
+    let both = addresses.iter().find(|address| match address {
+        IpNet::V4(_) => four,
+        IpNet::V6(_) => six,
+    });
+    match both {
+        None => Ok((four, six)),
+        Some(address) => {
+            let flaw = Flaw::new(
+                format!("an address is asked for, and {address} is written down"),
+                "both of one family",
+                "take the address out, or choose the other family in `dhcp`",
+            );
+            Err(problems.add(flaw.at(&span)))
+        }
+    }
+}
+
+/// Refuses this machine itself as a gateway or a resolver.
+fn not_own(ip: IpAddr, what: &str, addresses: &[IpNet]) -> Result<IpAddr, Flaw> {
+    if addresses.iter().all(|address| address.addr() != ip) {
+        return Ok(ip);
+    }
+    Err(Flaw::new(
+        format!("the {what} {ip} is this machine itself"),
+        "it is in `network.addresses` too",
+        format!("write the address of your provider's {what}"),
+    ))
 }
 
 /// A host's address with the prefix length of its network.
@@ -189,15 +317,27 @@ fn reachable(gateway: IpAddr, addresses: &[IpNet]) -> Result<IpAddr, Flaw> {
             "add `network.addresses`, or leave the gateway out: DHCP names it",
         ));
     }
+    not_own(gateway, "gateway", addresses)?;
     let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    if link_local || addresses.iter().any(|address| address.contains(&gateway)) {
+    // A machine that is alone in its network has its gateway on the link.
+    let alone = |address: &&IpNet| {
+        address.prefix_len() == address.max_prefix_len()
+            && address.addr().is_ipv4() == gateway.is_ipv4()
+    };
+    let family = |address: &&IpNet| address.addr().is_ipv4() == gateway.is_ipv4();
+    let fits = |address: &IpNet| address.contains(&gateway);
+    if addresses.iter().any(fits)
+        || addresses.iter().any(|it| alone(&it))
+        || (link_local && addresses.iter().any(|it| family(&it)))
+    {
         return Ok(gateway);
     }
     let networks: Vec<String> = addresses.iter().map(|it| it.trunc().to_string()).collect();
     Err(Flaw::new(
         message,
         format!("it is not in {}", networks.join(" or ")),
-        "check the gateway, and the prefix lengths in `network.addresses`",
+        "check the gateway and the prefix lengths in `network.addresses`; where the provider's gateway is in \
+         another network, write the address with /32 or /128",
     ))
 }
 

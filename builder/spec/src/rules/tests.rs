@@ -44,6 +44,7 @@ fn a_small_file_has_the_usual_values() {
     assert!(spec.network.ipv6 && spec.network.addresses.is_empty());
     assert_eq!((spec.mail.max_message_size, spec.spam.junk_score), (50 << 20, 50));
     assert_eq!(spec.mail.postmaster.to_string(), "postmaster@example.org");
+    assert_eq!((spec.mail.removed.defers, spec.mail.removed.days), (false, Some(30)));
     let filter = spec.filter.unwrap();
     assert_eq!((filter.on_failure, filter.quarantine_days), (OnFailure::Defer, 30));
     assert_eq!(filter.actions.len(), FilterClass::ALL.len());
@@ -240,6 +241,31 @@ fn each_rule_marks_its_value() {
         ),
         ("network", "ipv6 = false\nresolvers = ['2001:db8::53']", "'2001:db8::53'", "is off"),
         ("network", "resolvers = ['::ffff:192.0.2.1']", "'::ffff:192.0.2.1'", "notation"),
+        (
+            "network",
+            "addresses = ['192.0.2.10/24']\ngateways = ['192.0.2.10']",
+            "'192.0.2.10'",
+            "this machine itself",
+        ),
+        (
+            "network",
+            "addresses = ['192.0.2.10/24']\nresolvers = ['192.0.2.10']",
+            "'192.0.2.10'",
+            "this machine itself",
+        ),
+        (
+            "network",
+            "addresses = ['2001:db8::10/128']\ngateways = ['172.31.1.1']",
+            "'172.31.1.1'",
+            "with /32 or /128",
+        ),
+        ("network", "dhcp = 'ipv4'\naddresses = ['192.0.2.10/24']", "'ipv4'", "both of one family"),
+        ("network", "dhcp = 'ipv6'\nipv6 = false", "'ipv6'", "is false"),
+        ("network", "dhcp = 'none'", "'none'", "no address"),
+        ("network", "mac = '52:54:00:12:34'", "'52:54:00:12:34'", "six pairs"),
+        ("network", "mac = '01:00:5e:00:00:01'", "'01:00:5e:00:00:01'", "of a group"),
+        ("network", "driver = 'igb, e1000'", "'igb, e1000'", "name of a driver"),
+        ("network", "vlan = 4095", "4095", "between 1 and 4094"),
         ("network", "interface = 'eth0; reboot'", "'eth0; reboot'", "letters, digits"),
         ("ssh", "keys = []", "[]", "nobody could log in"),
         (
@@ -259,6 +285,8 @@ fn each_rule_marks_its_value() {
         ("relay", "host = 'smtp.example.net'\nuser = ' '", "' '", "not a login"),
         ("mail", "max_message_size = '5 GiB'", "'5 GiB'", "between 1 MiB and 1 GiB"),
         ("mail", "max_message_size = -1", "-1", "negative"),
+        ("mail", "removed_days = -1", "-1", "or 0 for never"),
+        ("mail", "removed_days = 3651", "3651", "from 1 to 3650"),
         ("mail", "postmaster = 'root@example.org'", "'root@example.org'", "does not exist"),
         ("spam", "junk_score = 0", "0", "between 0.1 and 100"),
         ("spam", "junk_score = nan", "nan", "between 0.1 and 100"),
@@ -413,4 +441,51 @@ proptest! {
         let end = text.ceil_char_boundary((start + cut).min(text.len()));
         judge_any(&format!("{}{byte}{}", &text[..start], &text[end..]));
     }
+}
+
+/// Every example of the page on networks, as a whole file.
+#[test]
+fn networks_of_the_documentation_are_taken() {
+    let page = include_str!("../../../../docs/networks.md");
+    let examples: Vec<&str> = page
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
+        .collect();
+    assert!(examples.len() >= 7, "{}", examples.len());
+    for example in examples {
+        let spec = parse(&format!("{BASE}\n{example}"))
+            .unwrap_or_else(|errors| panic!("{example}\n{errors:?}"));
+        let network = spec.network;
+        assert!(network.dhcp4 || network.dhcp6 || !network.addresses.is_empty(), "{example}");
+    }
+    let alone =
+        parse(&with("network", "addresses = ['203.0.113.10/32']\ngateways = ['172.31.1.1']"));
+    assert!(alone.unwrap().network.is_on_link_only("172.31.1.1".parse().unwrap()));
+}
+
+#[test]
+fn a_certificate_for_more_names_than_authorities_take_is_refused() {
+    let domains = |count: usize| -> String {
+        (0..count).map(|number| format!("\n[[domain]]\nname = 'd{number}.example.org'\n")).collect()
+    };
+    let file =
+        |count, acme: &str| format!("[host]\nname = 'mail.example.org'\n{acme}{}", domains(count));
+    assert!(parse(&file(33, "")).is_ok());
+    let said = format!("{:?}", problems(&file(34, "")));
+    assert!(said.contains("103 names") && said.contains("at most 100"), "{said}");
+    assert!(parse(&file(34, "[acme]\nenable = false\n")).is_ok());
+}
+
+#[test]
+fn names_that_would_be_shown_as_others_are_refused() {
+    for sign in ['\u{202e}', '\u{2066}', '\u{7}', '\u{200f}'] {
+        let text = BASE.replace(
+            "aliases",
+            &format!("name = \"Alice\\U{:08X}ecilA\"\naliases", u32::from(sign)),
+        );
+        let said = format!("{:?}", problems(&text));
+        assert!(said.contains(&format!("U+{:04X}", u32::from(sign))), "{said}");
+    }
+    assert!(parse(&BASE.replace("aliases", "name = \"אליס Alice\"\naliases")).is_ok());
 }

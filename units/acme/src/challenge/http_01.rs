@@ -1,6 +1,6 @@
 //! http-01 (RFC 8555 section 8.3): answers at `/.well-known/acme-challenge/TOKEN` on port 80.
 //!
-//! Each answer is a file in `/var/lib/acme/challenges`, for a web server to serve. Where nobody
+//! Each answer is a file in `/var/lib/mailkiln-acme/challenges`, for a web server to serve. Where nobody
 //! listens on the port, this does, as long as proofs are pending and no longer.
 
 use std::collections::BTreeMap;
@@ -42,11 +42,12 @@ impl Responder {
         answers: BTreeMap<String, String>,
     ) -> Result<Self, ChallengeError> {
         let folder = layout.challenges();
-        durable::make_directory(&folder, 0o770, None)?;
+        // They are meant for everybody: a web server needs no group for them.
+        durable::make_directory(&folder, 0o755, None)?;
         let mut responder = Self { task: None, files: Vec::new() };
         for (token, answer) in answers.iter().filter(|(token, _)| is_token(token)) {
             let path = folder.join(token);
-            durable::write(&path, answer.as_bytes(), 0o640, None)?;
+            durable::write(&path, answer.as_bytes(), 0o644, None)?;
             responder.files.push(path);
         }
         match TcpListener::bind(listen).await {
@@ -161,7 +162,7 @@ mod tests {
     fn answers_on_its_port_and_leaves_nothing() {
         let runtime = crate::run::runtime().unwrap();
         let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir_all(root.path().join("var/lib/acme")).unwrap();
+        std::fs::create_dir_all(root.path().join("var/lib/mailkiln-acme")).unwrap();
         let layout = Layout::new(root.path());
         runtime.block_on(async {
             let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

@@ -63,10 +63,14 @@ pub(super) fn run(layout: &Layout) -> Result<(), CommandError> {
             status = now;
         }
         if dns_asked.is_none_or(|asked| asked.elapsed() > DNS) {
-            let now = screen::dns(&look_up(layout, &appliance));
+            let findings = look_up(layout, &appliance);
+            let now = screen::dns(&findings);
             dns_asked = Some(Instant::now());
             if now != dns {
-                show(consoles, &now)?;
+                show_each(consoles, |path| match is_screen(path) {
+                    true => screen::dns_in_short(&findings),
+                    false => now.clone(),
+                })?;
                 dns = now;
             }
         }
@@ -245,17 +249,44 @@ fn initial_passwords(secrets: &Secrets) -> Result<InitialPasswords, CommandError
 
 /// Writes a block to all devices; one that is missing or stuck does not keep the others.
 fn show(consoles: &[PathBuf], lines: &[String]) -> Result<(), CommandError> {
-    let text = format!("\r\n{}", screen::render(lines, "\r\n"));
-    let mut shown = consoles.is_empty();
+    show_each(consoles, |_| lines.to_vec())
+}
+
+/// The same with a block for each device. What could not be written to is said on the others: nobody
+/// reads the journal of a machine whose screen stays dark.
+fn show_each(
+    consoles: &[PathBuf],
+    block: impl Fn(&Path) -> Vec<String>,
+) -> Result<(), CommandError> {
+    let mut fine = Vec::new();
+    let mut broken = Vec::new();
     for path in consoles {
-        match write(path, &text) {
-            Ok(()) => shown = true,
+        match write(path, &text(&block(path))) {
+            Ok(()) => fine.push(path),
             Err(error) => {
-                journal::warn(&format!("cannot write to the console {}: {error}", path.display()));
+                let message = format!("cannot write to the console {}: {error}", path.display());
+                journal::warn(&message);
+                broken.push(message);
             }
         }
     }
-    if shown { Ok(()) } else { Err(CommandError::NoConsole) }
+    for path in fine.iter().filter(|_| !broken.is_empty()) {
+        if let Err(error) = write(path, &text(&broken)) {
+            journal::warn(&format!("cannot write to the console {}: {error}", path.display()));
+        }
+    }
+    if fine.is_empty() && !consoles.is_empty() { Err(CommandError::NoConsole) } else { Ok(()) }
+}
+
+fn text(lines: &[String]) -> String {
+    format!("\r\n{}", screen::render(lines, "\r\n"))
+}
+
+/// Whether the device is a screen of 25 lines or few more, from which lines are gone that have scrolled
+/// away: `/dev/tty1`, not `/dev/ttyS0`.
+fn is_screen(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.strip_prefix("tty").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Opened anew each time: a console that was unplugged comes back. Without blocking, since a serial
@@ -378,8 +409,28 @@ mod tests {
         std::fs::write(&fine, "").unwrap();
         let lines = ["ready".to_owned()];
         show(&[gone.clone(), fine.clone()], &lines).unwrap();
+        let shown = std::fs::read_to_string(&fine).unwrap();
+        // The file is opened anew and from its start: what was written last is what it begins with.
+        let complaint = format!("\r\nmailkiln: cannot write to the console {}: ", gone.display());
+        assert!(shown.starts_with(&complaint), "{shown}");
+        std::fs::write(&fine, "").unwrap();
+        show(std::slice::from_ref(&fine), &lines).unwrap();
         assert_eq!(std::fs::read_to_string(&fine).unwrap(), "\r\nmailkiln: ready\r\n");
         assert!(matches!(show(&[gone], &lines), Err(CommandError::NoConsole)));
         show(&[], &lines).unwrap();
+    }
+
+    #[test]
+    fn screens_are_told_from_serial_lines() {
+        for (path, screen) in [
+            ("/dev/tty1", true),
+            ("/dev/tty0", true),
+            ("/dev/ttyS0", false),
+            ("/dev/ttyAMA10", false),
+            ("/dev/hvc0", false),
+            ("/dev/tty", false),
+        ] {
+            assert_eq!(is_screen(Path::new(path)), screen, "{path}");
+        }
     }
 }

@@ -16,10 +16,12 @@ use crate::durable::DurableError;
 use crate::layout::Layout;
 use crate::page::PageError;
 use crate::password::PasswordError;
+use crate::provisioned::RecordError;
 use crate::secrets::SecretError;
 use crate::seed::SeedError;
 use mailkiln_store::owner::{self, OwnerError};
 
+mod bans;
 mod console;
 mod forget_passwords;
 mod health;
@@ -51,6 +53,9 @@ pub enum CommandError {
     /// Root could not become the owner of the state.
     #[error(transparent)]
     Owner(#[from] OwnerError),
+    /// What provisioning has made so far.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A password.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -60,6 +65,12 @@ pub enum CommandError {
     /// A certificate.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// A certificate that the host's administrator looks after.
+    #[error(
+        "cannot read the certificate {0}: {1}; whoever looks after it must put it there, readable for \
+         the group that is named with it"
+    )]
+    BroughtCertificate(PathBuf, #[source] std::io::Error),
     /// The mail server's API.
     #[error(transparent)]
     Api(#[from] ApiError),
@@ -81,6 +92,12 @@ pub enum CommandError {
     /// Some of the wanted accounts could not be made; each has its own line in the journal.
     #[error("{0} of the domains and accounts of mail.toml could not be made; see the lines above")]
     Provision(usize),
+    /// What should be an address is not.
+    #[error("`{0}` is not an IP address; `mailkiln-agent bans` lists those that are banned")]
+    NoIpAddress(String),
+    /// No ban to lift.
+    #[error("{0} is not banned; `mailkiln-agent bans` lists the clients that are")]
+    NotBanned(std::net::IpAddr),
     /// The page where passwords are changed.
     #[error(transparent)]
     Page(#[from] PageError),
@@ -107,6 +124,7 @@ pub fn run(command: Command, layout: &Layout) -> Result<ExitCode, CommandError> 
         Command::SeedTake => seed::take(layout)?,
         Command::SeedErase => seed::erase(layout)?,
         Command::Provision => provision::run(layout)?,
+        Command::ProvisionPlan { appliance } => provision::print_plan(layout, appliance)?,
         Command::Console => console::run(layout)?,
         Command::Page => page::run(layout)?,
         Command::Health { json } => return health::run(layout, json),
@@ -116,6 +134,8 @@ pub fn run(command: Command, layout: &Layout) -> Result<ExitCode, CommandError> 
         }
         Command::SecretSet { name } => secret::run(layout, &name)?,
         Command::ForgetPasswords => forget_passwords::run(layout)?,
+        Command::BansList => bans::list(layout)?,
+        Command::BansLift { address } => bans::lift(layout, &address)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -94,10 +94,11 @@ fn take_over_files(
     brought: &Secrets,
     appliance: &Appliance,
 ) -> Result<(), CommandError> {
-    for domain in &appliance.domains {
+    for (index, domain) in appliance.domains.iter().enumerate() {
         for algorithm in ALGORITHMS {
             let name = SecretName::dkim(algorithm.selector(), &domain.name);
-            if let Some(pem) = brought.read_written(&name)? {
+            let credential = SecretName::dkim_credential(algorithm.selector(), index);
+            if let Some(pem) = brought.read_written(&credential)? {
                 algorithm.record(&pem)?;
                 replace(secrets, &name, &pem)?;
             }
@@ -198,11 +199,18 @@ fn dkim_record(
 }
 
 fn self_signed_certificate(layout: &Layout, appliance: &Appliance) -> Result<(), CommandError> {
+    if appliance.certificate.is_some() {
+        let path = layout.chain(appliance);
+        // Not a line of ours is written beside it; but the mail server would say less about it.
+        return fs::File::open(&path)
+            .map(drop)
+            .map_err(|error| CommandError::BroughtCertificate(path, error));
+    }
     let files = layout.certificate(&appliance.host);
     let names = appliance.certificate_names();
     let now = OffsetDateTime::now_utc();
     let (chain, key) = (read_text(&files.chain)?, read_text(&files.key)?);
-    // Everything below /var/lib/acme belongs to its group, who may read certificates.
+    // Everything below /var/lib/mailkiln-acme/live belongs to its group, who may read certificates.
     let group = fs::metadata(files.shared_directory()).ok().map(|directory| directory.gid());
     let verdict = certificate::judge(chain.as_deref(), key.as_deref(), &names, now);
     let (pair, reason) = match (verdict, chain, key) {
@@ -235,7 +243,7 @@ mod tests {
 
     fn appliance() -> (tempfile::TempDir, Layout) {
         let root = tempfile::tempdir().unwrap();
-        for directory in ["etc/mailkiln", "var/lib/mailkiln", "var/lib/acme"] {
+        for directory in ["etc/mailkiln", "var/lib/mailkiln", "var/lib/mailkiln-acme/live"] {
             fs::create_dir_all(root.path().join(directory)).unwrap();
         }
         let layout = Layout::new(root.path());
@@ -271,11 +279,11 @@ mod tests {
         assert_eq!(
             modes,
             [
-                ("var/lib/acme/mail.example.org/cert.pem", 0o777),
-                ("var/lib/acme/mail.example.org/chain.pem", 0o640),
-                ("var/lib/acme/mail.example.org/full.pem", 0o640),
-                ("var/lib/acme/mail.example.org/fullchain.pem", 0o640),
-                ("var/lib/acme/mail.example.org/key.pem", 0o640),
+                ("var/lib/mailkiln-acme/live/mail.example.org/cert.pem", 0o777),
+                ("var/lib/mailkiln-acme/live/mail.example.org/chain.pem", 0o640),
+                ("var/lib/mailkiln-acme/live/mail.example.org/full.pem", 0o640),
+                ("var/lib/mailkiln-acme/live/mail.example.org/fullchain.pem", 0o640),
+                ("var/lib/mailkiln-acme/live/mail.example.org/key.pem", 0o640),
                 ("var/lib/mailkiln/dkim/example.net.txt", 0o644),
                 ("var/lib/mailkiln/dkim/example.org.txt", 0o644),
                 ("var/lib/mailkiln/secrets/admin-hash", 0o600),
@@ -328,7 +336,7 @@ mod tests {
         run(&layout).unwrap();
         let key = layout.secrets().join("dkim-ed25519-example.org.pem");
         let record = fs::read(layout.dkim_records().join("example.org.txt")).unwrap();
-        let chain = root.path().join("var/lib/acme/mail.example.org/fullchain.pem");
+        let chain = root.path().join("var/lib/mailkiln-acme/live/mail.example.org/fullchain.pem");
         fs::write(&key, "garbage").unwrap();
         fs::write(&chain, "somebody else's").unwrap();
         run(&layout).unwrap();
@@ -391,7 +399,7 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         let put = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
         let pem = Algorithm::Ed25519.generate().unwrap();
-        put("dkim-ed25519-example.org.pem", &format!("{pem}\n\n"));
+        put("dkim-ed25519-0.pem", &format!("{pem}\n\n"));
         put("relay-password", "correct horse\n");
         put("acme-eab-key", "");
         let brought = Secrets::new(&folder);
@@ -403,10 +411,30 @@ mod tests {
             assert!(!layout.secrets().join("acme-eab-key").exists());
             assert_ne!(record(), before);
         }
-        put("dkim-rsa-example.org.pem", "not a key");
+        put("dkim-rsa-0.pem", "not a key");
         let error = prepare(&layout, None, Some(&brought)).unwrap_err();
         assert!(matches!(error, CommandError::Dkim(_)), "{error}");
         assert_eq!(kept("dkim-rsa-example.org.pem"), other);
+    }
+
+    #[test]
+    fn a_certificate_of_the_host_is_only_looked_at() {
+        let (root, layout) = appliance();
+        let own = crate::appliance::tests::EXAMPLE.replacen(
+            '{',
+            r#"{"certificate": "/var/lib/acme/example.org/fullchain.pem","#,
+            1,
+        );
+        fs::write(layout.appliance(), own).unwrap();
+        let error = run(&layout).unwrap_err().to_string();
+        assert!(error.contains("/var/lib/acme/example.org/fullchain.pem"), "{error}");
+        let folder = root.path().join("var/lib/acme/example.org");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("fullchain.pem"), "of security.acme").unwrap();
+        run(&layout).unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        let live = root.path().join("var/lib/mailkiln-acme/live");
+        assert_eq!(fs::read_dir(live).unwrap().count(), 0);
     }
 
     #[test]

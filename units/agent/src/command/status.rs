@@ -39,7 +39,7 @@ pub(super) fn look_up(layout: &Layout, appliance: &Appliance) -> Findings {
         let pem = secrets.read(&SecretName::dkim(algorithm.selector(), domain)).ok()??;
         algorithm.record(&pem).ok()
     };
-    let chain = std::fs::read_to_string(layout.certificate(&appliance.host).chain);
+    let chain = std::fs::read_to_string(layout.chain(appliance));
     let tlsa = chain.ok().as_deref().and_then(Facts::parse).filter(|facts| !facts.ours);
     let tlsa = tlsa.map(|facts| records::tlsa(&facts));
     let resolver = Resolver::from_configuration(&layout.resolver_configuration());

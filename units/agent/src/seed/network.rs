@@ -42,6 +42,21 @@ impl TryFrom<String> for Prefixed {
     }
 }
 
+impl Prefixed {
+    /// Whether `other` is in the same network.
+    fn has(self, other: &IpAddr) -> bool {
+        let (own, other, width) = match (self.ip, other) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                (u128::from(u32::from(own)), u128::from(u32::from(*other)), 32)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => (u128::from(own), u128::from(*other), 128),
+            _ => return false,
+        };
+        // A shift by the whole width: every address is in `::/0`.
+        (own ^ other).checked_shr(width - u32::from(self.length)).unwrap_or(0) == 0
+    }
+}
+
 impl Network {
     /// Whether it has an address, and names an interface as the kernel does.
     pub(super) fn is_sound(&self) -> bool {
@@ -65,7 +80,7 @@ impl Network {
         for Prefixed { ip, length } in &self.addresses {
             let _ = writeln!(text, "Address={ip}/{length}");
         }
-        for gateway in &self.gateways {
+        for gateway in self.gateways.iter().filter(|gateway| !self.is_on_link_only(gateway)) {
             let _ = writeln!(text, "Gateway={gateway}");
         }
         for resolver in &self.resolvers {
@@ -74,6 +89,49 @@ impl Network {
         if !self.resolvers.is_empty() {
             text.push_str("Domains=~.\n");
         }
+        // Where the machine has a /32, its gateway is in no network of its own.
+        for gateway in self.gateways.iter().filter(|gateway| self.is_on_link_only(gateway)) {
+            let _ = write!(text, "\n[Route]\nGateway={gateway}\nGatewayOnLink=yes\n");
+        }
         text
+    }
+
+    /// Whether a gateway is reached on the link though no address shares a network with it.
+    fn is_on_link_only(&self, gateway: &IpAddr) -> bool {
+        let link_local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        !link_local && !self.addresses.iter().any(|address| address.has(gateway))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_outside_of_every_network_is_on_the_link() {
+        let network = |addresses: &str, gateway: &str| -> String {
+            let text = format!(
+                r#"{{"interface": "en*", "addresses": [{addresses}], "gateways": ["{gateway}"], "resolvers": []}}"#
+            );
+            serde_json::from_str::<Network>(&text).unwrap().render()
+        };
+        let on_link = |gateway: &str| format!("\n[Route]\nGateway={gateway}\nGatewayOnLink=yes\n");
+        for (addresses, gateway) in [
+            (r#""203.0.113.10/32""#, "172.31.1.1"),
+            (r#""2001:db8::10/128""#, "2001:db8:1::1"),
+            (r#""203.0.113.10/24", "2001:db8::10/128""#, "2001:db8:1::1"),
+        ] {
+            let text = network(addresses, gateway);
+            assert!(text.ends_with(&on_link(gateway)), "{text}");
+        }
+        for (addresses, gateway) in [
+            (r#""203.0.113.10/24""#, "203.0.113.1"),
+            (r#""2001:db8::10/128""#, "fe80::1"),
+            (r#""2001:db8::10/64""#, "2001:db8::1"),
+            (r#""203.0.113.10/0""#, "8.8.8.8"),
+        ] {
+            let text = network(addresses, gateway);
+            assert!(!text.contains("GatewayOnLink") && text.contains("Gateway="), "{text}");
+        }
     }
 }

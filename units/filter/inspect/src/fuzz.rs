@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::archive::{cab, iso, onenote, rar, sevenzip, single, tar, tnef, zip};
+use crate::archive::{cab, cpio, iso, onenote, rar, sevenzip, single, tar, tnef, wrapped, zip};
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::malware::Rules;
@@ -41,6 +41,49 @@ pub fn message(bytes: &[u8]) {
     for finding in report.findings {
         assert!(!finding.to_string().contains(['\r', '\n']), "a line break in a finding");
     }
+}
+
+/// A message as two readers see it: what the mail server's parser hands out as an attachment is
+/// no milder in the whole message than alone.
+pub fn readers(bytes: &[u8]) {
+    use mail_parser::{MessageParser, MimeHeaders};
+    let worst = |report: &Report| report.findings.iter().map(|it| it.class.rank()).min();
+    let whole = run(|walk| walk.top(bytes));
+    let Some(parsed) = MessageParser::default().parse(bytes) else { return };
+    for part in parsed.attachments() {
+        let names: Vec<&str> = part.attachment_name().into_iter().collect();
+        let alone = run(|walk| walk.thing(&names, part.contents(), crate::walk::Within::Files));
+        let is_milder =
+            worst(&alone).is_some_and(|of_one| worst(&whole).is_none_or(|it| it > of_one));
+        assert!(!is_milder, "{names:?} is judged alone only");
+    }
+}
+
+/// cpio and ar archives.
+pub fn cpio(bytes: &[u8]) {
+    run(|walk| cpio::walk(walk, bytes));
+    run(|walk| cpio::ar(walk, bytes));
+}
+
+/// Files wrapped for the way, PDF, cryptographic messages, documents in one file.
+pub fn wrapped(bytes: &[u8]) {
+    use crate::kind::Wrapping;
+    for how in [Wrapping::BinHex, Wrapping::AppleDouble, Wrapping::MacBinary] {
+        run(|walk| wrapped::walk(walk, how, bytes));
+    }
+    run(|walk| {
+        wrapped::yenc(walk, bytes);
+        crate::signed::cms(walk, bytes);
+        crate::text::flat_document(walk, bytes);
+        crate::text::sylk(walk, bytes);
+        crate::text::card(walk, bytes);
+        crate::text::active_mime(walk, bytes);
+    });
+}
+
+/// PDF.
+pub fn pdf(bytes: &[u8]) {
+    run(|walk| crate::pdf::walk(walk, bytes));
 }
 
 /// A zip archive, and the documents that are one.
@@ -108,7 +151,7 @@ pub fn streams(bytes: &[u8]) {
 /// A macro's compressed source.
 pub fn vba(bytes: &[u8]) {
     run(|walk| {
-        for source in vba::sources(bytes, 1 << 20) {
+        for source in vba::sources(bytes, Some(0), 1 << 20) {
             crate::office::source(walk, &source);
         }
     });

@@ -44,23 +44,52 @@ const SHORTEST: usize = 256;
 /// Files to look into in one page.
 const MOST: usize = 50;
 
+/// What runs text as code, or writes a page anew: words are in pieces before it.
+const RUNS: &[&str] = &[
+    "eval(",
+    "function(atob",
+    "document.write(atob",
+    "document.write(unescape",
+    "[\"eval\"]",
+    "['eval']",
+    "settimeout(atob",
+];
+
 /// Looks at a page's code and at what is coded in it.
 pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     let text = decoded(data);
-    let lower = text.to_ascii_lowercase();
+    let lower = glued(&text.to_ascii_lowercase());
     let has_code =
         lower.contains("<script") || lower.contains("javascript:") || has_handler(&lower);
     let delivers = DELIVERS.iter().any(|word| lower.contains(word));
     let makes = MAKES.iter().any(|word| lower.contains(word));
-    if has_code && delivers && makes {
+    // A page that saves what it shows, as a table or a picture, does the same: it is a file coded
+    // in the page, or code that hides itself, that tells them apart.
+    let long = runs(text.as_bytes()).iter().any(|run| run.len() >= SHORTEST && !is_picture(run));
+    // A library that draws does all of it somewhere in its megabytes.
+    const LIBRARY: usize = 500 << 10;
+    let hides = lower.len() < LIBRARY
+        && (RUNS.iter().any(|word| lower.contains(word))
+            || lower.matches("fromcharcode").count() > 3);
+    let waits = has_button(&lower);
+    if has_code && delivers && makes && (long || hides || !waits) {
         walk.find(Class::HtmlSmuggling, "its code makes a file in the browser and hands it over");
+    } else if has_code && hides && (makes || lower.contains("atob")) {
+        walk.find(Class::HtmlSmuggling, "its code is hidden and runs when the page opens");
+    }
+    if is_drawing(&lower) && has_code {
+        walk.find(Class::HtmlSmuggling, "a picture (SVG) with code in it");
     }
     let gives =
         lower.contains("href=\"data:application/") || lower.contains("href='data:application/");
     if gives && lower.contains("download") {
         walk.find(Class::HtmlSmuggling, "a link in it is a file");
     }
-    for coded in runs(text.as_bytes()).into_iter().take(MOST) {
+    let coded = runs(text.as_bytes());
+    if coded.len() > MOST && has_code && delivers {
+        walk.find(Class::Limit, format!("more than {MOST} pieces are coded in it"));
+    }
+    for coded in coded.into_iter().take(MOST) {
         if walk.is_over() {
             return;
         }
@@ -74,6 +103,10 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
                 | Kind::Gzip
                 | Kind::Tnef
                 | Kind::Lzma
+                | Kind::Cpio
+                | Kind::Cms
+                | Kind::Card
+                | Kind::Wrapped(_)
                 | Kind::Opaque(_)
         );
         if carries {
@@ -83,11 +116,94 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     }
 }
 
+/// Words put together from pieces, escapes undone.
+fn glued(lower: &str) -> String {
+    let mut text = lower.to_owned();
+    for glue in ["' + '", "'+'", "\" + \"", "\"+\"", "\\n", "concat('", "/**/"] {
+        text = text.replace(glue, "");
+    }
+    escapes(&text)
+}
+
+/// `\\x62` and `\\u0062`, as scripts write letters.
+fn escapes(text: &str) -> String {
+    let mut output = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('\\') {
+        let (before, after) = rest.split_at(at);
+        output.push_str(before);
+        let digits = match after.as_bytes() {
+            [_, b'x', ..] => after.get(2..4),
+            [_, b'u', ..] => after.get(2..6),
+            _ => None,
+        };
+        let letter =
+            digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).and_then(char::from_u32);
+        match (letter, digits) {
+            (Some(letter), Some(digits)) => {
+                output.push(letter.to_ascii_lowercase());
+                rest = after.get(2 + digits.len()..).unwrap_or_default();
+            }
+            _ => {
+                output.push('\\');
+                rest = after.get(1..).unwrap_or_default();
+            }
+        }
+    }
+    output.push_str(rest);
+    output
+}
+
+fn is_drawing(lower: &str) -> bool {
+    let start = lower.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    start.starts_with('<')
+        && lower.contains("http://www.w3.org/2000/svg")
+        && !lower.contains("<html")
+        && !lower.contains("<body")
+        && (start.starts_with("<svg")
+            || lower.get(..2000).unwrap_or(lower).contains("<svg")
+            || lower.contains(":svg"))
+}
+
+/// Something to press before anything happens.
+fn has_button(lower: &str) -> bool {
+    (lower.contains("<button")
+        || lower.contains("onclick=")
+        || lower.contains("\"click\"")
+        || lower.contains("'click'"))
+        && !lower.contains("onload=")
+        && !lower.contains("onerror=")
+}
+
+fn is_picture(coded: &[u8]) -> bool {
+    let content = crate::message::base64(coded.get(..64).unwrap_or(coded));
+    [&b"\x89PNG"[..], b"\xff\xd8\xff", b"GIF8", b"RIFF", b"wOF", b"<svg", b"\0\x01\0\0"]
+        .iter()
+        .any(|magic| content.starts_with(magic))
+}
+
 /// `onload=` and its kin, which run code without a script element.
 fn has_handler(lower: &str) -> bool {
-    ["onload=", "onerror=", "onclick=", "onmouseover=", "onbegin="]
-        .iter()
-        .any(|handler| lower.contains(handler))
+    [
+        "onload",
+        "onerror",
+        "onclick",
+        "onmouse",
+        "onbegin",
+        "onfocus",
+        "onpointer",
+        "onanim",
+        "ontoggle",
+        "onend",
+    ]
+    .iter()
+    .any(|handler| {
+        lower.match_indices(handler).any(|(at, _)| {
+            let rest = lower.get(at + handler.len()..).unwrap_or_default();
+            rest.trim_start_matches(|c: char| c.is_ascii_alphabetic() || c.is_whitespace())
+                .starts_with('=')
+        })
+    })
 }
 
 fn decoded(data: &[u8]) -> String {

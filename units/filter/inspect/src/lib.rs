@@ -16,7 +16,10 @@ mod malware;
 pub mod message;
 mod name;
 mod office;
+mod pdf;
 mod report;
+mod signed;
+mod text;
 mod walk;
 
 use std::time::Instant;

@@ -46,8 +46,10 @@ impl Default for Limits {
 pub(crate) enum Stop {
     /// A limit, in words.
     Limit(String),
-    /// The decoder's complaint.
+    /// The decoder's complaint about data that end too early.
     Damaged(String),
+    /// The decoder's complaint about what another program may well read.
+    Unseen(String),
 }
 
 /// What is left of the limits.
@@ -120,7 +122,10 @@ impl Budget {
                 Ok(0) => return Ok(()),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Stop::Damaged(error.to_string())),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    return Err(Stop::Damaged(error.to_string()));
+                }
+                Err(error) => return Err(Stop::Unseen(error.to_string())),
             };
             output.extend_from_slice(chunk.get(..read).unwrap_or_default());
             if output.len() as u64 > allowance {

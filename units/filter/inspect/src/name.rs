@@ -1,5 +1,8 @@
 //! What a file name tells: what a double click would do, and whether the name hides that.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 use crate::report::Class;
 
 /// A name, taken apart as the reader's system would.
@@ -15,9 +18,11 @@ impl Name {
     pub(crate) fn new(name: &str) -> Name {
         let file = name.rsplit(['/', '\\']).next().unwrap_or_default();
         let visible: String =
-            file.chars().filter(|c| !is_invisible(*c) && !c.is_control()).collect();
-        let file = visible.trim_end_matches(['.', ' ', '\u{a0}']);
-        let file = file.strip_suffix("::$DATA").unwrap_or(file);
+            file.chars().filter(|c| !is_invisible(*c) && !c.is_control()).map(narrow).collect();
+        let file = visible.trim_end_matches(is_dropped);
+        // A stream's name (NTFS): the file is what stands before it.
+        let file = file.split_once("::$").map_or(file, |(file, _)| file);
+        let file = file.trim_end_matches(is_dropped);
         let extension = file.rsplit_once('.').map_or("", |(_, extension)| extension.trim());
         Name { extension: extension.to_lowercase(), file: file.to_owned() }
     }
@@ -25,25 +30,149 @@ impl Name {
     /// The class of what a double click starts, with what it is called.
     pub(crate) fn danger(&self) -> Option<(Class, &'static str)> {
         let extension = self.extension.as_str();
-        let listed = |list: &[&str]| list.contains(&extension);
-        Some(if listed(PROGRAMS) {
-            (Class::Executable, "a program")
-        } else if listed(SCRIPTS) {
-            (Class::Script, "a script")
-        } else if listed(SHORTCUTS) || extension.starts_with('{') {
-            (Class::Shortcut, "a shortcut")
-        } else {
-            return None;
+        if extension.starts_with('{') && extension.ends_with('}') {
+            return Some((Class::Shortcut, "a shortcut"));
+        }
+        let class = BLOCKED.get(extension)?;
+        Some(match *class {
+            "executable" => (Class::Executable, "a program"),
+            "script" => (Class::Script, "a script"),
+            "shortcut" => (Class::Shortcut, "a shortcut"),
+            _ => (Class::Script, "what changes a system's settings"),
         })
     }
+
+    /// Whether the extension alone says little, because harmless files have it too.
+    pub(crate) fn needs_content(&self) -> bool {
+        BLOCKED.get(self.extension.as_str()) == Some(&"by-content")
+    }
+
+    /// Whether content is what such a name starts.
+    pub(crate) fn is_kept(&self, data: &[u8]) -> bool {
+        let head = String::from_utf8_lossy(data.get(..64 << 10).unwrap_or(data)).replace('\0', "");
+        let head = head.to_ascii_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| head.contains(word));
+        match self.extension.as_str() {
+            _ if data.is_empty() || data.starts_with(b"MZ") => true,
+            "reg" => has(&["regedit", "windows registry"]),
+            "inf" | "ins" => has(&[
+                "[defaultinstall",
+                "[version]",
+                "runpre",
+                "setup=",
+                "open=",
+                "[autorun",
+                "[entry]",
+            ]),
+            "iqy" => has(&["http:", "https:", "ftp:", "web\n", "web\r"]),
+            "slk" => head.trim_start().starts_with("id;"),
+            "theme" | "themepack" => has(&["\\\\", "http:", "https:", ".scr", "mscf"]),
+            "bas" => has(&["sub ", "function ", "shell", "createobject", "declare "]),
+            "csh" | "run" => head.trim_start().starts_with("#!") || data.starts_with(b"\x7fELF"),
+            "sys" => data.starts_with(b"MZ"),
+            "php" | "mcf" => has(&["<?php", "<?="]),
+            // Certificates and keys: text or DER, whose sequence is long.
+            _ => !head.contains("-----begin") && data.first() != Some(&0x30),
+        }
+    }
+}
+
+/// Extensions by what they start, from the dated list beside this file.
+static BLOCKED: LazyLock<BTreeMap<&'static str, &'static str>> = LazyLock::new(|| {
+    let lines = include_str!("names/blocked.txt").lines();
+    let lines = lines.filter_map(|line| line.split_once(": ").filter(|_| !line.starts_with('#')));
+    lines.flat_map(|(class, all)| all.split(' ').map(move |one| (one, class))).collect()
+});
+
+/// What Windows drops from the end of a name.
+fn is_dropped(character: char) -> bool {
+    character.is_whitespace() || matches!(character, '.' | '\u{2800}' | '\u{3164}' | '\u{ffa0}')
+}
+
+/// Letters and dots that some programs take for those of ASCII.
+fn narrow(character: char) -> char {
+    match character {
+        '\u{2024}' | '\u{3002}' | '\u{ff61}' | '\u{fe52}' | '\u{ff0e}' => '.',
+        '\u{ff01}'..='\u{ff5e}' => {
+            char::from_u32(u32::from(character) - 0xfee0).unwrap_or(character)
+        }
+        _ => character,
+    }
+}
+
+/// Every reading of a name: as it is; up to a zero, where many programs stop; with what is coded
+/// by percent signs or in encoded words undone; up to a semicolon or a question mark.
+pub(crate) fn readings(raw: &str) -> Vec<String> {
+    let mut readings = vec![raw.to_owned()];
+    let mut add = |reading: String| {
+        if !reading.is_empty() && !readings.contains(&reading) {
+            readings.push(reading);
+        }
+    };
+    if let Some((before, _)) = raw.split_once('\0') {
+        add(before.to_owned());
+    }
+    if raw.contains('%') {
+        let plain = percent(raw);
+        if let Some((before, _)) = plain.split_once('\0') {
+            add(before.to_owned());
+        }
+        add(plain);
+    }
+    if raw.contains("=?") {
+        add(crate::message::decode_words(raw));
+    }
+    if let Some((before, _)) = raw.split_once(['"', ';', '?', '\r', '\n', '\t'])
+        && Name::new(before).danger().is_some()
+    {
+        add(before.trim().to_owned());
+    }
+    // The name before a comment, as readers of mail headers take it.
+    if let Some((before, _)) = raw.split_once('(')
+        && raw.trim_end().ends_with(')')
+        && Name::new(before).danger().is_some()
+    {
+        add(before.trim().to_owned());
+    }
+    readings
+}
+
+fn percent(raw: &str) -> String {
+    let mut bytes = Vec::with_capacity(raw.len());
+    let mut rest = raw.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        rest = match (first, tail) {
+            (b'%', [high, low, after @ ..]) => {
+                match (crate::message::hex(*high), crate::message::hex(*low)) {
+                    (Some(high), Some(low)) => {
+                        bytes.push(high << 4 | low);
+                        after
+                    }
+                    _ => {
+                        bytes.push(b'%');
+                        tail
+                    }
+                }
+            }
+            _ => {
+                bytes.push(*first);
+                tail
+            }
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Why a raw name deceives; nothing if it doesn't.
 pub(crate) fn deception(raw: &str) -> Option<&'static str> {
-    if raw.chars().any(is_reordering) {
+    let name = Name::new(raw);
+    // Marks of direction are part of names in Hebrew and Arabic: what deceives is an override,
+    // and an embedding before an extension that does something.
+    let shown = raw.chars().any(|it| matches!(it, '\u{202d}' | '\u{202e}'));
+    let reorders = raw.chars().any(is_reordering) && name.danger().is_some();
+    if shown || reorders {
         return Some("its letters are shown in another order than they stand in");
     }
-    let name = Name::new(raw);
     let stem = name.file.strip_suffix(name.file.rsplit('.').next().unwrap_or_default())?;
     let stem = stem.strip_suffix('.')?;
     let harmful =
@@ -70,79 +199,6 @@ pub(crate) fn is_invisible(character: char) -> bool {
         || matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}' | '\u{2029}')
         || matches!(character, '\u{2060}'..='\u{2065}' | '\u{feff}' | '\u{180e}' | '\u{e0000}'..='\u{e007f}')
 }
-
-/// Windows, macOS, Android: programs, and what installs or loads them.
-const PROGRAMS: &[&str] = &[
-    "apk",
-    "appimage",
-    "application",
-    "appref-ms",
-    "appx",
-    "appxbundle",
-    "chm",
-    "com",
-    "cpl",
-    "deb",
-    "dll",
-    "drv",
-    "dmg",
-    "elf",
-    "exe",
-    "ex_",
-    "gadget",
-    "hlp",
-    "jar",
-    "jnlp",
-    "mde",
-    "msc",
-    "msi",
-    "msix",
-    "msixbundle",
-    "msp",
-    "mst",
-    "ocx",
-    "pif",
-    "pkg",
-    "ppa",
-    "ppam",
-    "rpm",
-    "run",
-    "scr",
-    "sys",
-    "wll",
-    "xbap",
-    "xla",
-    "xlam",
-    "xll",
-];
-
-const SCRIPTS: &[&str] = &[
-    "ahk", "au3", "bas", "bat", "bash", "cmd", "command", "csh", "fish", "hta", "inf", "ins",
-    "isp", "iqy", "js", "jse", "ksh", "mjs", "ps1", "ps1xml", "ps2", "psc1", "psc2", "psd1",
-    "psm1", "py", "pyc", "pyw", "reg", "rgs", "scf", "scpt", "sct", "sh", "shb", "shs", "slk",
-    "u3p", "vb", "vbe", "vbs", "vbscript", "workflow", "ws", "wsc", "wsf", "wsh", "zsh",
-];
-
-const SHORTCUTS: &[&str] = &[
-    "desktop",
-    "diagcab",
-    "diagcfg",
-    "fileloc",
-    "inetloc",
-    "library-ms",
-    "lnk",
-    "rdp",
-    "search-ms",
-    "searchconnector-ms",
-    "settingcontent-ms",
-    "terminal",
-    "theme",
-    "themepack",
-    "url",
-    "webloc",
-    "website",
-    "xnk",
-];
 
 /// Containers that programs and scripts travel in, behind names of documents.
 const CONTAINERS_IN_DISGUISE: &[&str] =

@@ -6,7 +6,8 @@ use std::str::FromStr;
 /// The outcome for one message. The order of findings depends on the message alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What was found, in the order of the message's bytes.
+    /// What was found, in the order of the message's bytes. Where there is more than a report
+    /// holds, every class that was met still has a finding.
     pub findings: Vec<Finding>,
     /// How many things were looked at: MIME leaves, members of archives, streams of documents.
     pub parts: u32,
@@ -81,10 +82,26 @@ classes! {
     DeceptiveName => "deceptive-name",
     /// A limit was reached before everything was seen.
     Limit => "limit",
+    /// Programs read it in different ways, or may see what was not seen here.
+    Ambiguous => "ambiguous",
     /// Something is broken, so that not all of it could be read.
     Damaged => "damaged",
     /// A container of a kind that can't be opened here.
     Opaque => "opaque",
+}
+
+impl Class {
+    /// How much it weighs where not all findings can be told: 0 is told first.
+    #[must_use]
+    pub const fn rank(self) -> u8 {
+        match self {
+            Class::Malware => 0,
+            Class::Executable | Class::Script | Class::Shortcut | Class::DeceptiveName => 1,
+            Class::HtmlSmuggling | Class::AutoMacro | Class::ActiveDocument => 2,
+            Class::Ambiguous | Class::Limit => 3,
+            Class::Macro | Class::EncryptedArchive | Class::Opaque | Class::Damaged => 4,
+        }
+    }
 }
 
 impl fmt::Display for Class {

@@ -47,11 +47,11 @@ pub(crate) struct Match {
 }
 
 #[derive(Debug)]
-pub(crate) struct Scan<'r>(std::marker::PhantomData<&'r Rules>);
+pub(crate) struct Scan;
 
-impl<'r> Scan<'r> {
-    pub(crate) fn new(_: &'r Rules) -> Self {
-        Scan(std::marker::PhantomData)
+impl Scan {
+    pub(crate) fn new(_: &Rules) -> Self {
+        Scan
     }
 
     pub(crate) fn matches(&mut self, _: &[u8], _: Instant) -> Result<Vec<Match>, String> {

@@ -11,9 +11,12 @@ use crate::malware::{Rules, Scan};
 use crate::message;
 use crate::name::{self, Name};
 use crate::office;
+use crate::pdf;
 use crate::report::{Class, Finding, Report, shown};
+use crate::signed;
+use crate::text;
 
-/// A message with more findings than this is no better known with more.
+/// A message with more findings than this is no better known with more of the same class.
 const MOST_FINDINGS: usize = 200;
 
 /// What surrounds a thing: names matter where a reader may click on them.
@@ -29,7 +32,8 @@ pub(crate) enum Within {
 
 pub(crate) struct Walk<'r> {
     pub(crate) budget: Budget,
-    scan: Scan<'r>,
+    rules: std::marker::PhantomData<&'r Rules>,
+    scan: Scan,
     report: Report,
     place: Vec<String>,
     part: Option<u32>,
@@ -37,6 +41,8 @@ pub(crate) struct Walk<'r> {
     is_over: bool,
     /// Bytes to look at, those of overlapping members counted again.
     most: u64,
+    /// What the media type of the leaf at hand says.
+    typed: Option<Kind>,
 }
 
 impl<'r> Walk<'r> {
@@ -46,6 +52,7 @@ impl<'r> Walk<'r> {
         let (report, place) = (Report::default(), Vec::new());
         Walk {
             budget,
+            rules: std::marker::PhantomData,
             scan,
             report,
             place,
@@ -53,6 +60,7 @@ impl<'r> Walk<'r> {
             depth: 0,
             is_over: false,
             most: limits.bytes,
+            typed: None,
         }
     }
 
@@ -64,8 +72,36 @@ impl<'r> Walk<'r> {
     pub(crate) fn find(&mut self, class: Class, reason: impl Into<String>) {
         let finding =
             Finding { class, part: self.part, place: self.place.clone(), reason: reason.into() };
-        if self.report.findings.len() < MOST_FINDINGS && !self.report.findings.contains(&finding) {
-            self.report.findings.push(finding);
+        if self.report.findings.contains(&finding) {
+            return;
+        }
+        if self.report.findings.len() < MOST_FINDINGS {
+            return self.report.findings.push(finding);
+        }
+        // Full: one of a class that was met often makes room for the first of a class that was
+        // not, so that the strictest action of any policy stays the same.
+        for class in [Class::Limit, class] {
+            if !self.report.findings.iter().any(|known| known.class == class) {
+                self.crowd_out();
+                let reason = if class == Class::Limit && finding.class != Class::Limit {
+                    format!("there are more than {MOST_FINDINGS} findings")
+                } else {
+                    finding.reason.clone()
+                };
+                self.report.findings.push(Finding { class, reason, ..finding.clone() });
+            }
+        }
+    }
+
+    /// Drops the last finding of the class that has most.
+    fn crowd_out(&mut self) {
+        let count = |class: Class| {
+            self.report.findings.iter().filter(|finding| finding.class == class).count()
+        };
+        let fullest = Class::ALL.iter().copied().max_by_key(|class| count(*class));
+        let last = self.report.findings.iter().rposition(|it| Some(it.class) == fullest);
+        if let Some(last) = last {
+            self.report.findings.remove(last);
         }
     }
 
@@ -88,6 +124,9 @@ impl<'r> Walk<'r> {
         match stop {
             Some(Stop::Limit(reason)) => self.find(Class::Limit, reason),
             Some(Stop::Damaged(reason)) => self.find(Class::Damaged, shown(&reason)),
+            Some(Stop::Unseen(reason)) => {
+                self.find(Class::Ambiguous, format!("it was not seen whole: {}", shown(&reason)));
+            }
             None => {}
         }
     }
@@ -114,25 +153,45 @@ impl<'r> Walk<'r> {
 
     /// A message, by its leaves. Only those of the outermost one are numbered.
     pub(crate) fn message(&mut self, bytes: &[u8], is_top: bool) {
-        let split = message::split(bytes);
-        for oddity in split.oddities {
-            self.find(Class::Damaged, oddity);
+        let split = message::split_until(bytes, self.budget.deadline);
+        for oddity in &split.oddities {
+            self.find(Class::Ambiguous, oddity.clone());
         }
-        for range in split.outside {
+        for limit in &split.limits {
+            self.find(Class::Limit, limit.clone());
+        }
+        for range in split.outside.clone() {
             let hidden = bytes.get(range).unwrap_or_default();
             self.rules(hidden);
-            self.uuencoded(hidden);
+            self.coded(hidden);
         }
-        for (index, leaf) in split.leaves.iter().enumerate() {
+        let contents: Vec<_> = split.leaves.iter().map(|leaf| leaf.content(bytes)).collect();
+        for (index, (leaf, content)) in split.leaves.iter().zip(&contents).enumerate() {
+            if self.is_over() {
+                return;
+            }
             if is_top {
                 self.part = u32::try_from(index).ok();
             }
-            let content = leaf.content(bytes);
-            self.leaf(leaf, &content);
+            self.leaf(leaf, content);
             if is_top {
                 self.part = None;
             }
         }
+        // What another reader sees beyond that has no number: it can't be taken out.
+        for (leaf, content) in message::others(bytes, &split, &contents, self.budget.deadline) {
+            if self.is_over() {
+                return;
+            }
+            let name = leaf.name().unwrap_or("a part").to_owned();
+            self.find_in(&name, Class::Ambiguous, "mail programs disagree about what this part is");
+            self.leaf(&leaf, &content);
+        }
+    }
+
+    /// The content of something signed: a part of a message with its header.
+    pub(crate) fn within_message(&mut self, bytes: &[u8]) {
+        self.opened(&["signed content"], |walk| walk.message(bytes, false));
     }
 
     fn leaf(&mut self, leaf: &message::Leaf, content: &[u8]) {
@@ -140,18 +199,45 @@ impl<'r> Walk<'r> {
         if kind.main == "message" && matches!(kind.sub.as_str(), "partial" | "external-body") {
             self.find(Class::Opaque, format!("message/{} has its content elsewhere", kind.sub));
         }
-        let is_message =
-            kind.main == "message" && matches!(kind.sub.as_str(), "rfc822" | "global" | "news");
+        let is_message = kind.main == "message"
+            && matches!(kind.sub.as_str(), "rfc822" | "global" | "news" | "rfc822-headers");
         let is_body = kind.main == "text" && leaf.names.is_empty() && !leaf.is_attachment;
         if is_body {
-            self.uuencoded(content);
+            self.coded(content);
         }
         let within = if is_body { Within::Body } else { Within::Files };
         let names: Vec<&str> = leaf.names.iter().map(String::as_str).collect();
         if is_message {
+            // What calls itself a message may be something else to who opens it by its name.
             self.opened(&names, |walk| walk.message(content, false));
-        } else {
-            self.thing(&names, content, within);
+            let kinds = Kind::all(content, &names);
+            if names.is_empty() && kinds.iter().all(|kind| *kind == Kind::Message) {
+                return;
+            }
+        }
+        let typed = match (kind.main.as_str(), kind.sub.as_str()) {
+            ("text", "html") | ("image", "svg+xml") | ("application", "xhtml+xml") => {
+                Some(Kind::Html)
+            }
+            ("application", "pkcs7-mime" | "x-pkcs7-mime") => Some(Kind::Cms),
+            ("application", "pgp-encrypted") => Some(Kind::Pgp),
+            ("application", "ms-tnef" | "vnd.ms-tnef") => Some(Kind::Tnef),
+            _ => None,
+        };
+        self.typed = typed;
+        self.thing(&names, content, within);
+        self.typed = None;
+    }
+
+    /// Files that are written into a text.
+    fn coded(&mut self, text: &[u8]) {
+        self.uuencoded(text);
+        archive::wrapped::yenc(self, text);
+        if memchr::memmem::find(text, b"must be converted with BinHex").is_some() {
+            archive::wrapped::walk(self, crate::kind::Wrapping::BinHex, text);
+        }
+        if memchr::memmem::find(text, b"-----BEGIN PGP MESSAGE").is_some() {
+            signed::pgp(self);
         }
     }
 
@@ -181,13 +267,24 @@ impl<'r> Walk<'r> {
                 .find(Class::Limit, format!("there are more than {} bytes to look at", self.most));
         }
         self.opened(names, |walk| {
-            let kind = Kind::of(data);
+            let mut kinds = Kind::all(data, names);
+            kinds.extend(walk.typed.take().filter(|kind| !kinds.contains(kind)));
             if within == Within::Files {
-                walk.names(names, kind);
+                walk.names(names, &kinds, data);
             }
-            walk.content(kind, within);
+            for kind in &kinds {
+                walk.content(*kind, within);
+            }
             walk.rules(data);
-            walk.open(kind, names, data, within);
+            if within == Within::Files {
+                walk.text(names, data);
+            }
+            for kind in kinds {
+                if walk.is_over() {
+                    return;
+                }
+                walk.open(kind, names, data);
+            }
         });
     }
 
@@ -209,15 +306,25 @@ impl<'r> Walk<'r> {
     }
 
     /// What the names promise, and whether the content keeps it.
-    pub(crate) fn names(&mut self, names: &[&str], kind: Kind) {
-        for raw in names {
+    pub(crate) fn names(&mut self, names: &[&str], kinds: &[Kind], data: &[u8]) {
+        for raw in names.iter().flat_map(|raw| name::readings(raw)) {
+            let raw = raw.as_str();
             let name = Name::new(raw);
             if let Some(reason) = name::deception(raw) {
                 self.find(Class::DeceptiveName, format!("{} is deceptive: {reason}", quoted(raw)));
             }
             if let Some((class, what)) = name.danger() {
-                self.find(class, format!("{} is the name of {what}", quoted(raw)));
-            } else if kind.contradicts(&name.extension) {
+                let is_mistake = name::deception(raw).is_none() && Kind::is_plainly_harmless(data);
+                if is_mistake || name.needs_content() && !name.is_kept(data) {
+                    // A name like that on a picture, a PDF or any text is a mistake more often.
+                    self.find(
+                        Class::Opaque,
+                        format!("{} has the name of {what}, and other content", quoted(raw)),
+                    );
+                } else {
+                    self.find(class, format!("{} is the name of {what}", quoted(raw)));
+                }
+            } else if kinds.iter().any(|kind| kind.contradicts(&name.extension)) {
                 self.find(
                     Class::DeceptiveName,
                     format!("{} is not what its name says", quoted(raw)),
@@ -279,12 +386,12 @@ impl<'r> Walk<'r> {
         self.place.pop();
     }
 
-    /// A member that can't be unpacked: only its name counts.
-    pub(crate) fn unopened(&mut self, name: &str, within: Within) {
-        if within == Within::Files && self.budget.enter() {
+    /// A member whose content can't be reached: only its name counts.
+    pub(crate) fn only_named(&mut self, name: &str) {
+        if self.budget.enter() {
             self.report.parts = self.report.parts.saturating_add(1);
             self.place.push(shown(name));
-            self.names(&[name], Kind::Other);
+            self.names(&[name], &[], b"");
             self.place.pop();
         }
     }
@@ -302,17 +409,17 @@ impl<'r> Walk<'r> {
 
     /// Text with files in it, and text that programs open as cells.
     fn text(&mut self, names: &[&str], data: &[u8]) {
-        self.uuencoded(data);
+        self.coded(data);
         let is_table = |name: &&str| {
             let extension = Name::new(name).extension;
-            matches!(extension.as_str(), "csv" | "tsv" | "slk" | "dif" | "iqy")
+            matches!(extension.as_str(), "csv" | "tsv" | "slk" | "dif" | "iqy" | "xls")
         };
         if names.iter().any(is_table) {
             office::sheet::cells(self, &String::from_utf8_lossy(data));
         }
     }
 
-    fn open(&mut self, kind: Kind, names: &[&str], data: &[u8], within: Within) {
+    fn open(&mut self, kind: Kind, names: &[&str], data: &[u8]) {
         match kind {
             Kind::Gzip | Kind::Bzip2 | Kind::Xz | Kind::Lzma | Kind::Zstd => {
                 archive::single::walk(self, kind, names.first().copied(), data);
@@ -321,19 +428,31 @@ impl<'r> Walk<'r> {
             Kind::SevenZip => archive::sevenzip::walk(self, data),
             Kind::Rar => archive::rar::walk(self, data),
             Kind::Tar => archive::tar::walk(self, data),
+            Kind::Cpio => archive::cpio::walk(self, data),
+            Kind::Ar => archive::cpio::ar(self, data),
             Kind::Iso => archive::iso::walk(self, data),
             Kind::Cab => archive::cab::walk(self, data),
             Kind::OneNote => archive::onenote::walk(self, data),
             Kind::Tnef => archive::tnef::walk(self, data),
+            Kind::Wrapped(how) => archive::wrapped::walk(self, how, data),
             Kind::Ole => office::ole::walk(self, data),
             Kind::Rtf => office::rtf::walk(self, data),
             Kind::Html => html::walk(self, data),
-            Kind::Message => self.message(data, false),
-            // A self-extractor, or a picture with more behind it: programs read zip from the end.
-            Kind::Program(_) if memchr::memmem::find(data, b"PK\x05\x06").is_some() => {
-                archive::zip::walk(self, data);
+            Kind::Pdf => pdf::walk(self, data),
+            Kind::FlatXml => text::flat_document(self, data),
+            Kind::ActiveMime => text::active_mime(self, data),
+            Kind::Sylk => text::sylk(self, data),
+            Kind::Card => text::card(self, data),
+            Kind::Cms => signed::cms(self, data),
+            Kind::Pgp => signed::pgp(self),
+            Kind::Message => {
+                for one in text::mailbox(data) {
+                    self.message(one, false);
+                }
+                if let Some(at) = Kind::web_archive(data).filter(|at| *at > 0) {
+                    self.message(data.get(at..).unwrap_or_default(), false);
+                }
             }
-            Kind::Other if within == Within::Files => self.text(names, data),
             _ => {}
         }
     }

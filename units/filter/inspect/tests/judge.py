@@ -37,7 +37,7 @@ def word(body, relations=""):
 
 def field(*pieces):
     run = "<w:r>{}</w:r>".format
-    begin, end = ("<w:fldChar w:fldCharType='{}'/>".format(kind) for kind in ("begin", "end"))
+    begin, end = (f"<w:fldChar w:fldCharType='{kind}'/>" for kind in ("begin", "end"))
     texts = "".join(run(f"<w:instrText>{piece}</w:instrText>") for piece in pieces)
     return f"<w:p>{run(begin)}{texts}{run(end)}</w:p>"
 
@@ -87,7 +87,7 @@ def is_active(path):
         if parser.objects:
             return True
     if path.suffix == ".docx":
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path):
             fetched = {"attachedTemplate", "oleObject", "frame"}
             parser = oleobj.XmlParser(str(path))
             if any(kind in fetched for kind, _ in oleobj.find_external_relationships(parser)):

@@ -38,6 +38,8 @@ pub struct Filter {
     pub quarantine: Quarantine,
     /// What was done since the start.
     pub counters: Counters,
+    /// The name of this host, which the mail server signs its results of checks with.
+    pub host: String,
 }
 
 /// How many messages met which end since the start.
@@ -62,11 +64,17 @@ fn count(counter: &AtomicU64) {
 impl Judge for Filter {
     fn judge(&self, transaction: &Transaction) -> Answer {
         let begin = Instant::now();
-        match self.findings(&transaction.message) {
+        match self.findings(transaction) {
             Ok(findings) => {
                 count(&self.counters.scanned);
                 let login = transaction.login.as_ref().map(|_| transaction.sender.as_str());
                 let verdict = self.policies.decide(&findings, login, &transaction.recipients);
+                let verdict = match transaction.login {
+                    None if failed_dmarc(&transaction.message, &self.host) => {
+                        verdict.doubting(&findings, &transaction.recipients)
+                    }
+                    _ => verdict,
+                };
                 let answer = self.carry_out(transaction, &findings, &verdict);
                 if !findings.is_empty() {
                     report(transaction, &findings, &verdict, begin);
@@ -87,8 +95,10 @@ impl Judge for Filter {
 
 impl Filter {
     /// What our rules and ClamAV find.
-    fn findings(&self, message: &[u8]) -> Result<Vec<Finding>, String> {
-        let report = self.pool.scan(message).map_err(|error| error.to_string())?;
+    fn findings(&self, transaction: &Transaction) -> Result<Vec<Finding>, String> {
+        let message = transaction.message.as_slice();
+        let client = transaction.login.is_none().then_some(transaction.client.as_str());
+        let report = self.pool.scan(message, client).map_err(|error| error.to_string())?;
         let mut findings = report.findings;
         if let Some(clamd) = &self.clamd {
             let found = clamd.scan(message).map_err(|error| error.to_string())?;
@@ -210,10 +220,25 @@ fn names(message: &[u8]) -> (String, String) {
     (short(&from.unwrap_or_default()), short(header.subject().unwrap_or_default()))
 }
 
+/// Whether the mail server's own check says that the sender's domain does not stand for the
+/// message: `dmarc=fail` in the first `Authentication-Results` (RFC 8601), which it writes on top.
+fn failed_dmarc(message: &[u8], host: &str) -> bool {
+    let header = message.get(..crate::edit::body_start(message)).unwrap_or_default();
+    let fields = crate::edit::fields(header);
+    let results = fields
+        .iter()
+        .find(|(name, _)| name.trim_ascii().eq_ignore_ascii_case(b"authentication-results"))
+        .and_then(|(name, range)| header.get(range.start + name.len() + 1..range.end));
+    let Some(results) = results else { return false };
+    let text = String::from_utf8_lossy(results).to_ascii_lowercase();
+    let is_ours = text.split(';').next().is_some_and(|it| it.trim() == host.to_ascii_lowercase());
+    is_ours && text.contains("dmarc=fail")
+}
+
 /// What the sender is told: the first finding of those that matter most.
 fn refusal(findings: &[Finding]) -> String {
-    let malware = findings.iter().find(|finding| finding.class == Class::Malware);
-    let found = malware.or_else(|| findings.first()).map(Finding::to_string).unwrap_or_default();
+    let first = findings.iter().min_by_key(|finding| finding.class.rank());
+    let found = first.map(Finding::to_string).unwrap_or_default();
     let mut text = marks::ascii(&format!("550 5.7.1 The message was refused: {found}"));
     text.truncate(LONGEST_REPLY);
     text

@@ -13,6 +13,7 @@ pub mod clamd;
 pub mod clock;
 pub mod command;
 pub mod configuration;
+pub mod confine;
 pub mod digest;
 pub mod durable;
 pub mod edit;

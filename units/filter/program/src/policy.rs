@@ -122,6 +122,20 @@ pub struct Verdict {
     pub stripped: Vec<usize>,
 }
 
+impl Verdict {
+    /// The verdict where the sender's domain does not stand for the message: a container that
+    /// nobody could look into is quarantined then, where it would be marked.
+    #[must_use]
+    pub fn doubting(mut self, findings: &[Finding], recipients: &[String]) -> Self {
+        let is_closed = findings.iter().any(|finding| finding.class == Class::Opaque);
+        if is_closed && matches!(self.action, Action::Mark | Action::Strip) {
+            self.action = Action::Quarantine;
+            self.quarantined = recipients.to_vec();
+        }
+        self
+    }
+}
+
 impl Policies {
     /// The policy of an address's domain, if settings name that domain.
     fn own(&self, address: &str) -> Option<&Policy> {

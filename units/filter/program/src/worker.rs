@@ -1,6 +1,6 @@
 //! A worker: reads messages from its standard input, a socket, and says what is in each.
 //!
-//! It opens no file and no connection. The memory it may take is limited before the first message,
+//! It opens no file and no connection, and [`crate::confine`] sees to it that it can't. The memory it may take is limited before the first message,
 //! so that what a decoder takes beyond that fails here, in a process that is replaced, and not in
 //! the one that has everybody's mail.
 
@@ -24,6 +24,9 @@ pub enum WorkerError {
     /// Its socket broke.
     #[error("the worker's standard input is not the filter's socket ({0}); use `serve` instead")]
     Socket(#[from] io::Error),
+    /// It can't be locked in.
+    #[error(transparent)]
+    Confine(#[from] crate::confine::ConfineError),
     /// The limits of this process can't be set.
     #[error("cannot limit the worker's memory: {0}")]
     Limit(#[from] rustix::io::Errno),
@@ -49,6 +52,7 @@ pub fn run() -> Result<(), WorkerError> {
         Err(why) => return Ok(wire::write_json(&mut socket, &Reply::Refused { why })?),
     };
     drop(bytes);
+    crate::confine::confine()?;
     wire::write_json(&mut socket, &Reply::Ready)?;
     let time = Duration::from_millis(u64::try_from(start.milliseconds).unwrap_or(u64::MAX));
     let limits = Limits { time, ..Limits::default() };

@@ -117,7 +117,7 @@ class Way(unittest.TestCase):
         self.server.deliver(sent, to=BOB)
         got = email.message_from_bytes(self.found(BOB, "only a link"))
         self.assertEqual(got.get_content_type(), "text/plain")
-        self.assertEqual(len(got.get_all("Content-Type")), 1)
+        self.assertEqual(len(got.get_all("Content-Type", [])), 1)
         self.assertIn("was removed", got.get_payload())
 
     def test_what_users_send_is_refused_instead_of_kept(self):
@@ -258,7 +258,7 @@ class Failure(unittest.TestCase):
             (work / "db").mkdir()
             (work / "db/own.ndb").write_text(f"Own-Test:0:*:{b'only-clamd-knows-this'.hex()}\n")
             (work / "clamd.conf").write_text(f"LocalSocket {work}/socket\nDatabaseDirectory {work}/db\nForeground yes\n")
-            clamd = subprocess.Popen([CLAMD, "-c", work / "clamd.conf"], stdout=subprocess.DEVNULL,
+            clamd = subprocess.Popen([str(CLAMD), "-c", work / "clamd.conf"], stdout=subprocess.DEVNULL,
                                      stderr=subprocess.DEVNULL)
             try:
                 with Filtered(clamd=work / "socket") as server:

@@ -39,7 +39,10 @@ pub(super) fn run(arguments: &SeedNewArguments, printer: &Printer) -> Result<(),
 /// The list of passwords, from a file or from standard input.
 fn list(path: &Path) -> Result<String, Failure> {
     if path != Path::new("-") {
-        return read_text(path);
+        return read_text(
+            path,
+            "`--passwords` names a file with an address, a blank and a password on each line; `-` is standard input",
+        );
     }
     let mut text = String::new();
     io::stdin()

@@ -5,33 +5,67 @@ use crate::limits::Stop;
 use crate::report::Class;
 use crate::walk::{Walk, Within};
 
-/// Hands every file to the walk.
+/// Hands every file to the walk, wherever in `data` the cabinet begins.
 pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
+    let data = data.get(crate::kind::Kind::cabinet(data).unwrap_or(0)..).unwrap_or_default();
     if is_sound(data) != Some(true) {
-        return walk.find(Class::Damaged, "sizes in the cabinet contradict each other");
+        return walk.find(Class::Ambiguous, "sizes in the cabinet contradict each other");
     }
     let size = data.len() as u64;
-    let source = Timed::new(data, walk.budget.deadline);
+    let mut data = data.to_vec();
+    let most = usize::try_from(walk.budget.limits.entries).unwrap_or(usize::MAX);
+    let Some(names) = renamed(&mut data, most) else {
+        return walk
+            .find(Class::Ambiguous, "names of members repeat, and not all can be told apart");
+    };
+    // Reserved: programs ignore them, the crate doesn't ([MS-CAB] 2.1).
+    for reserved in [4..8, 12..16, 20..24] {
+        data.get_mut(reserved).unwrap_or_default().fill(0);
+    }
+    let source = Timed::new(&data, walk.budget.deadline);
     let mut cabinet = match cab::Cabinet::new(source) {
         Ok(cabinet) => cabinet,
-        Err(error) => return walk.stopped(Some(Stop::Damaged(error.to_string()))),
+        Err(error) => return walk.stopped(Some(Stop::Unseen(error.to_string()))),
     };
-    let names: Vec<String> = cabinet
-        .folder_entries()
-        .flat_map(|folder| folder.file_entries())
-        .take(usize::try_from(walk.budget.limits.entries).unwrap_or(usize::MAX).saturating_add(1))
-        .map(|file| file.name().to_owned())
-        .collect();
-    for name in names {
+    for (name, shown) in names {
         if walk.is_over() {
             return;
         }
         let (content, stop) = match cabinet.read_file(&name) {
             Ok(reader) => walk.budget.unpack(reader, size),
-            Err(error) => (Vec::new(), Some(Stop::Damaged(error.to_string()))),
+            Err(error) => (Vec::new(), Some(Stop::Unseen(error.to_string()))),
         };
-        walk.member(&[&name], &content, stop, Within::Files);
+        walk.member(&[&shown], &content, stop, Within::Files);
     }
+}
+
+/// The crate finds a member by its name alone, so that the second of a name would never be read:
+/// repeated names are written over with numbers of the same length. Each name in the file as it
+/// is now, and as it was; nothing if there are more members of a short name than numbers.
+fn renamed(data: &mut [u8], most: usize) -> Option<Vec<(String, String)>> {
+    let files = usize::from(u16_at(data, 28)?);
+    let mut at = usize::try_from(u32_at(data, 16)?).ok()?;
+    let mut names: Vec<(String, String)> = Vec::new();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut number = 0usize;
+    for _ in 0..files.min(most.saturating_add(1)) {
+        let start = at + 16;
+        let length = memchr::memchr(0, data.get(start..)?)?;
+        let shown = String::from_utf8_lossy(data.get(start..start + length)?).into_owned();
+        let place = data.get_mut(start..start + length)?;
+        let is_plain = place.is_ascii();
+        while !is_plain && number == 0 || !seen.insert(place.to_vec()) || !place.is_ascii() {
+            number += 1;
+            let digits = format!("{number:0length$}");
+            if digits.len() != length || length == 0 {
+                return None;
+            }
+            place.copy_from_slice(digits.as_bytes());
+        }
+        names.push((String::from_utf8_lossy(place).into_owned(), shown));
+        at = start + length + 1;
+    }
+    Some(names)
 }
 
 /// Whether every file begins inside of its folder's data, and what is stored has the size that

@@ -22,13 +22,12 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     for sector in FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + 32 {
         let Some(descriptor) = data.get(sector * SECTOR..(sector + 1) * SECTOR) else { break };
         if descriptor.get(1..6) != Some(b"CD001") {
-            break;
+            continue;
         }
         // 1 is the primary tree; 2 is another, Joliet's if its escape sequence says UCS-2.
         let is_joliet = match descriptor.first() {
             Some(1) => false,
             Some(2) => descriptor.get(88..90) == Some(b"%/"),
-            Some(255) => break,
             _ => continue,
         };
         if let Some((at, length, _)) = descriptor.get(156..190).and_then(extent) {
@@ -36,10 +35,17 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
         }
     }
     if tree.is_broken {
-        walk.find(Class::Damaged, "a directory of the disc image is broken");
+        walk.find(Class::Ambiguous, "a directory of the disc image is broken");
     }
-    if tree.files.is_empty() && memchr::memmem::find(data, b"NSR0").is_some() {
-        walk.find(Class::Opaque, "a UDF file system can't be opened here");
+    // Windows shows the UDF tree where there is one, and it need not be the same.
+    let is_udf = (FIRST_DESCRIPTOR..FIRST_DESCRIPTOR + 64).any(|sector| {
+        let at = sector * SECTOR;
+        matches!(data.get(at + 1..at + 6), Some(b"NSR02" | b"NSR03"))
+    });
+    if is_udf {
+        walk.find(Class::Ambiguous, "a UDF file system is in it, which can't be opened here");
+    } else if tree.files.is_empty() && memchr::memmem::find(data, b"BEA01").is_some() {
+        walk.find(Class::Opaque, "a disc image that can't be opened here");
     }
     for ((start, length), names) in tree.files {
         if walk.is_over() {
@@ -111,13 +117,21 @@ impl Tree<'_> {
         }
         let system_use =
             record.get(33 + name_length + usize::from(name_length % 2 == 0)..).unwrap_or_default();
-        let name = rock_ridge(system_use).unwrap_or_else(|| plain(raw, is_joliet));
+        let own = plain(raw, is_joliet);
+        let name = rock_ridge(system_use).unwrap_or_else(|| own.clone());
+        if name != own && flags & DIRECTORY == 0 {
+            let names = self.files.entry((at, length)).or_default();
+            let own = format!("{path}{own}");
+            if names.len() < 1000 && !names.contains(&own) {
+                names.push(own);
+            }
+        }
         let path = format!("{path}{name}");
         if flags & DIRECTORY != 0 {
             return self.directory(at, length, is_joliet, &format!("{path}/"), depth + 1, most);
         }
         let names = self.files.entry((at, length)).or_default();
-        if !names.contains(&path) && names.len() < 8 {
+        if names.len() < 1000 && !names.contains(&path) {
             names.push(path);
         }
     }

@@ -4,6 +4,7 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::time::Instant;
 
 pub(crate) mod cab;
+pub(crate) mod cpio;
 pub(crate) mod iso;
 pub(crate) mod onenote;
 pub(crate) mod rar;
@@ -11,6 +12,7 @@ pub(crate) mod sevenzip;
 pub(crate) mod single;
 pub(crate) mod tar;
 pub(crate) mod tnef;
+pub(crate) mod wrapped;
 pub(crate) mod zip;
 
 /// Bytes that fail once the time is over, so that a decoder that goes round in circles ends.

@@ -85,7 +85,7 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
                 || meta.is_split_after
                 || meta.is_redirection
             {
-                walk.unopened(&name, Within::Files);
+                walk.only_named(&name);
                 if meta.is_encrypted {
                     encrypted.push(name);
                 } else if !meta.is_redirection {
@@ -111,7 +111,7 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
             let name = member.meta.name_lossy();
             let reason = crate::shown(&error.root_cause().to_string());
             if !reason.ends_with("limit") {
-                walk_cell.borrow_mut().find_in(&name, crate::Class::Damaged, reason);
+                walk_cell.borrow_mut().find_in(&name, crate::Class::Ambiguous, reason);
             }
             Ok(ExtractionErrorAction::Continue)
         },
@@ -148,6 +148,6 @@ fn failed(walk: &mut Walk<'_>, error: &rars::Error) {
         ErrorKind::ResourceLimit => walk.stopped(Some(Stop::Limit(reason))),
         // The sink said already why it stopped.
         ErrorKind::Io if reason.ends_with("limit") => {}
-        _ => walk.stopped(Some(Stop::Damaged(reason))),
+        _ => walk.stopped(Some(Stop::Unseen(reason))),
     }
 }

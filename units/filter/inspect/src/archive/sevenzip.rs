@@ -1,6 +1,8 @@
 //! 7z.
 
-use sevenz_rust2::{ArchiveReader, Password};
+use std::io::Read;
+
+use sevenz_rust2::{Archive, ArchiveEntry, BlockDecoder, Password};
 
 use super::Timed;
 use crate::limits::Stop;
@@ -17,10 +19,11 @@ const START: std::ops::Range<usize> = 12..32;
 pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     // Without this field the reader would guess where the header is, byte by byte.
     if data.get(START).is_none_or(|start| start.iter().all(|byte| *byte == 0)) {
-        return walk.find(Class::Damaged, "it has no header that says where its members are");
+        return walk.find(Class::Ambiguous, "it has no header that says where its members are");
     }
     let source = Timed::new(data, walk.budget.deadline);
-    let mut archive = match ArchiveReader::new(source, Password::empty()) {
+    let mut source = source;
+    let archive = match Archive::read(&mut source, &Password::empty()) {
         Ok(archive) => archive,
         // A header that is encrypted itself ends in the description of its coder.
         Err(_)
@@ -32,18 +35,54 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
         {
             return walk.find(Class::EncryptedArchive, "even its list of members needs a password");
         }
-        Err(error) => return walk.stopped(Some(Stop::Damaged(error.to_string()))),
+        Err(error) => return walk.stopped(Some(Stop::Unseen(error.to_string()))),
     };
-    archive.set_thread_count(1);
-    let coders = archive.archive().blocks.iter().flat_map(|block| &block.coders);
-    if coders.into_iter().any(|coder| coder.encoder_method_id() == AES) {
-        return locked(walk, &archive);
+    let mut seen = vec![false; archive.files.len()];
+    let mut encrypted = Vec::new();
+    for block in 0..archive.blocks.len() {
+        if walk.is_over() {
+            return;
+        }
+        members(walk, &archive, block, &mut source, data.len() as u64, &mut seen, &mut encrypted);
     }
-    let size = data.len() as u64;
-    let result = archive.for_each_entries(|entry, reader| {
+    // Names stand in the header, whether the content could be reached or not.
+    for (entry, is_seen) in archive.files.iter().zip(seen) {
+        if !is_seen && !entry.is_directory() {
+            walk.only_named(entry.name());
+        }
+    }
+    walk.encrypted(&encrypted);
+}
+
+/// The members of one block: what one chain of coders has packed. Blocks fail one by one.
+fn members(
+    walk: &mut Walk<'_>,
+    archive: &Archive,
+    block: usize,
+    source: &mut Timed<'_>,
+    size: u64,
+    seen: &mut [bool],
+    encrypted: &mut Vec<String>,
+) {
+    let of_block =
+        |index: usize| archive.stream_map.file_block_index.get(index) == Some(&Some(block));
+    let names = archive.files.iter().enumerate().filter(|(index, _)| of_block(*index));
+    let coders = archive.blocks.get(block).map(|block| block.coders.as_slice()).unwrap_or_default();
+    if coders.iter().any(|coder| coder.encoder_method_id() == AES) {
+        encrypted.extend(names.map(|(_, entry)| entry.name().to_owned()));
+        return;
+    }
+    let mut index = archive.stream_map.block_first_file_index.get(block).copied().unwrap_or(0);
+    let password = Password::empty();
+    let decoder = BlockDecoder::new(1, block, archive, &password, source);
+    let result = decoder.for_each_entries(&mut |entry: &ArchiveEntry, reader: &mut dyn Read| {
         if walk.is_over() {
             return Ok(false);
         }
+        if let Some(seen) = seen.get_mut(index) {
+            *seen = true;
+        }
+        index += 1;
         if entry.is_directory() {
             return Ok(true);
         }
@@ -54,15 +93,6 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
         Ok(go_on)
     });
     if let Err(error) = result {
-        walk.stopped(Some(Stop::Damaged(error.to_string())));
+        walk.stopped(Some(Stop::Unseen(error.to_string())));
     }
-}
-
-fn locked(walk: &mut Walk<'_>, archive: &ArchiveReader<Timed<'_>>) {
-    let entries = archive.archive().files.iter().filter(|entry| !entry.is_directory());
-    let names: Vec<String> = entries.map(|entry| entry.name().to_owned()).collect();
-    for name in &names {
-        walk.unopened(name, Within::Files);
-    }
-    walk.encrypted(&names);
 }

@@ -13,13 +13,19 @@ const WINDOW: u32 = 65 << 20;
 /// Opens one compressed file.
 pub(crate) fn walk(walk: &mut Walk<'_>, kind: Kind, outer: Option<&str>, data: &[u8]) {
     let size = data.len() as u64;
-    let mut inner = outer.map(stem);
+    // Some tools take the stored name, some the file's own.
+    let mut inner: Vec<String> = outer.map(stem).into_iter().collect();
     let (content, stop) = match kind {
         Kind::Gzip => {
             let decoder = flate2::read::MultiGzDecoder::new(data);
             let stored = decoder.header().and_then(|header| header.filename());
-            inner = stored.map(|name| String::from_utf8_lossy(name).into_owned()).or(inner);
-            walk.budget.unpack(decoder, size)
+            let stored = stored.map(|name| String::from_utf8_lossy(name).into_owned());
+            inner.splice(0..0, stored);
+            inner.dedup();
+            let (content, stop) = walk.budget.unpack(decoder, size);
+            // What follows a whole member is ignored by every tool.
+            let is_rest = !content.is_empty() && matches!(stop, Some(Stop::Unseen(_)));
+            (content, stop.filter(|_| !is_rest))
         }
         Kind::Bzip2 => walk.budget.unpack(bzip2::read::MultiBzDecoder::new(data), size),
         Kind::Xz => {
@@ -28,11 +34,11 @@ pub(crate) fn walk(walk: &mut Walk<'_>, kind: Kind, outer: Option<&str>, data: &
         }
         Kind::Zstd => match zstd(Cursor::new(data)) {
             Ok(reader) => walk.budget.unpack(reader, size),
-            Err(error) => (Vec::new(), Some(Stop::Damaged(error))),
+            Err(error) => (Vec::new(), Some(Stop::Unseen(error))),
         },
         _ => match lzma_rust2::LzmaReader::new_mem_limit(data, WINDOW >> 10, None) {
             Ok(reader) => walk.budget.unpack(reader, size),
-            Err(error) => (Vec::new(), Some(Stop::Damaged(error.to_string()))),
+            Err(error) => (Vec::new(), Some(Stop::Unseen(error.to_string()))),
         },
     };
     let names: Vec<&str> = inner.iter().map(String::as_str).collect();
@@ -44,8 +50,9 @@ fn stem(outer: &str) -> String {
     let name = Name::new(outer);
     let stem = name.file.strip_suffix(&name.extension).unwrap_or(&name.file).trim_end_matches('.');
     match name.extension.as_str() {
-        "tgz" | "tbz" | "tbz2" | "txz" | "tzst" => format!("{stem}.tar"),
-        "gz" | "bz2" | "xz" | "lzma" | "zst" => stem.to_owned(),
+        "tgz" | "taz" | "tbz" | "tbz2" | "txz" | "tlz" | "tzst" => format!("{stem}.tar"),
+        "svgz" => format!("{stem}.svg"),
+        "gz" | "z" | "bz2" | "bz" | "xz" | "lzma" | "zst" => stem.to_owned(),
         _ => name.file.clone(),
     }
 }

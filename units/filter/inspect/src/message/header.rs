@@ -30,6 +30,18 @@ impl ContentType {
         self.main == main && self.sub == sub
     }
 
+    /// Every value of a parameter, whichever a program takes; `name` in lower case.
+    #[must_use]
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let mut values: Vec<&str> = Vec::new();
+        for (key, value) in &self.parameters {
+            if key == name && !value.is_empty() && !values.contains(&value.as_str()) {
+                values.push(value);
+            }
+        }
+        values
+    }
+
     /// The first value of a parameter; `name` in lower case.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<&str> {
@@ -39,7 +51,7 @@ impl ContentType {
     fn parse(value: &str) -> ContentType {
         let (kind, parameters) = parameters(value);
         let (main, sub) = kind.split_once('/').unwrap_or((&kind, ""));
-        let word = |text: &str| text.trim().to_ascii_lowercase();
+        let word = |text: &str| text.trim().trim_matches('"').trim().to_ascii_lowercase();
         ContentType { main: word(main), sub: word(sub), parameters }
     }
 }
@@ -76,7 +88,13 @@ impl Fields {
             {
                 unfolded.extend_from_slice(next.strip_suffix(b"\r").unwrap_or(next));
             }
-            fields.take(&unfolded);
+            // A parameter that lost its indent: some programs read it as part of the field before.
+            let is_parameter = !unfolded.contains(&b':')
+                && memchr::memmem::find(&unfolded.to_ascii_lowercase(), b"name").is_some();
+            match fields.content_type.last_mut().filter(|_| is_parameter) {
+                Some(value) => value.push_str(&format!("; {}", text(&unfolded).trim())),
+                None => fields.take(&unfolded),
+            }
         }
         fields
     }
@@ -84,6 +102,7 @@ impl Fields {
     fn take(&mut self, field: &[u8]) {
         let Some(colon) = memchr::memchr(b':', field) else { return };
         let (name, value) = field.split_at(colon);
+        // `Content-Type` with a blank in it, or a line that was to belong to the field before.
         let list = match name.trim_ascii().to_ascii_lowercase().as_slice() {
             b"content-type" => &mut self.content_type,
             b"content-transfer-encoding" => &mut self.transfer_encoding,
@@ -103,6 +122,54 @@ impl Fields {
         }
     }
 
+    /// Every boundary that any program would cut by.
+    #[must_use]
+    pub fn boundaries(&self) -> Vec<String> {
+        let mut boundaries: Vec<String> = Vec::new();
+        let mut add = |boundary: String| {
+            let boundary = boundary.trim().to_owned();
+            if boundary.len() > 1
+                && boundaries.len() < MOST_NAMES
+                && !boundaries.contains(&boundary)
+            {
+                boundaries.push(boundary);
+            }
+        };
+        for value in &self.content_type {
+            let kind = ContentType::parse(value);
+            kind.all("boundary").into_iter().for_each(|it| add(it.to_owned()));
+            lenient::boundaries(value, &mut add);
+        }
+        boundaries
+    }
+
+    /// Every type that any of the fields gives, the first one first.
+    #[must_use]
+    pub fn content_types(&self, in_digest: bool) -> Vec<ContentType> {
+        let mut types = vec![self.content_type(in_digest)];
+        for value in self.content_type.iter().skip(1) {
+            types.push(ContentType::parse(value));
+        }
+        types
+    }
+
+    /// Every transfer encoding that any of the fields gives, also in one with more in it.
+    #[must_use]
+    pub fn encodings(&self) -> Vec<Encoding> {
+        let mut encodings = vec![self.encoding()];
+        for value in &self.transfer_encoding {
+            let words = value.split(|it: char| !it.is_ascii_alphanumeric() && it != '-');
+            encodings.extend(words.filter(|word| !word.is_empty()).filter_map(Encoding::named));
+        }
+        let mut distinct = Vec::new();
+        for encoding in encodings {
+            if !distinct.contains(&encoding) {
+                distinct.push(encoding);
+            }
+        }
+        distinct
+    }
+
     /// The transfer encoding; one that nobody knows counts as none.
     #[must_use]
     pub fn encoding(&self) -> Encoding {
@@ -117,20 +184,23 @@ impl Fields {
         self.disposition.first().is_some_and(is)
     }
 
-    /// Every name that any field gives, without repetition.
+    /// Every name that any field gives under any reading of it, without repetition.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
-        let mut names = Vec::new();
+        let mut names: Vec<String> = Vec::new();
+        let mut add = |name: String| {
+            let name = name.trim().to_owned();
+            if !name.is_empty() && names.len() < MOST_NAMES && !names.contains(&name) {
+                names.push(name);
+            }
+        };
         for value in self.disposition.iter().chain(&self.content_type) {
             for (key, name) in parameters(value).1 {
-                let name = decode_words(&name);
-                if (key == "filename" || key == "name")
-                    && !name.is_empty()
-                    && !names.contains(&name)
-                {
-                    names.push(name);
+                if key == "filename" || key == "name" {
+                    add(decode_words(&name));
                 }
             }
+            lenient::names(value, &mut add);
         }
         names
     }
@@ -183,6 +253,9 @@ fn without_comments(value: &str) -> String {
     }
     kept
 }
+
+/// Names of one part; a header with more is made to keep somebody busy.
+const MOST_NAMES: usize = 50;
 
 /// Splits `value; name=value; …` and puts together what RFC 2231 took apart.
 fn parameters(value: &str) -> (String, Vec<(String, String)>) {
@@ -274,46 +347,90 @@ fn extended(value: &str) -> String {
 
 /// Bytes as text in a named character set; one that nobody knows counts as UTF-8.
 pub(crate) fn decode_text(bytes: &[u8], charset: &str) -> String {
-    let charset = charset.split('*').next().unwrap_or_default();
+    let charset = charset.split('*').next().unwrap_or_default().trim();
+    if charset.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("utf-7"))
+        || charset.eq_ignore_ascii_case("utf7")
+    {
+        return lenient::utf7(bytes);
+    }
     let encoding =
         encoding_rs::Encoding::for_label(charset.as_bytes()).unwrap_or(encoding_rs::UTF_8);
     encoding.decode(bytes).0.into_owned()
 }
 
-/// Undoes the encoded words of RFC 2047, `=?charset?B?…?=`, also where they may not stand.
+/// Undoes the encoded words of RFC 2047, `=?charset?B?…?=`, also where they may not stand. Words
+/// of base64 that follow each other are put together first: a character may be cut in two.
 pub(crate) fn decode_words(text: &str) -> String {
+    /// Names are short; more text than this is not read as words.
+    const LONGEST: usize = 64 << 10;
+    if !text.contains("=?") || text.len() > LONGEST {
+        return text.to_owned();
+    }
     let mut output = String::new();
     let mut rest = text;
-    let mut after_word = false;
-    while let Some(at) = rest.find("=?") {
+    let mut held: Option<(&str, Vec<u8>, String)> = None;
+    let release = |held: &mut Option<(&str, Vec<u8>, String)>, output: &mut String| {
+        if let Some((charset, bytes, coded)) = held.take() {
+            let bytes = if coded.is_empty() { bytes } else { base64(coded.as_bytes()) };
+            output.push_str(&decode_text(&bytes, charset));
+        }
+    };
+    // Without an end anywhere after it, nothing is a word.
+    let last = text.rfind("?=").map_or(0, |at| text.len() - at);
+    while let Some(at) = rest.find("=?").filter(|at| rest.len() - at > last) {
         let (before, candidate) = rest.split_at(at);
-        let Some((word, tail)) = word(candidate) else {
+        let Some((charset, coding, coded, tail)) = word(candidate) else {
+            release(&mut held, &mut output);
             output.push_str(before);
             output.push_str("=?");
             rest = &candidate[2..];
-            after_word = false;
             continue;
         };
         // White space between two words belongs to neither.
-        if !(after_word && before.trim().is_empty()) {
+        if !(held.is_some() && before.trim().is_empty()) {
+            release(&mut held, &mut output);
             output.push_str(before);
         }
-        output.push_str(&word);
+        let is_base64 = coding.eq_ignore_ascii_case("b");
+        match held.as_mut() {
+            Some((known, _, text))
+                if is_base64 && *known == charset && !text.is_empty() && !text.ends_with('=') =>
+            {
+                text.push_str(coded);
+            }
+            _ => {
+                release(&mut held, &mut output);
+                held = Some(if is_base64 {
+                    (charset, Vec::new(), coded.to_owned())
+                } else {
+                    (charset, quoted_printable(coded.replace('_', " ").as_bytes()), String::new())
+                });
+            }
+        }
         rest = tail;
-        after_word = true;
     }
+    release(&mut held, &mut output);
     output.push_str(rest);
     output
 }
 
-fn word(text: &str) -> Option<(String, &str)> {
-    let mut pieces = text.strip_prefix("=?")?.splitn(3, '?');
+/// Character set, coding and coded text of the word that `text` begins with, and what follows.
+/// None of the three is long, so that no search is either.
+fn word(text: &str) -> Option<(&str, &str, &str, &str)> {
+    const LONGEST: usize = 4096;
+    let near = text.get(..LONGEST.min(text.len())).unwrap_or_else(|| {
+        let end = (0..LONGEST).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.get(..end).unwrap_or_default()
+    });
+    let mut pieces = near.strip_prefix("=?")?.splitn(3, '?');
     let (charset, coding, rest) = (pieces.next()?, pieces.next()?, pieces.next()?);
-    let (coded, tail) = rest.split_once("?=")?;
-    let bytes = match coding {
-        "B" | "b" => base64(coded.as_bytes()),
-        "Q" | "q" => quoted_printable(coded.replace('_', " ").as_bytes()),
-        _ => return None,
-    };
-    Some((decode_text(&bytes, charset), tail))
+    if !matches!(coding, "B" | "b" | "Q" | "q") {
+        return None;
+    }
+    let (coded, _) = rest.split_once("?=")?;
+    let used = 2 + charset.len() + 1 + coding.len() + 1 + coded.len() + 2;
+    Some((charset, coding, coded, text.get(used..)?))
 }
+
+#[path = "lenient.rs"]
+mod lenient;

@@ -5,14 +5,17 @@
 //! the parts, and a part can be replaced while every other byte stays.
 
 mod header;
+mod second;
 mod transfer;
 mod uuencode;
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
-pub(crate) use header::decode_text;
 pub use header::{ContentType, Fields};
+pub(crate) use header::{decode_text, decode_words};
+pub(crate) use second::others;
 pub use transfer::Encoding;
 pub(crate) use transfer::{base64, hex};
 pub(crate) use uuencode::uuencoded;
@@ -29,6 +32,8 @@ pub struct Split {
     pub outside: Vec<Range<usize>>,
     /// What is wrong with the structure, in words: programs may disagree about what is in it.
     pub oddities: Vec<String>,
+    /// What was not cut because of a limit, in words.
+    pub limits: Vec<String>,
 }
 
 /// One leaf: neither a multipart nor part of another leaf.
@@ -68,18 +73,31 @@ impl Leaf {
 /// Cuts a message. Any bytes are a message; the worst is one leaf of plain text.
 #[must_use]
 pub fn split(message: &[u8]) -> Split {
+    let far = Instant::now() + Duration::from_secs(3600);
+    split_until(message, far)
+}
+
+/// Cuts a message, no longer than to `deadline`.
+pub(crate) fn split_until(message: &[u8], deadline: Instant) -> Split {
     let mut split = Split::default();
-    Cutter { message, split: &mut split }.part(0..message.len(), 0, None);
+    Cutter { message, split: &mut split, deadline }.part(0..message.len(), 0, None);
     split
 }
 
 struct Cutter<'m> {
     message: &'m [u8],
     split: &'m mut Split,
+    deadline: Instant,
 }
 
 impl Cutter<'_> {
     fn part(&mut self, range: Range<usize>, depth: u32, parent: Option<&ContentType>) {
+        if Instant::now() >= self.deadline {
+            if self.split.limits.is_empty() {
+                self.split.limits.push("the time for one message is over".to_owned());
+            }
+            return;
+        }
         let bytes = self.message.get(range.clone()).unwrap_or_default();
         let body_at = range.start + header::length(bytes);
         let fields =
@@ -110,7 +128,7 @@ impl Cutter<'_> {
             return false;
         };
         if depth >= DEEPEST {
-            self.split.oddities.push(format!("more than {DEEPEST} multiparts inside each other"));
+            self.split.limits.push(format!("more than {DEEPEST} multiparts inside each other"));
             return false;
         }
         let bytes = self.message.get(body.clone()).unwrap_or_default();

@@ -89,7 +89,7 @@ fn multiparts_without_end_end_somewhere() {
     }
     let split = split(message.as_bytes());
     assert_eq!(split.leaves.len(), 1);
-    assert!(split.oddities[0].contains("30 multiparts"));
+    assert!(split.limits[0].contains("30 multiparts"));
 }
 
 #[test]

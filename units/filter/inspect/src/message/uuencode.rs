@@ -1,7 +1,7 @@
 //! Files written into plain text by uuencode (POSIX): mail programs show them as attachments.
 
-/// One line holds at most 45 bytes, so a longer one is no code.
-const LONGEST_LINE: usize = 45;
+/// One line holds 45 bytes; programs read longer ones, as long as the first character can say.
+const LONGEST_LINE: usize = 63;
 
 /// Every uuencoded file in `text`, with its name. A file without `end` counts with what is there.
 pub(crate) fn uuencoded(text: &[u8]) -> Vec<(String, Vec<u8>)> {
@@ -32,7 +32,7 @@ fn begin(line: &[u8]) -> Option<String> {
     let space = rest.iter().position(|byte| *byte == b' ')?;
     let (mode, name) = rest.split_at(space);
     let is_mode =
-        (3..=4).contains(&mode.len()) && mode.iter().all(|byte| (b'0'..b'8').contains(byte));
+        (1..=8).contains(&mode.len()) && mode.iter().all(|byte| (b'0'..b'8').contains(byte));
     is_mode.then(|| String::from_utf8_lossy(name).trim().to_owned())
 }
 

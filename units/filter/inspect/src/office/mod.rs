@@ -1,5 +1,6 @@
 //! Documents of office programs: what in them runs, calls outside, or carries files.
 
+pub(crate) mod locked;
 pub(crate) mod ole;
 pub(crate) mod powerpoint;
 pub(crate) mod rtf;

@@ -33,9 +33,9 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     let mut file = match cfb::CompoundFile::open(Timed::new(data, walk.budget.deadline)) {
         Ok(file) => file,
         Err(error) => {
-            walk.stopped(Some(Stop::Damaged(error.to_string())));
+            walk.stopped(Some(Stop::Unseen(error.to_string())));
             // Word opens some of what this can't; sources can still be told by how they begin.
-            return module(walk, data);
+            return module(walk, data, None);
         }
     };
     let class = file.root_entry().clsid().to_string();
@@ -49,25 +49,53 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
         .take(most)
         .map(|entry| entry.path().to_path_buf())
         .collect();
-    let has_project = paths.iter().any(|path| file_name(path).eq_ignore_ascii_case("_VBA_PROJECT"));
+    if paths.len() == most {
+        walk.find(Class::Limit, format!("there are more than {most} things in it"));
+    }
+    let is_project = |path: &std::path::PathBuf| is_called(path, "_VBA_PROJECT");
+    let has_project = paths.iter().any(is_project);
+    let mut modules = Vec::new();
+    for path in paths.iter().filter(|path| is_called(path, "dir")) {
+        let dir = read(walk, &mut file, path, data.len()).unwrap_or_default();
+        modules.extend(vba::modules(&dir, most_source(walk)));
+    }
+    let mut stomped = false;
     let mut sources = 0;
     for path in &paths {
         if walk.is_over() {
             return;
         }
         let Some(content) = read(walk, &mut file, path, data.len()) else { continue };
-        if has_project && is_module(path) {
-            sources += vba::sources(&content, most_source(walk)).len();
-            module(walk, &content);
+        let listed = modules.iter().find(|(name, _)| is_called(path, name));
+        if has_project && (is_module(path) || listed.is_some()) {
+            let texts = vba::sources(&content, listed.map(|it| it.1), most_source(walk));
+            sources += texts.len();
+            // Compiled code stands before the source; that of a module without code is short.
+            let compiled = listed.map_or(0, |it| it.1);
+            let has_code = texts.iter().any(|text| vba::has_code(text));
+            let code = content.get(..compiled).filter(|it| !it.is_empty()).unwrap_or(&content);
+            stomped |= !texts.is_empty()
+                && !has_code
+                && (compiled > EMPTY_MODULE || vba::names_a_trigger(code))
+                || texts.is_empty() && compiled > 0;
+            texts.iter().for_each(|text| source(walk, text));
         }
         stream(walk, &mut file, path, &content, data.len());
     }
-    if has_project && sources == 0 {
+    if stomped || has_project && sources == 0 {
         walk.find(
             Class::AutoMacro,
             "it has macros whose source was taken away, so that only the compiled code is left",
         );
     }
+}
+
+/// Bytes of compiled code that Office writes for a module without procedures, and some more.
+const EMPTY_MODULE: usize = 1800;
+
+/// Names in compound files know no case ([MS-CFB] 2.6.4).
+fn is_called(path: &Path, name: &str) -> bool {
+    file_name(path).to_lowercase() == name.to_lowercase()
 }
 
 fn most_source(walk: &Walk<'_>) -> usize {
@@ -102,29 +130,40 @@ fn read(walk: &mut Walk<'_>, file: &mut File<'_>, path: &Path, packed: usize) ->
 }
 
 /// The sources in a module's stream.
-fn module(walk: &mut Walk<'_>, content: &[u8]) {
-    for text in vba::sources(content, most_source(walk)) {
+fn module(walk: &mut Walk<'_>, content: &[u8], offset: Option<usize>) {
+    for text in vba::sources(content, offset, most_source(walk)) {
         source(walk, &text);
     }
 }
 
 fn stream(walk: &mut Walk<'_>, file: &mut File<'_>, path: &Path, content: &[u8], packed: usize) {
-    let name = file_name(path);
+    let name = file_name(path).to_lowercase();
     match name.as_str() {
-        "EncryptedPackage" | "EncryptedStream" => {
-            walk.find(Class::EncryptedArchive, "the document needs a password")
+        "encryptedpackage" => {
+            let info = paths_info(walk, file, path, packed);
+            match super::locked::default_password(&info, content) {
+                Some(plain) => {
+                    // Excel tries this password of itself: whoever opens the file sees no question.
+                    walk.find(Class::EncryptedArchive, "it is locked with Excel's own password");
+                    walk.thing(&["unlocked document"], &plain, Within::Document);
+                }
+                None => walk.find(Class::EncryptedArchive, "the document needs a password"),
+            }
         }
-        "WordDocument" => word(walk, content),
-        "1Table" | "0Table" => {}
-        "Workbook" | "Book" => sheet::workbook(walk, content),
-        "PowerPoint Document" => powerpoint::walk(walk, content),
-        "Equation Native" => walk.find(
+        "encryptedstream" => walk.find(Class::EncryptedArchive, "the document needs a password"),
+        "worddocument" => word(walk, content),
+        "1table" | "0table" => {}
+        "workbook" | "book" => sheet::workbook(walk, content),
+        "powerpoint document" => powerpoint::walk(walk, content),
+        // MathType writes the same stream; what attacks have used has a long font name in it.
+        "equation native" if is_old_equation(content) => walk.find(
             Class::ActiveDocument,
             "an object of the old Equation Editor, which attacks have used since 2017",
         ),
-        "\u{1}Ole10Native" => native(walk, content),
-        "\u{1}Ole" => link(walk, content),
-        "Package" | "CONTENTS" => walk.thing(&[], content, Within::Document),
+        "equation native" => walk.find(Class::Macro, "an equation as an object"),
+        "\u{1}ole10native" => native(walk, content),
+        "\u{1}ole" => link(walk, content),
+        "package" | "contents" => walk.thing(&[], content, Within::Document),
         ATTACHED => {
             let mut names = Vec::new();
             for sibling in ATTACHED_NAMES {
@@ -143,6 +182,30 @@ fn stream(walk: &mut Walk<'_>, file: &mut File<'_>, path: &Path, content: &[u8],
     }
 }
 
+/// What stands beside an encrypted package.
+fn paths_info(walk: &mut Walk<'_>, file: &mut File<'_>, path: &Path, packed: usize) -> Vec<u8> {
+    let path = path.with_file_name("EncryptionInfo");
+    if file.is_stream(&path) {
+        read(walk, file, &path, packed).unwrap_or_default()
+    } else {
+        Vec::new()
+    }
+}
+
+/// The records of an equation (MTEF 3): a font's name longer than the buffer it is copied to
+/// (CVE-2017-11882, CVE-2018-0802), or bytes that are no records.
+fn is_old_equation(content: &[u8]) -> bool {
+    let records = content.get(28..).unwrap_or_default();
+    let is_version = matches!(records.first(), Some(2 | 3 | 5));
+    let is_long = records.windows(2).enumerate().any(|(at, pair)| {
+        pair[0] == 8
+            && records
+                .get(at + 3..)
+                .is_some_and(|name| memchr::memchr(0, name).unwrap_or(name.len()) > 32)
+    });
+    !is_version || is_long && records.first() != Some(&5)
+}
+
 fn text(raw: &[u8], is_wide: bool) -> String {
     let text = crate::message::decode_text(raw, if is_wide { "utf-16le" } else { "windows-1252" });
     text.trim_end_matches('\0').to_owned()
@@ -154,7 +217,11 @@ pub(crate) fn native(walk: &mut Walk<'_>, content: &[u8]) {
         // Objects of other programs have no names in front.
         return walk.thing(&["object"], content.get(4..).unwrap_or_default(), Within::Document);
     };
-    walk.find_in(&name, Class::ActiveDocument, "a file is embedded in the document");
+    if crate::kind::Kind::is_plainly_harmless(file) {
+        walk.find_in(&name, Class::Macro, "a picture or a PDF is embedded in the document");
+    } else {
+        walk.find_in(&name, Class::ActiveDocument, "a file is embedded in the document");
+    }
     walk.thing(&[&name], file, Within::Files);
 }
 
@@ -209,6 +276,9 @@ fn word(walk: &mut Walk<'_>, content: &[u8]) {
     // A field stands between these characters, in one byte or in two per letter.
     const BEGIN: u8 = 0x13;
     for at in memchr::memchr_iter(BEGIN, content) {
+        if walk.is_over() || walk.found_here(|class| class == Class::ActiveDocument) {
+            return;
+        }
         let rest = content.get(at + 1..).unwrap_or_default();
         let rest = rest.get(..400).unwrap_or(rest);
         let letters: Vec<u8> = match rest.first() {

@@ -18,18 +18,49 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     if memchr::memmem::find(&lower, b"\\objupdate").is_some() {
         walk.find(Class::ActiveDocument, "an object starts when the document opens");
     }
-    for at in memchr::memmem::find_iter(&lower, b"\\*\\template") {
-        let rest = lower.get(at..).unwrap_or_default();
-        let group = rest.split(|byte| *byte == b'}').next().unwrap_or_default();
-        let target = plain(group);
-        if ["http:", "https:", "ftp:", "\\\\"].iter().any(|start| target.contains(start)) {
+    // Enough for any address; Word itself keeps no longer ones.
+    const LONGEST: usize = 4096;
+    for at in memchr::memmem::find_iter(&lower, b"\\template") {
+        if walk.is_over() {
+            return;
+        }
+        let rest = lower.get(at + 9..).unwrap_or_default();
+        if rest.first().is_some_and(u8::is_ascii_alphabetic) {
+            continue;
+        }
+        let target = plain(group(rest.get(..LONGEST).unwrap_or(rest))).to_lowercase();
+        let target = target.replace([' ', '\t'], "");
+        if ["http:", "https:", "ftp:", "file:", "\\\\", "//"]
+            .iter()
+            .any(|start| target.contains(start))
+        {
             walk.find(Class::ActiveDocument, "it fetches a template when it opens");
+            break;
         }
     }
     for at in memchr::memmem::find_iter(&lower, b"fldinst") {
+        if walk.is_over() || walk.found_here(|class| class == Class::ActiveDocument) {
+            return;
+        }
         let rest = data.get(at + 7..).unwrap_or_default();
         super::field(walk, &plain(rest.get(..400).unwrap_or(rest)));
     }
+}
+
+/// What stands before the brace that closes the group around it.
+fn group(text: &[u8]) -> &[u8] {
+    let mut depth = 1i32;
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return text.get(..at).unwrap_or_default();
+        }
+    }
+    text
 }
 
 /// Text without braces and control words, which Word ignores between letters.
@@ -43,6 +74,28 @@ fn plain(group: &[u8]) -> String {
                 bytes.next();
                 let digits: String = bytes.by_ref().take(2).map(char::from).collect();
                 text.extend(u8::from_str_radix(&digits, 16).ok().map(char::from));
+            }
+            b'\\' if bytes.peek() == Some(&b'u') => {
+                bytes.next();
+                let mut number = String::new();
+                while let Some(digit) =
+                    bytes.next_if(|it| it.is_ascii_digit() || *it == b'-' && number.is_empty())
+                {
+                    number.push(char::from(digit));
+                }
+                // Numbers are of 16 bits with a sign; Word takes what is left of larger ones.
+                let unit = number.parse::<i64>().ok().map(|value| (value & 0xffff) as u32);
+                match unit.and_then(char::from_u32) {
+                    // U+F000 to U+F0FF are letters of a symbol font.
+                    Some(letter @ '\u{f000}'..='\u{f0ff}') => {
+                        text.extend(char::from_u32(u32::from(letter) & 0xff));
+                    }
+                    Some(letter) => text.push(letter),
+                    None => while bytes.next_if(u8::is_ascii_alphanumeric).is_some() {},
+                }
+                bytes.next_if_eq(&b' ');
+                // What programs without Unicode show instead.
+                bytes.next_if(|it| matches!(it, b'?' | b'_' | b'*' | b'.'));
             }
             b'\\' if bytes.peek() == Some(&b'\\') => {
                 bytes.next();
@@ -68,7 +121,12 @@ fn object(walk: &mut Walk<'_>, text: &[u8]) {
         return;
     }
     let head = String::from_utf8_lossy(bytes.get(..200).unwrap_or(&bytes)).to_ascii_lowercase();
-    if head.contains(EQUATION) {
+    // What Word draws from the picture beside it and nobody has to click.
+    const SHOWN: [&str; 6] =
+        ["word.picture", "paint.picture", "pbrush", "static", "msphotoed", "acroexch.document"];
+    if SHOWN.iter().any(|class| head.contains(class)) {
+        walk.find(Class::Macro, "a picture or a document is embedded as an object");
+    } else if head.contains(EQUATION) {
         walk.find(
             Class::ActiveDocument,
             "an object of the old Equation Editor, which attacks have used since 2017",
@@ -88,13 +146,15 @@ fn object(walk: &mut Walk<'_>, text: &[u8]) {
     }
 }
 
-/// Digits up to the end of the group; white space, braces and control words between don't count.
+/// Digits up to the end of the group; white space, braces and control words between don't count,
+/// and `\binN` is followed by N bytes as they are, whatever they are.
 fn hexadecimal(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut high = None;
     let mut depth = 1i32;
-    let mut rest = text.iter().copied().peekable();
-    while let Some(byte) = rest.next() {
+    let mut at = 0;
+    while let Some(byte) = text.get(at).copied() {
+        at += 1;
         match byte {
             b'{' => depth += 1,
             b'}' => {
@@ -104,12 +164,23 @@ fn hexadecimal(text: &[u8]) -> Vec<u8> {
                 }
             }
             b'\\' => {
-                while rest
-                    .next_if(|byte| {
-                        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'*' | b'\'')
-                    })
-                    .is_some()
-                {}
+                let rest = text.get(at..).unwrap_or_default();
+                let is_word = |byte: &&u8| {
+                    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'*' | b'\'')
+                };
+                let length = rest.iter().take_while(is_word).count();
+                let word = rest.get(..length).unwrap_or_default().to_ascii_lowercase();
+                at += length;
+                if let Some(digits) = word.strip_prefix(b"bin") {
+                    let count = std::str::from_utf8(digits).ok().and_then(|it| it.parse().ok());
+                    at += usize::from(text.get(at) == Some(&b' '));
+                    let rest = text.get(at..).unwrap_or_default();
+                    let count: usize = count.unwrap_or(0);
+                    let raw = rest.get(..count).unwrap_or(rest);
+                    bytes.extend_from_slice(raw);
+                    at += raw.len();
+                    high = None;
+                }
             }
             _ => {
                 let Some(digit) = crate::message::hex(byte) else { continue };

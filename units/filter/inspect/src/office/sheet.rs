@@ -17,6 +17,9 @@ pub(crate) fn workbook(walk: &mut Walk<'_>, mut stream: &[u8]) {
     let mut has_sheet = false;
     let mut starts = false;
     while let [a, b, c, d, rest @ ..] = stream {
+        if walk.is_over() {
+            return;
+        }
         let (kind, length) =
             (u16::from_le_bytes([*a, *b]), usize::from(u16::from_le_bytes([*c, *d])));
         let record = rest.get(..length).unwrap_or(rest);

@@ -3,25 +3,96 @@
 /// A chunk holds at most this many bytes of source.
 const CHUNK: usize = 4096;
 
-/// How the source of every module begins, as its first token group stores it: a flag byte of
-/// literals, then letters.
-const BEGINNING: &[u8] = b"\0Attribut";
-
-/// Every source in a module's stream. It stands behind the compiled code, whose length is written
-/// in another stream that an attacker may have changed; its beginning can't be.
-pub(crate) fn sources(stream: &[u8], most: usize) -> Vec<String> {
-    let mut sources = Vec::new();
-    for at in memchr::memmem::find_iter(stream, BEGINNING) {
-        // Before the first group: the container's signature and the chunk's header.
-        let Some(container) = at.checked_sub(3).and_then(|start| stream.get(start..)) else {
+/// Every source in a module's stream, at `offset` where the project's directory says so, and
+/// wherever something decompresses to text: an attacker may have changed the directory.
+pub(crate) fn sources(stream: &[u8], offset: Option<usize>, most: usize) -> Vec<String> {
+    let mut sources: Vec<String> = Vec::new();
+    let mut until = 0;
+    let places = memchr::memchr_iter(1, stream).filter(|at| is_container(stream, *at));
+    for at in offset.into_iter().chain(places) {
+        if sources.len() >= MOST_SOURCES {
+            break;
+        }
+        let Some(container) = stream.get(at..).filter(|it| it.first() == Some(&1)) else {
             continue;
         };
-        if container.first() == Some(&1) {
-            let source = decompress(container, most);
-            sources.push(crate::message::decode_text(&source, "windows-1252"));
+        if at < until {
+            continue;
+        }
+        let source = decompress(container, most);
+        let is_given = Some(at) == offset;
+        if is_given && !source.is_empty() || is_source(&source) {
+            until = at + 3;
+            let text = crate::message::decode_text(&source, "windows-1252");
+            // Basic ends lines at any of these.
+            let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+            if !sources.contains(&text) {
+                sources.push(text);
+            }
         }
     }
     sources
+}
+
+/// Sources in one stream: one, and what attackers leave beside it.
+const MOST_SOURCES: usize = 8;
+
+/// Whether the header of a chunk follows (2.4.1.1.5), compressed or not, that fits the stream.
+fn is_container(stream: &[u8], at: usize) -> bool {
+    let Some([low, high]) = stream.get(at + 1..at + 3) else { return false };
+    let header = u16::from_le_bytes([*low, *high]);
+    let size = usize::from(header & 0x0fff) + 3;
+    header >> 12 & 0b111 == 0b011 && size > 8 && at + 1 + size <= stream.len() + CHUNK
+}
+
+/// Text with a word of the language in it.
+fn is_source(text: &[u8]) -> bool {
+    let head = text.get(..4096).unwrap_or(text).to_ascii_lowercase();
+    let printable =
+        head.iter().filter(|it| **it >= b' ' || matches!(it, b'\r' | b'\n' | b'\t')).count();
+    let words: [&[u8]; 8] = [
+        b"attribut",
+        b"sub ",
+        b"sub\t",
+        b"function ",
+        b"end sub",
+        b"declare ",
+        b"dim ",
+        b"private ",
+    ];
+    head.len() > 8
+        && printable * 100 >= head.len() * 95
+        && words.iter().any(|word| memchr::memmem::find(&head, word).is_some())
+}
+
+/// What the directory of a project says: streams of modules and where in them the source begins
+/// (2.3.4.2.3.2: MODULESTREAMNAME 0x1a, its Unicode form 0x32, MODULEOFFSET 0x31).
+pub(crate) fn modules(dir: &[u8], most: usize) -> Vec<(String, usize)> {
+    let records = decompress(dir, most);
+    let mut modules = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    let mut at = 0usize;
+    while let Some(header) = records.get(at..at.saturating_add(6)) {
+        let id = u16::from_le_bytes([header[0], header[1]]);
+        let mut length = u32::from_le_bytes([header[2], header[3], header[4], header[5]]) as usize;
+        // PROJECTVERSION's length is not that of its data.
+        if id == 0x09 {
+            length = 6;
+        }
+        let value =
+            records.get(at + 6..at.saturating_add(6).saturating_add(length)).unwrap_or_default();
+        match id {
+            0x1a => names = vec![crate::message::decode_text(value, "windows-1252")],
+            0x32 => names.push(crate::message::decode_text(value, "utf-16le")),
+            0x31 => {
+                let offset = value.try_into().map_or(0, u32::from_le_bytes) as usize;
+                modules.extend(names.drain(..).map(|name| (name, offset)));
+            }
+            _ => {}
+        }
+        at = at.saturating_add(6).saturating_add(length);
+    }
+    modules
 }
 
 /// Undoes the compression up to the first chunk that is none, or to `most` bytes.
@@ -94,13 +165,21 @@ fn copy(token: u16, start: usize, output: &mut Vec<u8>) -> bool {
 /// Whether there is more than the attributes that every module has.
 pub(crate) fn has_code(source: &str) -> bool {
     source.lines().map(str::trim).any(|line| {
-        let line = line.to_ascii_lowercase();
+        let line = line.get(..line.len().min(64)).unwrap_or("x").to_ascii_lowercase();
         !line.is_empty()
             && !line.starts_with("attribute ")
             && !line.starts_with('\'')
             && !line.starts_with("option ")
             && !line.starts_with("rem ")
     })
+}
+
+/// Returns true if compiled code holds the name of a procedure that the program calls of itself,
+/// in one byte or two bytes a character.
+pub(crate) fn names_a_trigger(code: &[u8]) -> bool {
+    let narrow: Vec<u8> =
+        code.iter().filter(|byte| **byte != 0).map(u8::to_ascii_lowercase).collect();
+    TRIGGERS.iter().any(|name| memchr::memmem::find(&narrow, name.as_bytes()).is_some())
 }
 
 /// Procedures that the program calls of itself.
@@ -128,9 +207,7 @@ const TRIGGERS: &[&str] = &[
     "workbook_beforeclose",
     "workbook_deactivate",
     "worksheet_activate",
-    "worksheet_change",
-    "worksheet_calculate",
-    "worksheet_selectionchange",
+    "worksheet_followhyperlink",
     "app_workbookopen",
     "onload",
     "ribbon_onload",
@@ -153,7 +230,6 @@ const EVENTS: &[&str] = &[
     "_mousemove",
     "_layout",
     "_resize",
-    "_change",
     "_initialize",
     "_beforenavigate2",
     "_navigatecomplete2",
@@ -167,11 +243,15 @@ const EVENTS: &[&str] = &[
 /// What the procedures are called that run by themselves.
 pub(crate) fn triggers(source: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for line in source.lines() {
+    // A line goes on after ` _`.
+    let joined = continued(source);
+    for line in joined.split(['\n', ':']) {
         let Some(name) = procedure(line) else { continue };
-        let lower = name.to_ascii_lowercase();
-        let is_trigger =
-            TRIGGERS.contains(&lower.as_str()) || EVENTS.iter().any(|event| lower.ends_with(event));
+        let lower = name.to_lowercase();
+        let is_trigger = TRIGGERS.contains(&lower.as_str())
+            || EVENTS.iter().any(|event| lower.ends_with(event))
+            || OBJECTS.iter().any(|it| lower.starts_with(it))
+                && !BY_HAND.iter().any(|it| lower.ends_with(it));
         let name = crate::shown(&name);
         if is_trigger && !found.contains(&name) && found.len() < 5 {
             found.push(name);
@@ -180,15 +260,35 @@ pub(crate) fn triggers(source: &str) -> Vec<String> {
     found
 }
 
+/// Events of documents and applications: a program fires them, whichever there are.
+const OBJECTS: &[&str] = &[
+    "document_",
+    "workbook_",
+    "app_",
+    "application_",
+    "auto_",
+    "presentation_",
+    "chart_",
+    "documentopen",
+    "documentbefore",
+];
+
+/// Those that only what a person does to a sheet's cells fires, as in everyday bookkeeping.
+const BY_HAND: &[&str] = &["_sheetchange", "_beforedoubleclick", "_beforerightclick"];
+
+fn continued(source: &str) -> String {
+    source.replace("\r\n", "\n").replace('\r', "\n").replace(" _\n", " ").replace("\t_\n", " ")
+}
+
 /// The name that a line declares a procedure by.
 fn procedure(line: &str) -> Option<String> {
     let mut words = line.split_whitespace().skip_while(|word| {
-        ["public", "private", "friend", "static"]
+        ["public", "private", "friend", "static", "global"]
             .iter()
             .any(|modifier| word.eq_ignore_ascii_case(modifier))
     });
     let kind = words.next()?;
-    if !kind.eq_ignore_ascii_case("sub") && !kind.eq_ignore_ascii_case("function") {
+    if !["sub", "function", "property"].iter().any(|it| kind.eq_ignore_ascii_case(it)) {
         return None;
     }
     Some(words.next()?.split('(').next().unwrap_or_default().to_owned())
@@ -200,7 +300,6 @@ const CALLS: &[&str] = &[
     "shellexecute",
     "wscript.shell",
     "shell.application",
-    "createobject",
     "getobject",
     "winmgmts",
     "win32_process",
@@ -223,9 +322,6 @@ const CALLS: &[&str] = &[
     "serverxmlhttp",
     "adodb.stream",
     "savetofile",
-    "scripting.filesystemobject",
-    "createtextfile",
-    "environ",
     "callbyname",
     "strreverse",
     "regwrite",
@@ -245,18 +341,13 @@ const CALLS: &[&str] = &[
     "execute4macro",
     "executeexcel4macro",
     "sendkeys",
-    "setlocale",
     "wscript",
-    "followhyperlink",
-    "kill ",
-    "for binary",
-    "for output",
 ];
 
 /// The calls that a source makes, of those that documents have no need of.
 pub(crate) fn calls(source: &str) -> Vec<String> {
     // A line may be continued, and words be put together from pieces.
-    let joined = source.replace("_\r\n", " ").replace("_\n", " ");
+    let joined = continued(source);
     let lower: String = joined
         .lines()
         .filter(|line| !line.trim_start().to_ascii_lowercase().starts_with("attribute "))
@@ -281,6 +372,19 @@ pub(crate) fn calls(source: &str) -> Vec<String> {
         + lower.matches("chr$(").count();
     if letters > 8 {
         found.push("text hidden as numbers".to_owned());
+    }
+    // Alone these are everyday; with a name that is put together they hide what is called.
+    let creates = has_word(&glued, "createobject") || has_word(&glued, "getobject");
+    let hides = has_word(&glued, "strreverse") || letters > 3 || has_word(&glued, "replace");
+    if creates && hides {
+        found.push("an object whose name is hidden".to_owned());
+    }
+    if (has_word(&glued, "for binary") || has_word(&glued, "for output"))
+        && [".exe", ".bat", ".vbs", ".js", ".ps1", ".cmd", ".hta", ".dll", ".scr"]
+            .iter()
+            .any(|it| glued.contains(it))
+    {
+        found.push("a program written to disk".to_owned());
     }
     found.truncate(8);
     found

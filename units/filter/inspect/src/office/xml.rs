@@ -9,19 +9,57 @@ use crate::walk::Walk;
 
 /// Relationships whose target a program fetches when the document opens (ECMA-376-1, 15).
 const FETCHED: &[&str] = &[
-    "attachedTemplate",
-    "oleObject",
+    "attachedtemplate",
+    "oleobject",
     "frame",
-    "subDocument",
-    "externalLink",
+    "subdocument",
+    "externallink",
     "control",
-    "aFChunk",
+    "afchunk",
+    "package",
+    "xmlmaps",
 ];
+
+/// Whether a target is on another machine, as Word writes it and as Windows reads it: slashes of
+/// either kind, `file:///` before a share, white space in between.
+fn is_remote(target: &str) -> bool {
+    let plain: String = target
+        .chars()
+        .filter(|it| !it.is_whitespace() && !it.is_control())
+        .map(|it| if it == '\\' { '/' } else { it.to_ascii_lowercase() })
+        .collect();
+    let rest = plain.strip_prefix("mhtml:").or(plain.strip_prefix("script:")).unwrap_or(&plain);
+    if rest.len() < plain.len() {
+        return true;
+    }
+    match rest.strip_prefix("file:") {
+        // `file:///C:/…` is this disk; `file:////host`, `file://host` are not.
+        Some(path) => {
+            let slashes = path.len() - path.trim_start_matches('/').len();
+            let host = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+            let is_drive = host.len() == 2 && host.ends_with([':', '|']);
+            !is_drive && (slashes >= 4 || slashes == 2) && host != "localhost"
+        }
+        None => {
+            let scheme = rest.split_once(':').map(|(scheme, _)| scheme);
+            rest.starts_with("//")
+                || scheme.is_some_and(|it| {
+                    it.len() > 1 && it.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'-')
+                })
+        }
+    }
+}
+
+/// Whether a target names a program or a script.
+fn is_local(target: &str) -> bool {
+    let target = target.split(['?', '#']).next().unwrap_or_default();
+    crate::name::Name::new(target).danger().is_some()
+}
 
 /// Looks at one part of an OOXML document.
 pub(crate) fn ooxml(walk: &mut Walk<'_>, name: &str, content: &[u8]) {
     let lower = name.to_ascii_lowercase();
-    if lower.contains("macrosheets/") {
+    if lower.replace('\\', "/").contains("macrosheets/") {
         walk.find(Class::AutoMacro, "it has a sheet of Excel 4 macros");
     }
     if lower.contains("/activex/") && lower.ends_with(".bin") {
@@ -39,7 +77,8 @@ pub(crate) fn ooxml(walk: &mut Walk<'_>, name: &str, content: &[u8]) {
                 field(walk, &std::mem::take(&mut instruction));
             }
         }
-        Seen::Text("instrText", text) => instruction.push_str(text),
+        Seen::Text("instrText" | "delInstrText", text) => instruction.push_str(text),
+        Seen::Text("binData", _) => {}
         Seen::Text(..) => {}
     });
     field(walk, &instruction);
@@ -55,15 +94,33 @@ fn ooxml_element(walk: &mut Walk<'_>, name: &str, element: &BytesStart<'_>) {
                 (value("Type").unwrap_or_default(), value("Target").unwrap_or_default());
             let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
             // A workbook's link to another on the same disk is everyday; one to a server is not.
-            let is_remote = target.contains("://")
-                || target.starts_with("\\\\")
-                || target.starts_with("mhtml:");
-            if FETCHED.contains(&kind.as_str()) && is_remote && !target.starts_with("file:///") {
+            let is_fetched = FETCHED.iter().any(|it| kind.to_ascii_lowercase().starts_with(it));
+            let is_program = value("action").is_some() && is_local(&target);
+            if is_fetched && is_remote(&target) || is_program {
                 let reason = format!("it fetches {} when it opens ({kind})", crate::shown(&target));
                 walk.find(Class::ActiveDocument, reason);
             }
         }
+        // A click or a mere touch that starts a program or runs a macro (PresentationML 19.3).
+        "hlinkClick" | "hlinkMouseOver" | "hlinkHover" => {
+            let action = value("action").unwrap_or_default().to_ascii_lowercase();
+            if action.contains("ppaction://program") {
+                walk.find(Class::ActiveDocument, "a shape starts a program");
+            } else if action.contains("ppaction://macro") || action.contains("ppaction://ole") {
+                walk.find(Class::ActiveDocument, "a shape runs a macro or an object");
+            }
+        }
         "ddeLink" => walk.find(Class::ActiveDocument, "a link starts a program (DDE)"),
+        // The kind of a sheet, wherever its part lies (SpreadsheetML, [MS-OFFMACRO2] 2.2.1).
+        "macrosheet" => walk.find(Class::AutoMacro, "it has a sheet of Excel 4 macros"),
+        "Override" | "Default"
+            if value("ContentType").is_some_and(|it| {
+                let it = it.to_ascii_lowercase();
+                it.contains("macrosheet") || it.contains("intlmacrosheet")
+            }) =>
+        {
+            walk.find(Class::AutoMacro, "it has a sheet of Excel 4 macros");
+        }
         "oleLink" => walk.find(Class::ActiveDocument, "a linked object"),
         "fldSimple" => field(walk, &value("instr").unwrap_or_default()),
         "definedName"
@@ -78,14 +135,15 @@ fn ooxml_element(walk: &mut Walk<'_>, name: &str, element: &BytesStart<'_>) {
 
 /// Looks at one part of an OpenDocument file.
 pub(crate) fn open_document(walk: &mut Walk<'_>, name: &str, content: &[u8]) {
-    if name.starts_with("Scripts/") && !name.ends_with('/') {
+    let lower = name.to_ascii_lowercase().replace('\\', "/");
+    if lower.starts_with("scripts/") && !lower.ends_with('/') {
         walk.find(Class::Macro, "it has scripts");
         return source(walk, &String::from_utf8_lossy(content));
     }
-    if !name.ends_with(".xml") {
+    if !lower.ends_with(".xml") {
         return;
     }
-    let is_basic = name.starts_with("Basic/") || name.contains("/Basic/");
+    let is_basic = lower.starts_with("basic/") || lower.contains("/basic/");
     let mut code = String::new();
     each(walk, content, |walk, event| match event {
         Seen::Element("encryption-data", _) => {
@@ -100,7 +158,7 @@ pub(crate) fn open_document(walk: &mut Walk<'_>, name: &str, content: &[u8]) {
         {
             walk.find(Class::ActiveDocument, "a cell starts a program (DDE)");
         }
-        Seen::Text("module", text) if is_basic => code.push_str(text),
+        Seen::Text("module" | "source-code", text) if is_basic => code.push_str(text),
         _ => {}
     });
     if is_basic {
@@ -153,12 +211,15 @@ fn each(walk: &mut Walk<'_>, content: &[u8], mut look: impl FnMut(&mut Walk<'_>,
             }
             Ok(Event::Text(text)) => look(walk, Seen::Text(&inner, text.as_ref())),
             Ok(Event::CData(text)) => look(walk, Seen::Text(&inner, text.as_ref())),
-            Ok(Event::GeneralRef(name)) => look(walk, Seen::Text(&inner, entity(name.as_ref()))),
+            Ok(Event::GeneralRef(name)) => {
+                let letters = entity(name.as_ref());
+                look(walk, Seen::Text(&inner, &letters));
+            }
             Ok(Event::Eof) => return,
             Ok(_) => {}
             Err(error) => {
                 return walk.find(
-                    Class::Damaged,
+                    Class::Ambiguous,
                     format!("its XML is broken: {}", crate::shown(&error.to_string())),
                 );
             }
@@ -184,7 +245,15 @@ fn local(name: &str) -> String {
     name.to_owned()
 }
 
-fn entity(name: &str) -> &'static str {
+/// What a reference stands for: `&#68;` and `&#x44;` are letters like any others.
+fn entity(name: &str) -> String {
+    let number = name.strip_prefix('#').and_then(|number| match number.strip_prefix(['x', 'X']) {
+        Some(digits) => u32::from_str_radix(digits, 16).ok(),
+        None => number.parse().ok(),
+    });
+    if let Some(letter) = number.and_then(char::from_u32) {
+        return letter.to_string();
+    }
     match name {
         "quot" => "\"",
         "apos" => "'",
@@ -193,10 +262,11 @@ fn entity(name: &str) -> &'static str {
         "gt" => ">",
         _ => " ",
     }
+    .to_owned()
 }
 
 /// An attribute by its name without prefix.
-fn attribute(element: &BytesStart<'_>, key: &str) -> Option<String> {
+pub(crate) fn attribute(element: &BytesStart<'_>, key: &str) -> Option<String> {
     let mut attributes = element.attributes();
     let attributes = attributes.with_checks(false).flatten();
     let found =

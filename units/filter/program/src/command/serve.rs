@@ -31,7 +31,8 @@ pub(super) fn run(settings: &Configuration, worker: OsString) -> Result<(), Comm
     folder.prepare()?;
     let quarantine = settings.quarantine();
     quarantine.prepare()?;
-    let workers = thread::available_parallelism().map_or(1, usize::from).min(MOST_WORKERS);
+    // One is kept for those who have signed in, so there are two at least.
+    let workers = thread::available_parallelism().map_or(1, usize::from).clamp(2, MOST_WORKERS);
     let time = Duration::from_secs(settings.seconds);
     let pool = pool(&folder, &Settings { program: worker, most: workers, time })?;
     let filter = Arc::new(Filter {
@@ -41,6 +42,7 @@ pub(super) fn run(settings: &Configuration, worker: OsString) -> Result<(), Comm
         clamd: settings.clamd().map_err(other)?,
         quarantine,
         counters: Counters::default(),
+        host: settings.host.clone(),
     });
     listen(settings, &filter)?;
     journal::note(&format!("{workers} workers, listening on {}", settings.listen));

@@ -36,8 +36,12 @@ pub fn findings(findings: &[Finding], stripped: &[usize]) -> Vec<(String, String
         value.truncate(LONGEST);
         (FINDING.to_owned(), value + removed)
     };
-    // Each is put above the one before.
-    findings.iter().enumerate().take(MOST).map(field).rev().collect()
+    // Those that weigh most, in the order of the message; each is put above the one before.
+    let mut told: Vec<(usize, &Finding)> = findings.iter().enumerate().collect();
+    told.sort_by_key(|(index, finding)| (!stripped.contains(index), finding.class.rank()));
+    told.truncate(MOST);
+    told.sort_by_key(|(index, _)| *index);
+    told.into_iter().map(field).rev().collect()
 }
 
 /// The field for a message that was let through without a look.

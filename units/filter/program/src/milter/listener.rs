@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::answer::{Answer, Changes};
-use super::transaction::{Step, Transaction, TransactionError};
+use super::transaction::{ABORT, Step, Transaction, TransactionError};
 use super::{frame, negotiation};
 use crate::journal;
 
@@ -138,8 +138,16 @@ fn connection(
     let mut held = Held { load, bytes: 0 };
     let mut refusal = None;
     while let Some(packet) = frame::read(&mut from)? {
+        if matches!(packet.code, ABORT | b'M') {
+            // What was said of the message before is not said of the next.
+            refusal = None;
+            held.release();
+        }
         if packet.code == b'B' {
             let size = packet.data.len() as u64;
+            if refusal.is_some() {
+                continue;
+            }
             if held.bytes + size > room.largest_message {
                 refusal = Some(Answer::Reply(too_large(room.largest_message)));
             } else if !held.grow(size, room.bytes) {
@@ -163,7 +171,7 @@ fn connection(
                 };
                 answer.write(&mut to)?;
                 held.release();
-                transaction = Transaction::default();
+                transaction.next();
             }
         }
     }
@@ -185,4 +193,60 @@ fn half() -> String {
 /// An answer that changes nothing.
 pub fn unchanged() -> Answer {
     Answer::Accept(Changes::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lets everything through.
+    #[derive(Debug)]
+    struct Lenient;
+
+    impl Judge for Lenient {
+        fn judge(&self, _: &Transaction) -> Answer {
+            unchanged()
+        }
+
+        fn overloaded(&self) -> Answer {
+            Answer::Reply("451 4.3.2 busy".to_owned())
+        }
+    }
+
+    /// The codes of the answers to packets, without that to the offer.
+    fn answers(packets: &[(u8, &[u8])]) -> Vec<u8> {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let room = Room { largest_message: 64, bytes: 1024 };
+        let served = thread::spawn(move || connection(&server, &Lenient, room, &Load::default()));
+        let offer = [6_u32, 0x1ff, 0x1f_ffff].map(u32::to_be_bytes).concat();
+        let mut to = &client;
+        frame::write(&mut to, b'O', &offer).unwrap();
+        for (code, data) in packets {
+            frame::write(&mut to, *code, data).unwrap();
+        }
+        frame::write(&mut to, b'Q', b"").unwrap();
+        let mut from = BufReader::new(&client);
+        let mut codes = Vec::new();
+        while let Ok(Some(packet)) = frame::read(&mut from) {
+            codes.push(packet.code);
+        }
+        served.join().unwrap().unwrap();
+        codes.split_off(1)
+    }
+
+    #[test]
+    fn an_oversized_message_that_was_given_up_is_forgotten() {
+        let large = [b'x'; 65];
+        let small: [(u8, &[u8]); 4] =
+            [(b'M', b"<a@b>\0"), (b'R', b"<c@d>\0"), (b'B', b"A: b\r\n\r\nc\r\n"), (b'E', b"")];
+        let start: [(u8, &[u8]); 3] = [(b'M', b"<a@b>\0"), (b'R', b"<c@d>\0"), (b'B', &large)];
+        let accepted = answers(&small);
+        assert_ne!(answers(&[&start[..], &[(b'E', b"")]].concat()), accepted);
+        for between in [&[(b'A', &b""[..])][..], &[], &[(b'E', b"")]] {
+            let got = answers(&[&start[..], between, &small[..]].concat());
+            assert!(got.ends_with(&accepted), "{between:?}: {got:?}");
+        }
+    }
 }

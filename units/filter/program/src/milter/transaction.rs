@@ -5,7 +5,7 @@
 use super::frame::Frame;
 
 /// Commands of the mail server: `SMFIC_*`.
-const ABORT: u8 = b'A';
+pub(super) const ABORT: u8 = b'A';
 const BODY: u8 = b'B';
 const CONNECT: u8 = b'C';
 const MACRO: u8 = b'D';
@@ -67,7 +67,7 @@ impl Transaction {
     /// [`TransactionError`]; the connection is of no use then.
     pub fn take(&mut self, frame: Frame) -> Result<Step, TransactionError> {
         match frame.code {
-            ABORT => *self = Self { client: std::mem::take(&mut self.client), ..Self::default() },
+            ABORT => self.next(),
             BODY => {
                 if self.message.is_empty() {
                     self.message = frame.data;
@@ -78,7 +78,12 @@ impl Transaction {
             CONNECT => self.client = client(&frame.data).unwrap_or_default(),
             HELO => {}
             MACRO => self.macros(&frame.data),
-            MAIL => self.sender = address(&frame.data)?,
+            MAIL => {
+                // A message that was given up without a word: nothing of it is part of this one.
+                self.sender = address(&frame.data)?;
+                self.recipients.clear();
+                self.message = Vec::new();
+            }
             RCPT if self.recipients.len() == MOST_RECIPIENTS => {
                 return Err(TransactionError::Recipients);
             }
@@ -88,6 +93,11 @@ impl Transaction {
             other => return Err(TransactionError::Command(other)),
         }
         Ok(Step::More)
+    }
+
+    /// What is left when a message is done or given up: the connection's client.
+    pub fn next(&mut self) {
+        *self = Self { client: std::mem::take(&mut self.client), ..Self::default() };
     }
 
     /// `CODE NAME \0 VALUE \0 …`; only the login is of interest, and only the one of `MAIL`.

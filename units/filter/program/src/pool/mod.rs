@@ -6,6 +6,7 @@
 //! in it. The worker itself keeps limits on the memory it may use ([`crate::worker`]).
 
 mod child;
+mod share;
 pub mod wire;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use mailkiln_inspect::Report;
 
 use crate::journal;
 use child::Child;
+use share::Share;
 
 /// How long a message may wait for a worker before its sender is asked to come back. A mail
 /// server that hears "later" does; one that waits keeps a connection open on both sides.
@@ -41,6 +43,9 @@ pub enum ScanError {
     /// Every worker is taken.
     #[error("every worker is busy")]
     Busy,
+    /// The same message took too long a short while ago, or its client has sent several such.
+    #[error("{0}")]
+    Slow(&'static str),
     /// No worker can be started.
     #[error("no worker starts: {0}")]
     Start(String),
@@ -70,6 +75,8 @@ struct State {
     generation: u64,
     idle: Vec<Child>,
     busy: usize,
+    /// Who waits and works, and what was slow.
+    share: Share,
 }
 
 impl Pool {
@@ -106,37 +113,42 @@ impl Pool {
         Ok(())
     }
 
-    /// Looks into a message.
+    /// Looks into a message. `client` is the address of a stranger; those who have signed in have
+    /// none here, and a worker that strangers can't take.
     ///
     /// # Errors
     /// [`ScanError`] when no worker could do it; a worker that failed is gone by then.
-    pub fn scan(&self, message: &[u8]) -> Result<Report, ScanError> {
-        let mut child = self.take()?;
-        let result = child.scan(message, self.settings.time);
-        let mut state = self.lock();
-        state.busy -= 1;
-        match &result {
-            Ok(_) if child.generation == state.generation => state.idle.push(child),
-            Ok(_) => {}
-            Err(error) => journal::warn(&format!("{error}; the worker is replaced")),
-        }
-        drop(state);
-        self.freed.notify_one();
+    pub fn scan(&self, message: &[u8], client: Option<&str>) -> Result<Report, ScanError> {
+        let digest = share::digest(message);
+        self.lock().share.enter(client, digest, Instant::now())?;
+        let result = self.take(client.is_some()).and_then(|mut child| {
+            let result = child.scan(message, self.settings.time);
+            let mut state = self.lock();
+            state.busy -= 1;
+            match &result {
+                Ok(_) if child.generation == state.generation => state.idle.push(child),
+                Ok(_) => {}
+                Err(error) => journal::warn(&format!("{error}; the worker is replaced")),
+            }
+            result
+        });
+        let is_slow = matches!(result, Err(ScanError::Time(_) | ScanError::Died(_)));
+        self.lock().share.leave(client, digest, is_slow, Instant::now());
+        // Those who wait wait for different things: each looks for itself.
+        self.freed.notify_all();
         result
     }
 
     /// A worker for one message.
-    fn take(&self) -> Result<Child, ScanError> {
+    fn take(&self, is_stranger: bool) -> Result<Child, ScanError> {
         let deadline = Instant::now() + LONGEST_WAIT;
+        let most = if is_stranger {
+            self.settings.most.saturating_sub(1).max(1)
+        } else {
+            self.settings.most
+        };
         let mut state = self.lock();
-        loop {
-            if let Some(child) = state.idle.pop() {
-                state.busy += 1;
-                return Ok(child);
-            }
-            if state.busy < self.settings.most {
-                break;
-            }
+        while state.busy >= most {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(ScanError::Busy);
@@ -145,11 +157,14 @@ impl Pool {
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         state.busy += 1;
+        if let Some(child) = state.idle.pop() {
+            return Ok(child);
+        }
         let (rules, generation) = (Arc::clone(&state.rules), state.generation);
         drop(state);
         Child::start(&self.settings, &rules, generation).inspect_err(|_| {
             self.lock().busy -= 1;
-            self.freed.notify_one();
+            self.freed.notify_all();
         })
     }
 

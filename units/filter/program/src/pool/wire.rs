@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 const LONGEST_REPLY: u64 = 4 << 20;
 /// Longest piece that a worker takes, in bytes; beyond any message.
 const LONGEST_PIECE: u64 = 1 << 30;
-/// Findings that are told; who has more has enough.
-const MOST_FINDINGS: usize = 200;
+/// Findings that are told: more than a report holds.
+const MOST_FINDINGS: usize = 300;
 
 /// What a worker is told first.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]

@@ -1,0 +1,190 @@
+//! Compiled units by themselves: taken from unit caches, exported into one, and compiled again to compare.
+//!
+//! In: a workbench. Out: units in the local cache, or facts about them.
+
+use mailkiln_compile::{CompiledUnit, Component};
+use mailkiln_fetch::Fetcher;
+use mailkiln_pin::{Arch, Sha256};
+use mailkiln_unit_cache::{Record, Refusal, UnitCache};
+
+use super::materials::{COMPONENTS, compiler, missing_toolchain, source};
+use super::{AssemblyError, Workbench};
+
+/// Takes from the unit caches what the local cache does not have. What none of them has, or what is refused, is left to be
+/// compiled.
+pub(super) fn take(bench: &Workbench<'_>) -> Result<(), AssemblyError> {
+    if bench.units.bases.is_empty() {
+        return Ok(());
+    }
+    let compiler = compiler(bench)?;
+    let fetcher = Fetcher::new(bench.cache, bench.mirrors);
+    for name in COMPONENTS {
+        let Some(component) = source(bench, name)? else { continue };
+        if compiler.find(&component)?.is_some() {
+            continue;
+        }
+        let mut taken = false;
+        for base in &bench.units.bases {
+            let cache = UnitCache { base, keys: &bench.units.keys, fetcher: &fetcher };
+            match cache.take(&compiler, &component, bench.watch.downloads()) {
+                Ok(unit) => {
+                    let key = unit.origin.map(|origin| origin.key).unwrap_or_default();
+                    bench.watch.step(&format!("{name} is taken from {base}, signed by {key}"));
+                    taken = true;
+                    break;
+                }
+                Err(refusal) => {
+                    bench.watch.warn(&format!("{name} is not taken from {base}: {refusal}"));
+                }
+            }
+        }
+        if !taken {
+            bench.watch.step(&format!("{name} will be compiled"));
+        }
+    }
+    Ok(())
+}
+
+/// A unit that can be put into a unit cache.
+#[derive(Debug)]
+pub(crate) struct Exportable {
+    /// What its record says.
+    pub record: Record,
+    /// The unit.
+    pub unit: CompiledUnit,
+}
+
+/// The units with these names, compiled where the local cache does not have them.
+///
+/// # Errors
+/// [`AssemblyError`] when one can't be compiled.
+pub(crate) fn exportable(
+    bench: &Workbench<'_>,
+    names: &[&str],
+) -> Result<Vec<Exportable>, AssemblyError> {
+    let compiler = compiler(bench)?;
+    fetch_toolchain(bench)?;
+    let mut units = Vec::new();
+    for (name, component) in chosen(bench, names)? {
+        let unit = compiler.compile(&component, bench.watch.compiling())?;
+        let programs = unit.programs.iter();
+        let record = Record {
+            component: name,
+            target: bench.arch,
+            key: compiler.key(&component),
+            toolchain: bench.toolchain.digest(),
+            programs: programs.map(|one| (one.name.clone(), one.size, one.sha256)).collect(),
+            crates: unit.crates.clone(),
+        };
+        units.push(Exportable { record: record.plain(), unit });
+    }
+    Ok(units)
+}
+
+/// What came of compiling a unit again.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    /// The component.
+    pub unit: String,
+    /// What it runs on.
+    pub arch: Arch,
+    /// Name, digest as it was, digest of what was compiled now, of each program that differs.
+    pub different: Vec<(String, Sha256, Sha256)>,
+    /// Why it could not be compared.
+    pub refused: Option<String>,
+}
+
+/// Compiles units again and compares: those of the one cache that the workbench names, else those of the local cache. Units
+/// that are in neither are left out.
+///
+/// # Errors
+/// [`AssemblyError`] when one can't be compiled.
+pub(crate) fn compare(
+    bench: &Workbench<'_>,
+    names: &[&str],
+) -> Result<Vec<Compared>, AssemblyError> {
+    let compiler = compiler(bench)?;
+    let fetcher = Fetcher::new(bench.cache, bench.mirrors);
+    let mut compared = Vec::new();
+    let mut toolchain = false;
+    for (unit, component) in chosen(bench, names)? {
+        let local = compiler.find(&component)?;
+        let wanted = match bench.units.bases.first() {
+            None => match local {
+                Some(unit) => facts(&unit),
+                None => continue,
+            },
+            Some(base) => {
+                let cache = UnitCache { base, keys: &bench.units.keys, fetcher: &fetcher };
+                let found = cache.record(&compiler, &component).and_then(|(record, _)| {
+                    cache.programs(&record, bench.watch.downloads())?;
+                    Ok(record
+                        .programs
+                        .into_iter()
+                        .map(|(name, _, sha256)| (name, sha256))
+                        .collect())
+                });
+                match found {
+                    Ok(wanted) => wanted,
+                    Err(Refusal::Missing) => continue,
+                    Err(refusal) => {
+                        let (arch, different) = (bench.arch, Vec::new());
+                        let refused = Some(refusal.to_string());
+                        compared.push(Compared { unit, arch, different, refused });
+                        continue;
+                    }
+                }
+            }
+        };
+        if !toolchain {
+            fetch_whole_toolchain(bench)?;
+            toolchain = true;
+        }
+        let rebuilt = facts(&compiler.rebuild(&component, bench.watch.compiling())?);
+        let different = differences(&wanted, &rebuilt);
+        compared.push(Compared { unit, arch: bench.arch, different, refused: None });
+    }
+    Ok(compared)
+}
+
+fn facts(unit: &CompiledUnit) -> Vec<(String, Sha256)> {
+    unit.programs.iter().map(|program| (program.name.clone(), program.sha256)).collect()
+}
+
+/// Both have the programs that the component names, in its order.
+fn differences(
+    wanted: &[(String, Sha256)],
+    rebuilt: &[(String, Sha256)],
+) -> Vec<(String, Sha256, Sha256)> {
+    let pairs = wanted.iter().zip(rebuilt).filter(|(wanted, rebuilt)| wanted != rebuilt);
+    pairs.map(|(wanted, rebuilt)| (wanted.0.clone(), wanted.1, rebuilt.1)).collect()
+}
+
+/// The components with these names that are compiled from source; all, where there are no names.
+fn chosen(
+    bench: &Workbench<'_>,
+    names: &[&str],
+) -> Result<Vec<(String, Component)>, AssemblyError> {
+    let mut chosen = Vec::new();
+    for name in COMPONENTS.iter().filter(|name| names.is_empty() || names.contains(name)) {
+        if let Some(component) = source(bench, name)? {
+            chosen.push(((*name).to_owned(), component));
+        }
+    }
+    Ok(chosen)
+}
+
+fn fetch_toolchain(bench: &Workbench<'_>) -> Result<(), AssemblyError> {
+    let pins = missing_toolchain(bench)?;
+    Fetcher::new(bench.cache, bench.mirrors).packages(&pins, bench.watch.downloads())?;
+    Ok(())
+}
+
+/// What a compilation needs although the unit is there.
+fn fetch_whole_toolchain(bench: &Workbench<'_>) -> Result<(), AssemblyError> {
+    if let mailkiln_compile::Toolchain::Locked(locked) = bench.toolchain {
+        let pins: Vec<_> = locked.missing(bench.cache).into_iter().cloned().collect();
+        Fetcher::new(bench.cache, bench.mirrors).packages(&pins, bench.watch.downloads())?;
+    }
+    Ok(())
+}

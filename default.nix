@@ -1,0 +1,27 @@
+# Without flakes: `import mailkiln { inherit pkgs; }` has the modules, the overlay and the packages.
+{
+  pkgs ? import <nixpkgs> { },
+}:
+let
+  overlay = import ./overlay.nix;
+in
+{
+  overlays.default = overlay;
+
+  nixosModules.default = ./module.nix;
+  nixosModules.image = ./modules/image.nix;
+
+  packages =
+    let
+      all = pkgs.extend overlay;
+    in
+    {
+      inherit (all)
+        mailkiln
+        mailkiln-acme
+        mailkiln-agent
+        mailkiln-filter
+        mailkiln-mail-server
+        ;
+    };
+}

@@ -1,0 +1,177 @@
+//! Every fuzz target in one program, which is linked once: `FUZZ_TARGET=deb` in the environment chooses one.
+//!
+//! In: the name of a target, and libFuzzer's own arguments. Without a name it prints those that there are.
+#![no_main]
+
+use std::process;
+use std::sync::OnceLock;
+
+/// A parser of foreign bytes, which must neither panic nor allocate without bound.
+type Parser = fn(&[u8]);
+
+/// Name and parser; above each, what it reads.
+const TARGETS: &[(&str, Parser)] = &[
+    // Settings and state of the ACME client, and requests to the port of its challenge.
+    ("acme", mailkiln_acme::fuzz::acme),
+    // `appliance.json`.
+    ("appliance", mailkiln_agent::fuzz::appliance),
+    // apt's lists of sources.
+    ("apt_sources", mailkiln_fetch::fuzz::apt_sources),
+    // Block maps of bmap-tools.
+    ("bmap", mailkiln_format::fuzz::bmap),
+    // `boot.json` of a NixOS system.
+    ("boot_json", mailkiln_closure::fuzz::boot_json),
+    // `Cargo.lock`.
+    ("cargo_lock", mailkiln_compile::fuzz::cargo_lock),
+    // cargo's graph and messages.
+    ("cargo_output", mailkiln_compile::fuzz::cargo_output),
+    // Certificates, PEM.
+    ("certificate", mailkiln_agent::fuzz::certificate),
+    // The kernel command line.
+    ("cmdline", mailkiln_init::fuzz::cmdline),
+    // `copyright` of a package.
+    ("copyright", mailkiln_sources::fuzz::copyright),
+    // A `.deb`.
+    ("deb", mailkiln_sources::fuzz::deb),
+    // A disk, as records of its sectors.
+    ("disk", mailkiln_image::fuzz::disk),
+    // DKIM records in a zone file.
+    ("dkim_records", mailkiln_spec::fuzz::dkim_records),
+    // A name server's answer, and `resolv.conf`.
+    ("dns", mailkiln_agent::fuzz::dns),
+    // dpkg's status file.
+    ("dpkg_status", mailkiln_image::fuzz::dpkg_status),
+    // A FAT32 volume, as records of its sectors.
+    ("fat", mailkiln_image::fuzz::fat),
+    // Windows cabinets.
+    ("filter_cab", mailkiln_inspect::fuzz::cab),
+    // gzip, bzip2, xz, lzma and zstd files.
+    ("filter_compressed", mailkiln_inspect::fuzz::compressed),
+    // cpio and ar archives.
+    ("filter_cpio", mailkiln_inspect::fuzz::cpio),
+    // Web pages.
+    ("filter_html", mailkiln_inspect::fuzz::html),
+    // Disc images.
+    ("filter_iso", mailkiln_inspect::fuzz::iso),
+    // A mail message.
+    ("filter_message", mailkiln_inspect::fuzz::message),
+    // A mail server that asks the filter.
+    ("filter_milter", mailkiln_filter::fuzz::milter),
+    // OLE compound files.
+    ("filter_ole", mailkiln_inspect::fuzz::ole),
+    // OneNote sections.
+    ("filter_onenote", mailkiln_inspect::fuzz::onenote),
+    // PDF.
+    ("filter_pdf", mailkiln_inspect::fuzz::pdf),
+    // RAR archives.
+    ("filter_rar", mailkiln_inspect::fuzz::rar),
+    // A message as two readers see it.
+    ("filter_readers", mailkiln_inspect::fuzz::readers),
+    // A client of the filter's API, and a worker that was taken over.
+    ("filter_replies", mailkiln_filter::fuzz::replies),
+    // RTF.
+    ("filter_rtf", mailkiln_inspect::fuzz::rtf),
+    // 7z archives.
+    ("filter_sevenzip", mailkiln_inspect::fuzz::sevenzip),
+    // Streams of old documents.
+    ("filter_streams", mailkiln_inspect::fuzz::streams),
+    // Messages whose parts the filter takes out.
+    ("filter_strip", mailkiln_filter::fuzz::strip),
+    // Tar archives, as the filter opens them.
+    ("filter_tar", mailkiln_inspect::fuzz::tar),
+    // Outlook's `winmail.dat`.
+    ("filter_tnef", mailkiln_inspect::fuzz::tnef),
+    // Macros' compressed sources.
+    ("filter_vba", mailkiln_inspect::fuzz::vba),
+    // Files wrapped for the way, signed messages, documents in one file.
+    ("filter_wrapped", mailkiln_inspect::fuzz::wrapped),
+    // Parts of XML documents.
+    ("filter_xml", mailkiln_inspect::fuzz::document_xml),
+    // Zip archives and the documents that are one.
+    ("filter_zip", mailkiln_inspect::fuzz::zip),
+    // Text files of packages.
+    ("fixups", mailkiln_tree::fuzz::fixups),
+    // A partition table, as init reads it.
+    ("gpt", mailkiln_init::fuzz::gpt),
+    // Files of GRUB's package.
+    ("grub", mailkiln_image::fuzz::grub),
+    // Lines of an IMAP server.
+    ("imap", mailkiln_agent::fuzz::imap),
+    // `InRelease`.
+    ("in_release", mailkiln_lock::fuzz::in_release),
+    // A kernel module.
+    ("kernel_module", mailkiln_tree::fuzz::module),
+    // An OpenPGP certificate.
+    ("keyring", mailkiln_lock::fuzz::keyring),
+    // The cached index of a layer.
+    ("layer", mailkiln_sources::fuzz::layer),
+    // `mailkiln.lock`.
+    ("lock", mailkiln_lock::fuzz::lock),
+    // `mail.toml`.
+    ("mail_toml", mailkiln_spec::fuzz::mail_toml),
+    // depmod's indexes, as init reads them.
+    ("module_indexes", mailkiln_init::fuzz::modules),
+    // A NAR.
+    ("nar", mailkiln_nix_store::fuzz::nar),
+    // The record of a store path, in a cache.
+    ("narinfo", mailkiln_nix_store::fuzz::narinfo),
+    // `nix-cache-info`, keys, and what a program is linked with.
+    ("nix_texts", mailkiln_nix_store::fuzz::texts),
+    // A pack of compressed contents.
+    ("pack", mailkiln_squashfs::fuzz::pack),
+    // `Packages`.
+    ("packages", mailkiln_lock::fuzz::packages),
+    // `Packages.xz`.
+    ("packages_xz", mailkiln_lock::fuzz::packages_xz),
+    // A patch and what it is applied to.
+    ("patch", mailkiln_compile::fuzz::patch),
+    // `/proc/net/tcp`.
+    ("ports", mailkiln_agent::fuzz::ports),
+    // An account, as the mail server's API has it.
+    ("principal", mailkiln_agent::fuzz::principal),
+    // A qcow2 image.
+    ("qcow2", mailkiln_format::fuzz::qcow2),
+    // `Depends` and its like.
+    ("relations", mailkiln_lock::fuzz::relations),
+    // `Release`.
+    ("release", mailkiln_lock::fuzz::release),
+    // Seeds as the appliance reads them from the card.
+    ("seed", mailkiln_agent::fuzz::seed),
+    // Lists of passwords, and what an image says of itself.
+    ("seed_inputs", mailkiln_seed::fuzz::seed_inputs),
+    // The place of a seed on a boot partition, as the appliance looks for it.
+    ("seed_place", mailkiln_agent::fuzz::seed_place),
+    // The seed.toml of a seed.
+    ("seed_toml", mailkiln_seed::fuzz::seed_toml),
+    // A squashfs.
+    ("squashfs", mailkiln_squashfs::fuzz::squashfs),
+    // The tar inside of a `.deb`.
+    ("tar", mailkiln_sources::fuzz::members),
+    // A file of `images/`.
+    ("target", mailkiln_spec::fuzz::target),
+    // A Unified Kernel Image.
+    ("uki", mailkiln_image::fuzz::uki),
+    // A verity superblock, as the builder reads it.
+    ("verity", mailkiln_image::fuzz::superblock),
+    // A verity superblock, as init reads it.
+    ("verity_init", mailkiln_init::fuzz::superblock),
+    // `wanted.toml`.
+    ("wanted", mailkiln_lock::fuzz::wanted),
+];
+
+static CHOSEN: OnceLock<Parser> = OnceLock::new();
+
+/// The parser that the environment names; without one, the names on standard output and the end of the program.
+fn chosen() -> Parser {
+    let name = std::env::var("FUZZ_TARGET").unwrap_or_default();
+    let Some((_, parser)) = TARGETS.iter().find(|(known, _)| *known == name) else {
+        for (known, _) in TARGETS {
+            println!("{known}");
+        }
+        eprintln!("no target is called `{name}`; FUZZ_TARGET=NAME chooses one of the above");
+        process::exit(2);
+    };
+    *parser
+}
+
+libfuzzer_sys::fuzz_target!(init: { CHOSEN.get_or_init(chosen); }, |bytes: &[u8]| CHOSEN.get_or_init(chosen)(bytes));

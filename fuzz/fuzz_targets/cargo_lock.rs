@@ -1,3 +1,0 @@
-//! `Cargo.lock`.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_compile::fuzz::cargo_lock(bytes));

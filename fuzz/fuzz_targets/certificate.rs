@@ -1,3 +1,0 @@
-//! Certificates, PEM.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_agent::fuzz::certificate(bytes));

@@ -1,3 +1,0 @@
-//! Windows cabinets.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_inspect::fuzz::cab(bytes));

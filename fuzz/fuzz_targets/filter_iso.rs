@@ -1,3 +1,0 @@
-//! Disc images.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_inspect::fuzz::iso(bytes));

@@ -1,3 +1,0 @@
-//! A mail message.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_inspect::fuzz::message(bytes));

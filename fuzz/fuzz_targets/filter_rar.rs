@@ -1,3 +1,0 @@
-//! RAR archives.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_inspect::fuzz::rar(bytes));

@@ -1,3 +1,0 @@
-//! 7z archives.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_inspect::fuzz::sevenzip(bytes));

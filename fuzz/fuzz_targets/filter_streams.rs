@@ -1,3 +1,0 @@
-//! Streams of old documents.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_inspect::fuzz::streams(bytes));

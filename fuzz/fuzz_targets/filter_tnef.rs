@@ -1,3 +1,0 @@
-//! Outlook's `winmail.dat`.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_inspect::fuzz::tnef(bytes));

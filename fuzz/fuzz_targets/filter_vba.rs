@@ -1,3 +1,0 @@
-//! Macros' compressed sources.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_inspect::fuzz::vba(bytes));

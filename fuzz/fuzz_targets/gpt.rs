@@ -1,3 +1,0 @@
-//! A partition table, as init reads it.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_init::fuzz::gpt(bytes));

@@ -1,3 +1,0 @@
-//! `InRelease`.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_lock::fuzz::in_release(bytes));

@@ -1,3 +1,0 @@
-//! A kernel module.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_tree::fuzz::module(bytes));

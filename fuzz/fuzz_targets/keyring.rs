@@ -1,3 +1,0 @@
-//! An OpenPGP certificate.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_lock::fuzz::keyring(bytes));

@@ -1,3 +1,0 @@
-//! A pack of compressed contents.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_squashfs::fuzz::pack(bytes));

@@ -1,3 +1,0 @@
-//! `Packages.xz`.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_lock::fuzz::packages_xz(bytes));

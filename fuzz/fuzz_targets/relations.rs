@@ -1,3 +1,0 @@
-//! `Depends` and its like.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_lock::fuzz::relations(bytes));

@@ -1,3 +1,0 @@
-//! `Release`.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_lock::fuzz::release(bytes));

@@ -1,3 +1,0 @@
-//! A squashfs.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_squashfs::fuzz::squashfs(bytes));

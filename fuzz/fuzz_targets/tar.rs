@@ -1,3 +1,0 @@
-//! The tar inside of a `.deb`.
-#![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| mailkiln_sources::fuzz::members(bytes));

@@ -1,0 +1,329 @@
+# Made by `mailkiln emit modules` from the service model; a change here is lost.
+# What else is on the host: ports, the resolver, other mail servers, the web server.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.services.mailkiln;
+  inherit (config) services;
+  own = cfg.acme.client == "mailkiln";
+  challenge =
+    if cfg.settings.acme == null || cfg.settings.acme.challenge == null then
+      "http-01"
+    else
+      cfg.settings.acme.challenge;
+  challenges = "/var/lib/mailkiln-acme/challenges";
+  path = "/.well-known/acme-challenge/";
+
+  enabled = name: (services.${name} or { }).enable or false;
+  stub = lib.toLower (toString (services.resolved.settings.Resolve.DNSStubListener or "yes"));
+  proxy =
+    enabled "resolved"
+    && !(lib.elem stub [
+      "no"
+      "false"
+      "0"
+      ""
+    ])
+    && !(lib.hasInfix "DNSStubListener=no" (services.resolved.extraConfig or ""));
+
+  mailServers = lib.filter enabled [
+    "stalwart"
+    "stalwart-mail"
+    "opensmtpd"
+    "maddy"
+    "exim"
+    "dovecot2"
+    "dovecot"
+    "cyrus-imap"
+    "james"
+  ];
+  # Without its own listener it only hands on what programs of the host send.
+  postfix = enabled "postfix" && services.postfix.enableSmtp or true;
+
+  webServers = lib.filter enabled [
+    "nginx"
+    "caddy"
+    "traefik"
+    "httpd"
+    "lighttpd"
+    "haproxy"
+    "h2o"
+  ];
+
+  # Services with one port that often is one of ours: who has it, and where it is set.
+  one = name: at: {
+    inherit name;
+    port = if enabled name then lib.attrByPath at null services.${name} else null;
+    option = lib.concatStringsSep "." (
+      [
+        "services"
+        name
+      ]
+      ++ at
+    );
+  };
+  listeners =
+    map (entry: one entry.name entry.at) [
+      {
+        name = "cadvisor";
+        at = [ "port" ];
+      }
+      {
+        name = "calibre-web";
+        at = [
+          "listen"
+          "port"
+        ];
+      }
+      {
+        name = "calibre-server";
+        at = [ "port" ];
+      }
+      {
+        name = "gerrit";
+        at = [ "port" ];
+      }
+      {
+        name = "jenkins";
+        at = [ "port" ];
+      }
+      {
+        name = "open-webui";
+        at = [ "port" ];
+      }
+      {
+        name = "qbittorrent";
+        at = [ "webuiPort" ];
+      }
+      {
+        name = "sabnzbd";
+        at = [
+          "settings"
+          "misc"
+          "port"
+        ];
+      }
+      {
+        name = "shiori";
+        at = [ "port" ];
+      }
+      {
+        name = "tomcat";
+        at = [ "port" ];
+      }
+      {
+        name = "keycloak";
+        at = [
+          "settings"
+          "http-port"
+        ];
+      }
+      {
+        name = "miniflux";
+        at = [
+          "config"
+          "PORT"
+        ];
+      }
+      {
+        name = "searx";
+        at = [
+          "settings"
+          "server"
+          "port"
+        ];
+      }
+      {
+        name = "zigbee2mqtt";
+        at = [
+          "settings"
+          "frontend"
+          "port"
+        ];
+      }
+    ]
+    ++ lib.optionals (enabled "nginx") (
+      lib.concatLists (
+        lib.mapAttrsToList (
+          name: host:
+          map (listen: {
+            name = "nginx";
+            inherit (listen) port;
+            option = "services.nginx.virtualHosts.\"${name}\".listen";
+          }) (host.listen or [ ])
+        ) services.nginx.virtualHosts
+      )
+    );
+  portNames = lib.attrNames cfg.ports;
+  taken = lib.concatMap (
+    which:
+    map (listener: { inherit which listener; }) (
+      lib.filter (listener: listener.port == cfg.ports.${which}) listeners
+    )
+  ) portNames;
+
+  # The names that the client proves, as far as Nix can spell them.
+  proved = [
+    cfg.settings.host.name
+  ]
+  ++ (if cfg.settings.acme == null then [ ] else cfg.settings.acme.names)
+  ++ lib.concatMap (domain: [
+    "autoconfig.${domain.name}"
+    "autodiscover.${domain.name}"
+    "mta-sts.${domain.name}"
+  ]) cfg.settings.domain;
+  port =
+    default: description:
+    lib.mkOption {
+      type = lib.types.port;
+      inherit default description;
+    };
+in
+{
+  options.services.mailkiln = {
+    ports = {
+      api = port 8080 "TCP port of the mail server's API (also CalDAV and CardDAV), on 127.0.0.1.";
+      filter = port 10025 "TCP port on which the mail server asks the filter, on 127.0.0.1.";
+      release = port 10026 "TCP port on which the mail server takes what the filter releases from its quarantine, on 127.0.0.1.";
+    };
+    resolver = lib.mkOption {
+      type = lib.types.either (lib.types.enum [
+        "host"
+        "resolved"
+      ]) (lib.types.listOf lib.types.str);
+      default = if proxy then "resolved" else "host";
+      defaultText = lib.literalMD "`resolved` where {option}`services.resolved.enable` is true and its stub listens, else `host`";
+      example = [ "127.0.0.1" ];
+      description = ''
+        Whom the mail server asks about names: `host`, whom {file}`/etc/resolv.conf` names; `resolved`, the proxy of systemd-resolved on
+        127.0.0.54; or addresses. DANE (delivery only to servers whose keys are in the DNS) needs a resolver that hands DNSSEC records through:
+        `resolved` does, unbound and BIND do.
+      '';
+    };
+    webServer = lib.mkOption {
+      type = lib.types.nullOr (
+        lib.types.enum [
+          "nginx"
+          "caddy"
+          "other"
+        ]
+      );
+      default = null;
+      example = "nginx";
+      description = ''
+        The web server that has port 80 and serves the proofs for the certificate in {file}`${challenges}`, where
+        {option}`services.mailkiln.acme` is `mailkiln` with the challenge `http-01`. `nginx` and `caddy` of NixOS are set up for it; `other`
+        says that you have set up one yourself. With null nobody else has the port.
+      '';
+    };
+    sendmail = lib.mkOption {
+      type = lib.types.bool;
+      default = false;
+      example = true;
+      description = ''
+        Whether programs of this host send mail by `sendmail` to accounts of this server (by {option}`programs.msmtp`). Mail to names
+        without a domain, such as `root`, goes to the postmaster.
+      '';
+    };
+  };
+
+  config = lib.mkIf cfg.enable (
+    lib.mkMerge [
+      {
+        assertions = [
+          {
+            assertion = mailServers == [ ] && !postfix;
+            message = ''
+              services.mailkiln and ${
+                toString (map (name: "services.${name}") (mailServers ++ lib.optional postfix "postfix"))
+              } would listen on the same ports: enable one of them.
+            '';
+          }
+          {
+            assertion = taken == [ ];
+            message = lib.concatMapStringsSep "\n" (
+              it:
+              "services.mailkiln.ports.${it.which} is ${toString it.listener.port}, which ${it.listener.option} has already: set another one."
+            ) taken;
+          }
+          {
+            assertion =
+              lib.length (lib.unique (map (name: cfg.ports.${name}) portNames)) == lib.length portNames;
+            message = "services.mailkiln.ports: each of them needs a port of its own.";
+          }
+          {
+            assertion = cfg.resolver != "resolved" || proxy;
+            message = ''
+              services.mailkiln.resolver is "resolved", but nobody listens on 127.0.0.54: services.resolved is off, or its DNSStubListener is.
+              Set services.mailkiln.resolver to "host" or to addresses such as [ "127.0.0.1" ].
+            '';
+          }
+          {
+            assertion = cfg.resolver != [ ];
+            message = "services.mailkiln.resolver: name at least one address, or \"host\".";
+          }
+          {
+            assertion = lib.versionOlder (lib.getVersion cfg.mail-server.package) "0.16";
+            message = ''
+              services.mailkiln.mail-server.package is ${lib.getName cfg.mail-server.package} ${lib.getVersion cfg.mail-server.package}, which reads no
+              config.toml any more. Take pkgs.mailkiln-mail-server (the default) or pkgs.stalwart_0_15.
+            '';
+          }
+          {
+            assertion = cfg.webServer == null || cfg.webServer == "other" || enabled cfg.webServer;
+            message = "services.mailkiln.webServer is ${toString cfg.webServer}, which is not enabled.";
+          }
+        ];
+        warnings =
+          lib.optional (own && challenge == "http-01" && cfg.webServer == null && webServers != [ ]) ''
+            services.mailkiln.acme proves the names on port 80, where ${toString webServers} may listen. Set services.mailkiln.webServer to "nginx" or
+            "caddy", or to "other" once yours serves ${path} from ${challenges}; or take the challenge dns-01, or
+            services.mailkiln.useACMEHost.
+          ''
+          ++ lib.optional (own && challenge == "tls-alpn-01" && webServers != [ ]) ''
+            services.mailkiln.acme proves the names on port 443 (tls-alpn-01), where services.${toString webServers} may listen: take the challenge http-01
+            with services.mailkiln.webServer, dns-01, or services.mailkiln.useACMEHost.
+          '';
+      }
+      (lib.mkIf (own && challenge == "http-01" && cfg.webServer == "nginx") {
+        services.nginx.virtualHosts = lib.genAttrs proved (_: {
+          locations.${path}.alias = "${challenges}/";
+        });
+      })
+      (lib.mkIf (own && challenge == "http-01" && cfg.webServer == "caddy") {
+        services.caddy.virtualHosts = lib.genAttrs (map (name: "http://${name}") proved) (_: {
+          extraConfig = ''
+            handle_path ${path}* {
+              root * ${challenges}
+              file_server
+            }
+          '';
+        });
+      })
+      (lib.mkIf cfg.sendmail {
+        programs.msmtp = {
+          enable = true;
+          accounts.default = {
+            host = "127.0.0.1";
+            port = 25;
+            from = "%U@${cfg.settings.host.name}";
+            aliases = toString (
+              pkgs.writeText "mailkiln-aliases" ''
+                default: ${
+                  if cfg.settings.mail != null && cfg.settings.mail.postmaster != null then
+                    cfg.settings.mail.postmaster
+                  else
+                    "postmaster@${(lib.head cfg.settings.domain).name}"
+                }
+              ''
+            );
+          };
+        };
+      })
+    ]
+  );
+}

@@ -1,0 +1,173 @@
+"""What `mailkiln build` writes, checked from outside: the same bytes from different surroundings, and other tools accept them."""
+
+import subprocess
+
+import pytest
+import secrets_in_images
+from driver.tools import ENVIRONMENT, digest, extract, inspect, output, run, same
+from driver.workplace import ROOT
+
+NAME = "mail.example.test-x86_64"
+LARGEST_COMPRESSED = 110 << 20
+CARD_BYTES = 450 << 20
+# Each builds twice, so that what is left of one target can't be in the other.
+BUILDS = (
+    ("--target", "x86_64", "--format", "img", "--format", "img.zst", "--format", "qcow2"),
+    ("--target", "rpi4", "--format", "img", "--format", "img.zst"),
+)
+
+
+def built(place, folder, umask, threads, cache, **environment):
+    """Everything that is built, in surroundings of its own: home, temporary folder, working directory, language, umask, threads."""
+    for name in ("home", "tmp", "cwd"):
+        (folder / name).mkdir(parents=True)
+    own = {"HOME": folder / "home", "TMPDIR": folder / "tmp", "MAILKILN_CACHE": cache, "RAYON_NUM_THREADS": threads, **environment}
+    surroundings = {**ENVIRONMENT, **{name: str(value) for name, value in own.items()}}
+    surroundings.pop("SOURCE_DATE_EPOCH", None)
+    lock = ["--lock", place.lock] if place.lock.parent == place.work else []
+    for options in BUILDS:
+        command = [place.mailkiln, "build", "-c", place.mail_toml(), "-o", folder / "out", *lock, *options]
+        run(*command, cwd=folder / "cwd", env=surroundings, umask=umask)
+    return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def image(place):
+    """The image that all parts use."""
+    return place.image("x86_64")
+
+
+@pytest.fixture(scope="session")
+def work(place):
+    """A folder for what is taken out of images."""
+    return place.folder("artifacts")
+
+
+@pytest.fixture(scope="session")
+def first(place, work):
+    """The files of a build."""
+    return built(place, work / "one", 0o022, 1, place.cache, TZ="UTC", LANG="C")
+
+
+@pytest.fixture(scope="session")
+def second(place, work):
+    """The files of another one, which also starts with nothing unpacked or compressed: only downloads and compiled units are shared."""
+    run(ROOT / "tests/cold-cache", place.cache, work / "cold")
+    return built(place, work / "a much longer path, with spaces", 0o077, 2, work / "cold", TZ="Asia/Kathmandu", LANG="de_DE.UTF-8",
+                 LC_ALL="tr_TR.UTF-8")  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def esp(mailkiln, image, work):
+    """The boot partition."""
+    return extract(mailkiln, image, "esp", work / "esp")
+
+
+@pytest.fixture(scope="session")
+def root(mailkiln, image, work):
+    """The root partition."""
+    return extract(mailkiln, image, "root-a", work / "root-a")
+
+
+@pytest.fixture(scope="session")
+def root_hash(mailkiln, image):
+    """The root hash that the kernel's command line names."""
+    return inspect(mailkiln, image)["kernels"][0]["root_hash"]
+
+
+def test_same_bytes(first, second, image):
+    """Two builds with different surroundings give the same bytes, and so did the one for the other parts."""
+    sums = [{path.name: digest(path) for path in sorted(folder.iterdir()) if path.name.startswith("mail.example.test-")} for folder in (first, second)]
+    assert sums[0] == sums[1], "two builds differ"
+    assert len(sums[0]) >= 18, f"artifacts are missing: {sorted(sums[0])}"
+    same(first / f"{NAME}.img", image)
+
+
+def test_sha256_files(first):
+    """The .sha256 files are right."""
+    files = sorted(path.name for path in first.glob("*.sha256"))
+    assert files
+    run("sha256sum", "--quiet", "-c", *files, cwd=first)
+
+
+def test_partition_table(image):
+    """sgdisk finds no problem in the partition table."""
+    said = run("sgdisk", "-v", image)
+    assert "No problems found" in said, said
+
+
+def test_esp(esp):
+    """fsck.fat finds no problem in the ESP."""
+    run("fsck.fat", "-n", esp)
+
+
+def test_verity(mailkiln, image, root, root_hash, work):
+    """veritysetup verifies the root partition with the root hash of the command line."""
+    tree = extract(mailkiln, image, "root-a-verity", work / "root-a-verity")
+    run("veritysetup", "verify", root, tree, root_hash)
+
+
+def test_root_is_listed(root):
+    """unsquashfs lists the root file system."""
+    run("unsquashfs", "-s", root)
+    listing = run("unsquashfs", "-ll", root)
+    assert any(line.endswith("squashfs-root/usr/bin/mailkiln-agent") for line in listing.splitlines()), listing[-2000:]
+
+
+def test_formats(first, image):
+    """qemu-img accepts the qcow2; qcow2 and img.zst hold the image."""
+    run("qemu-img", "check", "-q", first / f"{NAME}.qcow2")
+    run("qemu-img", "compare", "-q", "-f", "qcow2", "-F", "raw", first / f"{NAME}.qcow2", image)
+    with subprocess.Popen(["zstd", "-dcq", first / f"{NAME}.img.zst"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as decompressed:
+        run("cmp", "-", image, stdin=decompressed.stdout)
+
+
+def test_block_map(first, image, work):
+    """bmaptool copies the image by its block map."""
+    copied = work / "copied"
+    run("bmaptool", "-q", "copy", first / f"{NAME}.img", copied)
+    same(copied, image)
+    copied.unlink()
+
+
+def test_used_card(mailkiln, first, root_hash, work):
+    """Flashed onto a used card, ESP and root are right: what the block map leaves out keeps what was there before."""
+    card = work / "card"
+    with open("/dev/urandom", "rb") as noise, open(card, "wb") as file:
+        for _ in range(CARD_BYTES >> 20):
+            file.write(noise.read(1 << 20))
+    run(mailkiln, "-q", "flash", "--yes", first / f"{NAME}.img.zst", card)
+    inspect(mailkiln, card)
+    run("fsck.fat", "-n", extract(mailkiln, card, "esp", work / "card-esp"))
+    root, tree = (extract(mailkiln, card, label, work / f"card-{label}") for label in ("root-a", "root-a-verity"))
+    run("veritysetup", "verify", root, tree, root_hash)
+    card.unlink()
+
+
+def test_size(first):
+    """img.zst has 110 MiB or less."""
+    size = (first / f"{NAME}.img.zst").stat().st_size
+    print(f"    {size / 1e6:.0f} MB")
+    assert size <= LARGEST_COMPRESSED, f"img.zst has {size} bytes, more than 110 MiB"
+
+
+def test_planted_secrets():
+    """Planted secrets are found, and what is none is not."""
+    assert secrets_in_images.check_itself() >= 11
+
+
+def test_no_secrets(esp, root, work):
+    """No secret is anywhere in the image, and the place for a seed is empty; what is compressed is unpacked first."""
+    unpacked = work / "unpacked"
+    for name in ("esp", "initrd"):
+        (unpacked / name).mkdir(parents=True)
+    run("unsquashfs", "-quiet", "-no-progress", "-no-xattrs", "-dest", unpacked / "root", root)
+    run("mcopy", "-s", "-n", "-Q", "-i", esp, "::/", unpacked / "esp")
+    initrd = output("zstd", "-dcq", unpacked / "esp/kiln/initrd")
+    output("cpio", "--quiet", "-id", input=initrd, cwd=unpacked / "initrd")
+    assert not (unpacked / "esp/SEED.BIN").read_bytes().strip(b"\0"), "the place for a seed is not empty"
+    for name in ("root", "esp", "initrd"):
+        count, found = secrets_in_images.scan(str(unpacked / name))
+        print(f"    {count} files of {name}")
+        assert count, f"{name} has no files"
+        assert not found, f"{name} holds secrets, or what looks like them: {found}"

@@ -1,0 +1,318 @@
+//! Zip (PKWARE's APPNOTE 6.3.10): every member under every reading of the file.
+//!
+//! Written here because libraries read what one directory lists, and archives made to pass
+//! filters hold more: several directories, members that none lists, two entries for one member,
+//! names that differ between directory and member. Programs that unpack them pick different ones,
+//! so that three readings are put together: by the directories, by the local headers, and by
+//! every entry that stands anywhere in the file.
+
+mod header;
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read};
+
+use header::Member;
+
+use crate::limits::Stop;
+use crate::office::xml;
+use crate::report::Class;
+use crate::walk::{Walk, Within};
+
+const LOCAL: &[u8] = b"PK\x03\x04";
+const CENTRAL: &[u8] = b"PK\x01\x02";
+
+const ENCRYPTED: u16 = 1;
+const SIZES_FOLLOW: u16 = 1 << 3;
+/// The method that stands for AES (APPNOTE appendix E).
+const AES: u16 = 99;
+
+/// What an archive is by the names in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flavour {
+    Archive,
+    Ooxml,
+    OpenDocument,
+    Java,
+    Android,
+}
+
+/// What the directories say.
+#[derive(Debug, Default)]
+struct Listing {
+    /// Entries by the place of their local header; one place may have several.
+    members: BTreeMap<usize, Vec<Member>>,
+    /// Entries of a directory without a local header where they say it is.
+    lost: Vec<Member>,
+    /// Entries that stand outside of every directory: in comments, in members, alone.
+    stray: Vec<Member>,
+}
+
+/// Hands every member of the archive to the walk.
+pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
+    let Some(listing) = listing(walk, data) else { return };
+    let flavour = flavour(listing.members.values().flatten().chain(&listing.lost), data);
+    match flavour {
+        Flavour::Java => walk.find(Class::Executable, "its content is a program (Java archive)"),
+        Flavour::Android => {
+            walk.find(Class::Executable, "its content is a program (Android package)")
+        }
+        _ => {}
+    }
+    let mut reader = Reader { data, flavour, encrypted: Vec::new(), covered: Vec::new() };
+    for (at, entries) in &listing.members {
+        if walk.is_over() {
+            return;
+        }
+        reader.member(walk, *at, entries);
+    }
+    reader.unlisted(walk, &listing);
+    walk.encrypted(&reader.encrypted);
+    for member in listing.lost.iter().chain(&listing.stray) {
+        for name in &member.names {
+            walk.only_named(name);
+        }
+    }
+    if !listing.lost.is_empty() && !walk.is_over() {
+        let count = listing.lost.len();
+        walk.find(
+            Class::Ambiguous,
+            format!("{count} of its members are not where its directory says"),
+        );
+    } else if listing.members.is_empty() && !data.starts_with(crate::kind::ZIP_END) {
+        walk.find(Class::Ambiguous, "it has no directory of its members");
+    }
+}
+
+struct Reader<'d> {
+    data: &'d [u8],
+    flavour: Flavour,
+    encrypted: Vec<String>,
+    /// Spans of data that were looked at.
+    covered: Vec<(usize, usize)>,
+}
+
+impl Reader<'_> {
+    /// One local header with everything that directories say about it.
+    fn member(&mut self, walk: &mut Walk<'_>, at: usize, entries: &[Member]) {
+        let Some(local) = header::local(self.data, at) else { return };
+        let mut names: Vec<&str> = Vec::new();
+        for name in entries.iter().flat_map(|it| &it.names).chain(&local.names) {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        let is_locked = |member: &Member| member.flags & ENCRYPTED != 0 || member.method == AES;
+        let locked = entries.iter().filter(|entry| is_locked(entry)).count();
+        if locked == entries.len() && (locked > 0 || is_locked(&local)) {
+            self.encrypted.push(names.first().copied().unwrap_or_default().to_owned());
+            for name in &names {
+                walk.only_named(name);
+            }
+            let length = entries.first().map_or(local.packed, |entry| entry.packed);
+            let end = local.end.saturating_add(usize::try_from(length).unwrap_or(usize::MAX));
+            self.covered.push((local.end, end));
+            return;
+        }
+        if locked > 0 || is_locked(&local) {
+            let first = names.first().copied().unwrap_or_default();
+            walk.find_in(first, Class::Ambiguous, "programs disagree whether it is encrypted");
+        }
+        // What the directory says first; the local header's word where it differs.
+        let mut readings: Vec<(u16, Option<u64>)> = Vec::new();
+        let own = (local.flags & SIZES_FOLLOW == 0).then_some(local.packed);
+        let local_says = (local.method, own.or(entries.first().map(|entry| entry.packed)));
+        for reading in entries.iter().map(|it| (it.method, Some(it.packed))).chain([local_says]) {
+            if reading.0 != AES && !readings.contains(&reading) {
+                readings.push(reading);
+            }
+        }
+        for (index, (method, length)) in readings.iter().enumerate() {
+            if walk.is_over() {
+                return;
+            }
+            self.content(walk, &names, local.end, *method, *length, index > 0);
+        }
+    }
+
+    /// One reading of a member's data.
+    fn content(
+        &mut self,
+        walk: &mut Walk<'_>,
+        names: &[&str],
+        start: usize,
+        method: u16,
+        length: Option<u64>,
+        is_second: bool,
+    ) {
+        let rest = self.data.get(start..).unwrap_or_default();
+        let length = length.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        let packed = length.and_then(|length| rest.get(..length)).unwrap_or(rest);
+        let (content, used, stop) = unpack(walk, method, packed);
+        self.covered.push((start, start.saturating_add(used)));
+        if is_second && !content.is_empty() {
+            let first = names.first().copied().unwrap_or_default();
+            walk.find_in(first, Class::Ambiguous, "its two headers differ in how it is packed");
+        } else if is_second {
+            return;
+        }
+        walk.member(names, &content, stop, Within::Files);
+        let flavour = self.flavour;
+        for name in names {
+            match flavour {
+                Flavour::Ooxml => walk.inside(name, |walk| xml::ooxml(walk, name, &content)),
+                Flavour::OpenDocument => {
+                    walk.inside(name, |walk| xml::open_document(walk, name, &content));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Local headers that no directory lists, where nothing else was read.
+    fn unlisted(&mut self, walk: &mut Walk<'_>, listing: &Listing) {
+        let is_listed = !listing.members.is_empty();
+        self.covered.sort_unstable();
+        let mut spans = std::mem::take(&mut self.covered).into_iter().peekable();
+        let mut covered = 0;
+        for at in memchr::memmem::find_iter(self.data, LOCAL) {
+            while let Some((_, end)) = spans.next_if(|(start, _)| *start <= at) {
+                covered = covered.max(end);
+            }
+            if walk.is_over() {
+                return;
+            }
+            if at < covered || listing.members.contains_key(&at) {
+                continue;
+            }
+            let Some(local) = header::local(self.data, at) else { continue };
+            if is_listed {
+                let what = "the archive's directory doesn't list it";
+                walk.find_in(local.name(), Class::Ambiguous, what);
+            }
+            self.member(walk, at, &[]);
+            covered = self.covered.drain(..).map(|(_, end)| end).fold(covered, usize::max);
+        }
+    }
+}
+
+/// Reads every directory that an end record leads to, and every entry that stands elsewhere.
+fn listing(walk: &mut Walk<'_>, data: &[u8]) -> Option<Listing> {
+    let ends = header::ends(data);
+    let mut listing = Listing::default();
+    let mut until = 0;
+    let most = usize::try_from(walk.budget.limits.entries).unwrap_or(usize::MAX);
+    let mut count = 0;
+    for at in memchr::memmem::find_iter(data, CENTRAL) {
+        if at < until {
+            continue;
+        }
+        let mut entries = Vec::new();
+        let mut end = at;
+        while let Some(member) = header::central(data, end) {
+            end = member.end;
+            entries.push(member);
+            count += 1;
+            if count > most || walk.is_over() {
+                walk.find(Class::Limit, format!("there are more than {most} things in it"));
+                return None;
+            }
+        }
+        until = end;
+        add(&mut listing, data, &ends, at, end, entries);
+    }
+    // An archive inside of a stored member has a directory of its own, which counts when that
+    // member is looked at; the outer one goes first.
+    Some(listing)
+}
+
+fn add(
+    listing: &mut Listing,
+    data: &[u8],
+    ends: &[header::End],
+    start: usize,
+    end: usize,
+    entries: Vec<Member>,
+) {
+    let leads = |it: &&header::End| {
+        let before = u64::try_from(it.at).unwrap_or(u64::MAX).saturating_sub(it.size);
+        it.at >= end && (it.offset == start as u64 || before == start as u64 || it.at == end)
+    };
+    let leading: Vec<&header::End> = ends.iter().filter(leads).collect();
+    for member in entries {
+        // After a self-extractor's program, offsets count from the program or from the archive.
+        let shifts = leading.iter().map(|it| (start as u64).saturating_sub(it.offset));
+        let mut places: Vec<usize> = shifts
+            .chain([0])
+            .filter_map(|shift| usize::try_from(member.offset.saturating_add(shift)).ok())
+            .filter(|at| data.get(*at..).is_some_and(|rest| rest.starts_with(LOCAL)))
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        match (places.is_empty(), leading.is_empty()) {
+            (true, false) => listing.lost.push(member),
+            (_, true) => listing.stray.push(member),
+            _ => {
+                for place in places {
+                    let known = listing.members.entry(place).or_default();
+                    if !known.contains(&member) {
+                        known.push(member.clone());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Part names know no case (ECMA-376-2, 6.2.2.3), nor do the file systems that Java runs on.
+fn flavour<'a>(members: impl Iterator<Item = &'a Member>, data: &[u8]) -> Flavour {
+    let mut flavour = Flavour::Archive;
+    let names = members.flat_map(|member| &member.names);
+    for name in names {
+        match name.to_ascii_lowercase().replace('\\', "/").trim_start_matches('/') {
+            "[content_types].xml" => return Flavour::Ooxml,
+            "androidmanifest.xml" => return Flavour::Android,
+            "meta-inf/manifest.xml" => flavour = Flavour::OpenDocument,
+            "meta-inf/manifest.mf" if flavour == Flavour::Archive => flavour = Flavour::Java,
+            _ => {}
+        }
+    }
+    if flavour == Flavour::Archive
+        && memchr::memmem::find(data, b"[Content_Types].xml").is_some()
+        && memchr::memmem::find(data, CENTRAL).is_none()
+    {
+        return Flavour::Ooxml;
+    }
+    flavour
+}
+
+/// What came out, how much went in, and why it ended early.
+fn unpack(walk: &mut Walk<'_>, method: u16, packed: &[u8]) -> (Vec<u8>, usize, Option<Stop>) {
+    let size = packed.len() as u64;
+    let mut input = Cursor::new(packed);
+    let (content, stop) = match method {
+        0 => return (packed.to_vec(), packed.len(), None),
+        8 => {
+            let mut decoder = flate2::read::DeflateDecoder::new(&mut input);
+            let (content, stop) = walk.budget.unpack(&mut decoder, size);
+            let used = usize::try_from(decoder.total_in()).unwrap_or(packed.len());
+            return (content, used, stop);
+        }
+        9 => walk.budget.unpack(deflate64::Deflate64Decoder::new(&mut input), size),
+        12 => walk.budget.unpack(bzip2::read::BzDecoder::new(&mut input), size),
+        95 => walk.budget.unpack(lzma_rust2::XzReader::new(&mut input, false), size),
+        _ => match reader_of(method, &mut input) {
+            Ok(reader) => walk.budget.unpack(reader, size),
+            Err(stop) => (Vec::new(), Some(stop)),
+        },
+    };
+    (content, packed.len(), stop)
+}
+
+/// The decoders that need a look at the data before they start.
+fn reader_of<'a>(method: u16, input: &'a mut Cursor<&'a [u8]>) -> Result<Box<dyn Read + 'a>, Stop> {
+    match method {
+        14 => super::single::zip_lzma(input).map_err(Stop::Unseen),
+        20 | 93 => super::single::zstd(input).map_err(Stop::Unseen),
+        _ => Err(Stop::Unseen(format!("compression method {method} can't be undone here"))),
+    }
+}
