@@ -154,6 +154,10 @@ fn writes_state(command: &Command) -> bool {
         | Command::SeedErase
         | Command::Health { .. }
         | Command::Status
+        | Command::ProvisionPlan { .. }
+        // The server holds the bans.
+        | Command::BansList
+        | Command::BansLift { .. }
         // Reads what all may read, and the certificate.
         | Command::Page => false,
     }
