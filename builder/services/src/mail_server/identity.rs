@@ -17,12 +17,17 @@ pub(super) const ALGORITHMS: [Algorithm; 2] = [RSA, ED25519];
 const RSA: Algorithm = Algorithm { selector: "rsa", name: "rsa-sha256" };
 const ED25519: Algorithm = Algorithm { selector: "ed25519", name: "ed25519-sha256" };
 
-/// RFC 6376 section 5.4.1: what a reader sees or acts upon.
-const SIGNED_HEADERS: [&str; 11] = [
+/// RFC 6376 section 5.4.1: what a reader sees or acts upon. What is there twice can't be added to
+/// a signed message either (section 8.15): readers would show the first.
+const SIGNED_HEADERS: [&str; 15] = [
     "From",
+    "From",
+    "To",
     "To",
     "Cc",
     "Date",
+    "Date",
+    "Subject",
     "Subject",
     "Message-ID",
     "Reply-To",
@@ -31,6 +36,9 @@ const SIGNED_HEADERS: [&str; 11] = [
     "MIME-Version",
     "Content-Type",
 ];
+
+/// Longest time a signature is good for. Senders try for five days (`outbound::schedules`).
+const SIGNATURE_LIFE: &str = "7d";
 
 pub(super) fn sections(spec: &Spec) -> Vec<Section> {
     let mut sections = checks().to_vec();
@@ -109,4 +117,6 @@ fn signature(algorithm: &Algorithm, domain: &DomainName) -> Section {
         .set("selector", algorithm.selector)
         .set("headers", SIGNED_HEADERS)
         .set("canonicalization", "relaxed/relaxed")
+        // Longer than any queue holds a message, and too short to send it again for years.
+        .set("expire", SIGNATURE_LIFE)
 }

@@ -11,6 +11,7 @@ pub(super) fn sections(spec: &Spec) -> Vec<Section> {
     sections.extend(schedules());
     sections.extend(routes(spec));
     sections.extend(reports(spec));
+    sections.extend(scripts(spec));
     sections
 }
 
@@ -148,5 +149,34 @@ fn reports(spec: &Spec) -> Vec<Section> {
             .set("spf.sign", sign.as_str()),
         aggregate("dmarc"),
         aggregate("tls"),
+    ]
+}
+
+/// What the scripts of users send: forwarded mail, answers, notices. It is signed for the domain
+/// of its envelope sender, or for the first one when that is empty.
+fn scripts(spec: &Spec) -> Vec<Section> {
+    let Some(first) = spec.domains.first().map(|domain| &domain.name) else {
+        return Vec::new();
+    };
+    let rules = spec
+        .domains
+        .iter()
+        .map(|domain| {
+            let condition = format!("sender_domain == {}", constant(domain.name.as_str()));
+            (condition, both(&domain.name))
+        })
+        .collect();
+    vec![
+        Section::new("sieve.trusted", "").set("sign", Value::Rules(rules, both(first))),
+        Section::new(
+            "sieve.untrusted.limits",
+            "Room for what people do; a message that has come through more servers than this goes\n\
+             in circles.",
+        )
+        .set("redirects", 32)
+        .set("outgoing-messages", 40)
+        .set("received-headers", 50)
+        .set("includes", 10)
+        .set("nested-includes", 5),
     ]
 }
