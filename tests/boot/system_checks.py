@@ -3,13 +3,14 @@
 import json
 import re
 import socket
+import ssl
 
 from checks import Checks
 from clients import LOCAL, port
 
 UNITS = ["mailkiln-seed", "mailkiln-seed-erase", "mailkiln-prepare", "mailkiln-filter", "mail-server",
-         "mailkiln-provision", "mailkiln-console", "mailkiln-acme", "mailkiln-certificate"]
-PUBLIC = {22, 25, 80, 143, 465, 587, 993, 995, 4190}
+         "mailkiln-provision", "mailkiln-console", "mailkiln-page", "mailkiln-acme", "mailkiln-certificate"]
+PUBLIC = {22, 25, 80, 143, 443, 465, 587, 993, 995, 4190}
 
 CHECKS = Checks()
 
@@ -89,7 +90,8 @@ def same_identity(world):
 
 @CHECKS("users and groups have the documented numbers")
 def numbers(world):
-    users = (("mail-server", 801), ("mailkiln", 802), ("mailkiln-acme", 804), ("mail-filter", 805))
+    users = (("mail-server", 801), ("mailkiln", 802), ("mailkiln-acme", 804), ("mail-filter", 805),
+             ("mailkiln-page", 808))
     for name, number in users:
         assert world.shell(f"id -u {name}").strip() == str(number)
 
@@ -99,3 +101,53 @@ def reload(world):
     world.shell("systemctl reload mail-server && systemctl is-active mail-server", seconds=240)
     world.shell("systemctl restart mail-server && systemctl is-active mail-server", seconds=240)
     assert "code=killed" not in world.shell("systemctl status --no-pager mail-server || true")
+
+
+@CHECKS("what root types, the services can read after the next start")
+def typed_by_root(world):
+    # The password that it has already: other checks use it.
+    world.shell("mailkiln-agent password admin --stdin </var/lib/mailkiln/secrets/admin-password")
+    world.shell("echo unused | mailkiln-agent secret set typed-by-root")
+    world.shell("mailkiln-agent prepare")
+    world.shell("mailkiln-agent provision", seconds=400)
+    world.shell("mailkiln-agent health", seconds=400)
+    world.shell("mailkiln-acme status || true; mailkiln-filter quarantine list; mailkiln-filter rules check")
+    spoilt = world.shell("find /var/lib/mailkiln /var/lib/mailkiln-acme -user root ! -name request")
+    assert not spoilt.strip(), f"files of root in the state: {spoilt}"
+    world.shell("rm /var/lib/mailkiln/secrets/typed-by-root")
+    units = "mailkiln-prepare mail-server mailkiln-provision mailkiln-console"
+    world.shell(f"systemctl restart {units} && systemctl is-active {units}", seconds=400)
+
+
+@CHECKS("/var is mounted by the GUID that the initrd knows, and no file changes its user")
+def state(world):
+    source = world.shell("systemctl show --property=What --value var.mount").strip()
+    guid = world.shell("cat /etc/machine-id").strip()
+    assert guid in source.replace("-", "") or world.shell(f"readlink -f {source}").strip() == world.shell(
+        "readlink -f /dev/disk/by-partuuid/"
+        + "-".join((guid[:8], guid[8:12], guid[12:16], guid[16:20], guid[20:]))).strip(), source
+    options = world.shell("findmnt --noheadings --output OPTIONS /var")
+    assert "errors=remount-ro" in options and "nosuid" in options, options
+    assert "nosuid" in world.shell("findmnt --noheadings --output OPTIONS /")
+    found = world.shell("find / -xdev -type f -perm /6000")
+    assert not found.strip(), found
+
+
+@CHECKS("loopback is closed to services that have no business there")
+def loopback(world):
+    rules = world.shell("nft list chain inet mailkiln output")
+    for port in (8080, 10025, 10026):
+        assert f"dport {port} meta skuid != " in rules, rules
+    assert "mailkiln-firewall.service" in world.shell("systemctl show --property=Requires systemd-networkd.service")
+
+
+@CHECKS("people can change their password at https://HOST/")
+def page(world):
+    assert "active" in world.shell("systemctl is-active mailkiln-page")
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection((LOCAL, port(443)), timeout=60) as plain, \
+            context.wrap_socket(plain, server_hostname="mail.example.test") as tls:
+        tls.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: tls.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 200 ") and b"Current password" in answer, answer[:300]

@@ -21,8 +21,13 @@ pub use firmware::Firmware;
 pub use guest::{BoardFiles, Guest};
 pub use parts::{Attachment, Card};
 
+/// The credential with which the appliance shows first passwords also on a console that clouds record:
+/// systemd.system-credentials(7), docs/first-boot.md.
+const SHOW_PASSWORDS: &str =
+    "name=opt/io.systemd.credentials/mailkiln.show-passwords,string=yes";
+
 /// Guest TCP ports that are reachable from the host.
-pub const PORTS: [u16; 9] = [22, 25, 80, 143, 465, 587, 993, 995, 4190];
+pub const PORTS: [u16; 10] = [22, 25, 80, 143, 443, 465, 587, 993, 995, 4190];
 
 /// What the machine around the image is.
 #[derive(Debug, Clone)]
@@ -190,6 +195,8 @@ impl Machine {
         add("-cpu", accelerator.processor(emulator).to_owned());
         add("-smp", self.processors.to_string());
         add("-m", format!("{}M", self.memory));
+        // The console is this terminal, or a file of whoever runs it: nobody else reads it.
+        add("-fw_cfg", SHOW_PASSWORDS.to_owned());
         add("-serial", "chardev:console".to_owned());
         add("-device", "virtio-rng-pci".to_owned());
         add("-drive", format!("if=none,id=disk,format=qcow2,file={}", escaped(&self.disk)));
