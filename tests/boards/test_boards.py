@@ -5,6 +5,8 @@ device trees by fdtget, blobs against the packages that they come from and what 
 """
 
 import json
+import os
+import pathlib
 import re
 import shutil
 import struct

@@ -136,8 +136,8 @@ def state(world):
 @CHECKS("loopback is closed to services that have no business there")
 def loopback(world):
     rules = world.shell("nft list chain inet mailkiln output")
-    for port in (8080, 10025, 10026):
-        assert f"dport {port} meta skuid != " in rules, rules
+    for number in (8080, 10025, 10026):
+        assert f"dport {number} meta skuid != " in rules, rules
     assert "mailkiln-firewall.service" in world.shell("systemctl show --property=Requires systemd-networkd.service")
 
 

@@ -154,11 +154,9 @@ mod tests {
         for path in ["s/a", "b/target/x", "secret/key"] {
             fs::write(at(path), "x").unwrap();
         }
-        for (link, to) in [
-            ("b/out", "../secret"),
-            ("b/target/key", "../../secret/key"),
-            ("b/loop", "target"),
-        ] {
+        for (link, to) in
+            [("b/out", "../secret"), ("b/target/key", "../../secret/key"), ("b/loop", "target")]
+        {
             std::os::unix::fs::symlink(to, at(link)).unwrap();
         }
         let sandbox = Sandbox {

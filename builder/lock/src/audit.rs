@@ -262,7 +262,10 @@ mod tests {
             {"status": "resolved", "fixed_version": "999-1", "urgency": "medium"}}}}}"#;
         let findings = audit(&lock, json).unwrap();
         let [finding] = findings.as_slice() else { panic!("{findings:?}") };
-        assert_eq!((finding.hole.as_str(), finding.fixed.as_deref()), ("CVE-2026-1", Some("999-1")));
+        assert_eq!(
+            (finding.hole.as_str(), finding.fixed.as_deref()),
+            ("CVE-2026-1", Some("999-1"))
+        );
         assert!(finding.packages.contains(&"systemd".to_owned()));
     }
 

@@ -92,7 +92,10 @@ impl PublicKey {
     /// [`SignatureError::Format`].
     pub fn parse(text: &str) -> Result<Self, SignatureError> {
         let wrong = || SignatureError::Format("public key");
-        let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with("untrusted comment:"));
+        let line = text
+            .lines()
+            .map(str::trim)
+            .find(|line| !line.is_empty() && !line.starts_with("untrusted comment:"));
         let raw = bytes::<42>(line.ok_or_else(wrong)?).ok_or_else(wrong)?;
         let (algorithm, id, key) = (part(&raw, 0), part(&raw, 2), part(&raw, 10));
         if algorithm != KEY {
@@ -197,8 +200,7 @@ impl SecretKey {
     pub fn text(&self) -> String {
         let pair = self.key.to_keypair_bytes();
         let checksum = checksum(&self.id.0, &pair);
-        let line =
-            packed(&[&KEY, &PLAIN, &CHECKSUM, &[0; UNUSED], &self.id.0, &pair, &checksum]);
+        let line = packed(&[&KEY, &PLAIN, &CHECKSUM, &[0; UNUSED], &self.id.0, &pair, &checksum]);
         format!("untrusted comment: minisign secret key {}\n{line}\n", self.id)
     }
 

@@ -14,7 +14,9 @@ pub(crate) fn strip(tree: &mut Tree) {
     let changed: Vec<(TreePath, Entry)> = tree
         .iter()
         .filter(|(_, entry)| matches!(entry.kind, Kind::File(_)) && entry.mode & IDENTITY != 0)
-        .map(|(path, entry)| (path.clone(), Entry { mode: entry.mode & !IDENTITY, ..entry.clone() }))
+        .map(|(path, entry)| {
+            (path.clone(), Entry { mode: entry.mode & !IDENTITY, ..entry.clone() })
+        })
         .collect();
     for (path, entry) in changed {
         tree.replace(path, entry);

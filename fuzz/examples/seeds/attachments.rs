@@ -41,7 +41,14 @@ pub(crate) fn seeds() -> Seeds {
     let message = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: application/x; name*=utf-8''a.zip\r\n\
         Content-Transfer-Encoding: base64\r\n\r\nUEsFBgAA\r\n--b\r\n\r\n=?utf-8?Q?x?=\r\n--b--\r\n";
     let report = r#"{"report":{"findings":[{"class":"macro","part":1,"place":["a.doc"],"reason":"x"}],"parts":2,"bytes":3}}"#;
-    let cpio = format!("070701{}{:08x}{}{:08x}{}a.js\0\0x = 1", "0".repeat(48), 5, "0".repeat(32), 5, "0".repeat(8));
+    let cpio = format!(
+        "070701{}{:08x}{}{:08x}{}a.js\0\0x = 1",
+        "0".repeat(48),
+        5,
+        "0".repeat(32),
+        5,
+        "0".repeat(8)
+    );
     let pdf = "%PDF-1.7\n1 0 obj<</Type/EmbeddedFile>>stream\nx\nendstream endobj 2 0 obj<</UF(a.js)>>endobj";
     vec![
         ("filter_message", message.into()),
@@ -70,7 +77,10 @@ pub(crate) fn seeds() -> Seeds {
         ("filter_onenote", archives::onenote(b"some text")),
         ("filter_cpio", cpio.as_bytes().to_vec()),
         ("filter_pdf", pdf.into()),
-        ("filter_wrapped", b"=ybegin line=128 size=1 name=a.js\r\n\xa2\r\n=yend size=1\r\n".to_vec()),
+        (
+            "filter_wrapped",
+            b"=ybegin line=128 size=1 name=a.js\r\n\xa2\r\n=yend size=1\r\n".to_vec(),
+        ),
         ("filter_tnef", archives::tnef("a.txt", b"some text")),
         ("filter_ole", macros),
         ("filter_ole", archives::ole(&[("/\u{1}Ole10Native", package.clone())])),

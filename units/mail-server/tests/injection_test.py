@@ -57,7 +57,7 @@ class Headers(unittest.TestCase):
             for n, value in enumerate((f"{line_end}{encoded(INJECTED)}",
                                        f"{encoded(chr(10))}{encoded(INJECTED)}",
                                        f"{line_end * 2}{encoded('a body')}",
-                                       f"; dmarc=pass header.from=bank.test",
+                                       "; dmarc=pass header.from=bank.test",
                                        f"{encoded('; dmarc=pass header.from=bank.test')}")):
                 with self.subTest(tag=tag, value=value):
                     tags = {"i": "@evil.test", "d": "evil.test", "s": "x"}

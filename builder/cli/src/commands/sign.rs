@@ -59,7 +59,9 @@ pub(super) fn check(path: &Path, key: &str) -> Result<String, Failure> {
         return Err(Failure::Input {
             message: format!("{} was signed under another name", path.display()),
             causes: vec![format!("the signature says `{signed}`")],
-            hint: Some("give the file the name that it was signed under, if it is that one".to_owned()),
+            hint: Some(
+                "give the file the name that it was signed under, if it is that one".to_owned(),
+            ),
         });
     }
     Ok(key.line())
@@ -120,7 +122,9 @@ mod tests {
         std::fs::write(at("b.img.minisig"), &signature).unwrap();
         assert!(check(&at("b.img"), &public).unwrap_err().to_string().contains("another name"));
         std::fs::write(at("a.img"), "Image").unwrap();
-        assert!(check(&at("a.img"), &public).unwrap_err().to_string().contains("not what was signed"));
+        assert!(
+            check(&at("a.img"), &public).unwrap_err().to_string().contains("not what was signed")
+        );
         assert!(check(&at("a.img"), "nonsense").is_err());
     }
 }

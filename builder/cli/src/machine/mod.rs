@@ -23,8 +23,7 @@ pub use parts::{Attachment, Card};
 
 /// The credential with which the appliance shows first passwords also on a console that clouds record:
 /// systemd.system-credentials(7), docs/first-boot.md.
-const SHOW_PASSWORDS: &str =
-    "name=opt/io.systemd.credentials/mailkiln.show-passwords,string=yes";
+const SHOW_PASSWORDS: &str = "name=opt/io.systemd.credentials/mailkiln.show-passwords,string=yes";
 
 /// Guest TCP ports that are reachable from the host.
 pub const PORTS: [u16; 10] = [22, 25, 80, 143, 443, 465, 587, 993, 995, 4190];

@@ -110,7 +110,8 @@ fn programs() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
         absent.insert(abi + libc::SYS_clone3, Vec::new());
     }
     let program = |rules, errno: i32| {
-        let arch = if cfg!(target_arch = "aarch64") { TargetArch::aarch64 } else { TargetArch::x86_64 };
+        let arch =
+            if cfg!(target_arch = "aarch64") { TargetArch::aarch64 } else { TargetArch::x86_64 };
         let refusal = SeccompAction::Errno(errno.unsigned_abs());
         SeccompFilter::new(rules, SeccompAction::Allow, refusal, arch)?.try_into()
     };

@@ -124,8 +124,7 @@ pub(super) fn enter_root(sandbox: &super::Sandbox, apart: bool) -> Result<(), Re
 /// covers.
 fn proc(at: &Path) -> Result<(), Refusal> {
     let limits = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), at, Some("proc"), limits, NOTHING)
-        .step(|| String::from("mount /proc"))?;
+    mount(Some("proc"), at, Some("proc"), limits, NOTHING).step(|| String::from("mount /proc"))?;
     // For the namespace that the caller is in: the inner one is the last. namespaces(7).
     let most = at.join("sys/user/max_user_namespaces");
     fs::write(most, "1").step(|| String::from("forbid more namespaces"))?;

@@ -78,8 +78,7 @@ kill $listeners"#,
     }
     let mut expected: Vec<String> =
         [0, 801, 802, 805, 808, 65534].map(|user| format!("110 {user}")).to_vec();
-    for (port, users) in
-        [(8080, vec![0, 802, 808]), (10_025, vec![0, 801]), (10_026, vec![0, 805])]
+    for (port, users) in [(8080, vec![0, 802, 808]), (10_025, vec![0, 801]), (10_026, vec![0, 805])]
     {
         expected.extend(users.iter().map(|user| format!("{port} {user}")));
     }
@@ -95,7 +94,9 @@ fn without_rules_there_is_no_network() {
     let link = "/etc/systemd/system/systemd-networkd.service.requires/mailkiln-firewall.service";
     assert!(entries.iter().any(|(path, _)| path.to_string() == link));
     let unit = file(&built(MINIMAL), "/etc/systemd/system/mailkiln-firewall.service");
-    assert!(unit.lines().any(|line| {
-        line.starts_with("Before=") && line.contains("systemd-networkd.service")
-    }));
+    assert!(
+        unit.lines().any(|line| {
+            line.starts_with("Before=") && line.contains("systemd-networkd.service")
+        })
+    );
 }

@@ -165,11 +165,7 @@ fn console(text: &str) -> Result<Console, Flaw> {
             "write it as in `console=`, like `tty0` or `ttyS0,115200n8`",
         ));
     }
-    Ok(Console {
-        device: device.to_owned(),
-        options: options.map(str::to_owned),
-        recorded: false,
-    })
+    Ok(Console { device: device.to_owned(), options: options.map(str::to_owned), recorded: false })
 }
 
 fn formats(
@@ -293,7 +289,11 @@ mod tests {
             ("arch = \"x86_64\"", "arch = \"x86-64\"", "did you mean `\"x86_64\"`?"),
             ("arch = \"x86_64\"", "arch = \"aarch64\"", "only x86_64 machines have a BIOS"),
             ("\"tty0\"", "\"tty0 quiet\"", "not a terminal's name"),
-            ("recorded_consoles = [\"ttyS0\"]", "recorded_consoles = [\"ttyS1\"]", "not a console of this target"),
+            (
+                "recorded_consoles = [\"ttyS0\"]",
+                "recorded_consoles = [\"ttyS1\"]",
+                "not a console of this target",
+            ),
             ("default_format = \"img\"", "default_format = \"qcow2\"\n#", ""),
             ("\"img.zst\", \"qcow2\"]", "\"img\"]", "second time"),
             ("formats = [\"img\", ", "formats = [", "none of `formats`"),
