@@ -84,7 +84,10 @@ impl<'a> Layers<'a> {
         let lock = component.files.get("Cargo.lock").map(|lock| String::from_utf8_lossy(lock));
         let graph = Graph::read(&lock.unwrap_or_default())?;
         let key = |package: &str| {
-            Key::new(PURPOSE).digest("toolchain", toolchain).crates(component, target, package)
+            Key::new(PURPOSE)
+                .digest("toolchain", toolchain)
+                .crates(component, target, package)
+                .finish()
         };
         let others = graph.own().iter().filter(|name| **name != component.package);
         Ok(Self {
