@@ -10,8 +10,14 @@ let
   inherit (config.security.acme) certs;
   own = cfg.acme.client == "mailkiln";
   byNixos = cfg.useACMEHost != null;
-  known = byNixos && certs ? ${cfg.useACMEHost};
-  certificate = certs.${cfg.useACMEHost};
+  certificate = if byNixos then certs.${cfg.useACMEHost} else { };
+  # What is said of it below makes it exist: it is declared when it says how it is proved.
+  declared = lib.any (way: (certificate.${way} or null) != null) [
+    "dnsProvider"
+    "listenHTTP"
+    "s3Bucket"
+    "webroot"
+  ];
   unit = "acme-${cfg.useACMEHost}.service";
   host = lib.toLower cfg.settings.host.name;
 
@@ -28,9 +34,11 @@ let
       && lib.hasSuffix (lib.removePrefix "*" lower) host
       && !(lib.hasInfix "." (lib.removeSuffix (lib.removePrefix "*" lower) host));
   # Null is the default of certs.*.domain in older nixpkgs.
-  names = lib.optionals known (lib.filter lib.isString (
-    [ (certificate.domain or cfg.useACMEHost) ] ++ certificate.extraDomainNames or [ ]
-  ));
+  names = lib.optionals byNixos (
+    lib.filter lib.isString (
+      [ (certificate.domain or cfg.useACMEHost) ] ++ certificate.extraDomainNames or [ ]
+    )
+  );
 
   # Both begin with a certificate that is signed by nobody; whose it is must be known.
   waits = {
@@ -104,14 +112,14 @@ in
             '';
           }
           {
-            assertion = !byNixos || certs ? ${cfg.useACMEHost};
+            assertion = !byNixos || declared;
             message = ''
-              services.mailkiln.useACMEHost: security.acme.certs has no "${toString cfg.useACMEHost}"; it has ${toString (lib.attrNames certs)}.
+              services.mailkiln.useACMEHost: nobody declares security.acme.certs."${toString cfg.useACMEHost}"; there is ${toString (lib.subtractLists [ cfg.useACMEHost ] (lib.attrNames certs))}.
             '';
           }
           {
             # Names in other scripts are compared while the configuration files are built.
-            assertion = !known || !ascii host || lib.any covers names || !lib.all ascii names;
+            assertion = !declared || !ascii host || lib.any covers names || !lib.all ascii names;
             message = ''
               services.mailkiln.useACMEHost: the certificate "${toString cfg.useACMEHost}" is for ${toString names}, not for ${host}:
               add it to security.acme.certs."${toString cfg.useACMEHost}".extraDomainNames.
@@ -128,7 +136,7 @@ in
         systemd.tmpfiles.settings.mailkiln."/var/lib/mailkiln-acme/live/${host}".C.argument =
           "/var/lib/acme/${host}";
       })
-      (lib.mkIf known {
+      (lib.mkIf byNixos {
         security.acme.certs.${cfg.useACMEHost}.reloadServices = [ "mail-server.service" ];
         services.mailkiln.certificate = {
           chainFile = "${certificate.directory}/fullchain.pem";

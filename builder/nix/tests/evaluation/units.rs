@@ -332,17 +332,17 @@ fn what_contradicts_itself_is_reported() {
         (
             good.to_owned(),
             "{ services.mailkiln.useACMEHost = \"example.org\"; security.acme.certs.\"www.example.net\" = { }; }",
-            "security.acme.certs has no \"example.org\"; it has www.example.net",
+            "nobody declares security.acme.certs.\"example.org\"; there is www.example.net",
         ),
         (
             good.to_owned(),
-            "{ services.mailkiln.useACMEHost = \"w\"; security.acme.certs.w = { domain = \"*.a.example.org\"; \
+            "{ services.mailkiln.useACMEHost = \"w\"; security.acme.certs.w = { webroot = \"/w\"; domain = \"*.a.example.org\"; \
              extraDomainNames = [ \"example.org\" ]; }; }",
             "is for *.a.example.org example.org, not for mail.example.org",
         ),
         (
             good.to_owned(),
-            "{ services.mailkiln.useACMEHost = \"x\"; security.acme.certs.x = { domain = \"mail.example.org\"; \
+            "{ services.mailkiln.useACMEHost = \"x\"; security.acme.certs.x = { webroot = \"/w\"; domain = \"mail.example.org\"; \
              directory = \"/x\"; group = \"g\"; }; services.mailkiln.acme = \"mailkiln\"; }",
             "choose one that looks after",
         ),
@@ -405,7 +405,7 @@ fn what_may_be_an_oversight_is_warned_of() {
         (&off, "", Some("nobody gets a certificate")),
         (
             &off,
-            "{ services.mailkiln.useACMEHost = \"x\"; security.acme.certs.x = { group = \"acme\"; directory = \"/x\"; \
+            "{ services.mailkiln.useACMEHost = \"x\"; security.acme.certs.x = { webroot = \"/w\"; group = \"acme\"; directory = \"/x\"; \
              domain = \"MAIL.example.org\"; }; }",
             None,
         ),
@@ -433,7 +433,7 @@ fn a_certificate_of_nixos_is_waited_for_and_read_where_it_is() {
     let Some(nix) = Nix::here() else { return };
     let settings = Value::from_toml(&toml::from_str(PLAIN).unwrap()).unwrap().to_string();
     let more = "{ services.mailkiln.useACMEHost = \"wild\"; security.acme.certs.wild = \
-                { domain = \"*.example.org\"; group = \"certs\"; directory = \"/var/lib/acme/wild\"; }; }";
+                { webroot = \"/w\"; domain = \"*.example.org\"; group = \"certs\"; directory = \"/var/lib/acme/wild\"; }; }";
     let wanted = "{ inherit (config.systemd.services.mail-server) after wants serviceConfig; \
                   prepare = config.systemd.services.mailkiln-prepare; \
                   tmpfiles = config.systemd.tmpfiles.settings; \

@@ -1,0 +1,1 @@
+{ lib, ... }: { imports = [ ./mail.nix ]; services.mailkiln.settings.domain = lib.mkForce [ { name = "example.org"; filter.executable = "strip"; } ]; services.mailkiln.settings.filter.quarantine_size = 1073741824; services.mailkiln.settings.relay = { host = "10.0.0.1"; port = 70000; }; services.mailkiln.settings.host.timezone = "Mars/Olympus"; }
