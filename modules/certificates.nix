@@ -29,13 +29,16 @@ let
       lower = lib.toLower name;
     in
     lower == host
-    || lib.hasPrefix "*." lower
-    && lib.hasSuffix (lib.removePrefix "*" lower) host
-    && !(lib.hasInfix "." (lib.removeSuffix (lib.removePrefix "*" lower) host));
+    ||
+      lib.hasPrefix "*." lower
+      && lib.hasSuffix (lib.removePrefix "*" lower) host
+      && !(lib.hasInfix "." (lib.removeSuffix (lib.removePrefix "*" lower) host));
   # Null is the default of certs.*.domain in older nixpkgs.
-  names = lib.optionals byNixos (lib.filter lib.isString (
-    [ (certificate.domain or cfg.useACMEHost) ] ++ certificate.extraDomainNames or [ ]
-  ));
+  names = lib.optionals byNixos (
+    lib.filter lib.isString (
+      [ (certificate.domain or cfg.useACMEHost) ] ++ certificate.extraDomainNames or [ ]
+    )
+  );
 
   # Both begin with a certificate that is signed by nobody; whose it is must be known.
   waits = {
@@ -91,11 +94,12 @@ in
       {
         assertions = [
           {
-            assertion = lib.count lib.id [
-              own
-              byNixos
-              (cfg.certificate != null && !byNixos)
-            ] <= 1;
+            assertion =
+              lib.count lib.id [
+                own
+                byNixos
+                (cfg.certificate != null && !byNixos)
+              ] <= 1;
             message = ''
               services.mailkiln.acme, services.mailkiln.useACMEHost and services.mailkiln.certificate: choose one that looks after the certificate.
             '';
@@ -110,9 +114,7 @@ in
           {
             assertion = !byNixos || declared;
             message = ''
-              services.mailkiln.useACMEHost: nobody declares security.acme.certs."${toString cfg.useACMEHost}"; there is ${
-                toString (lib.subtractLists [ cfg.useACMEHost ] (lib.attrNames certs))
-              }.
+              services.mailkiln.useACMEHost: nobody declares security.acme.certs."${toString cfg.useACMEHost}"; there is ${toString (lib.subtractLists [ cfg.useACMEHost ] (lib.attrNames certs))}.
             '';
           }
           {

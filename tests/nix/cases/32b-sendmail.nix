@@ -1,0 +1,1 @@
+{ imports = [ ./32-zed-mail.nix ]; services.mailkiln.sendmail = true; }
