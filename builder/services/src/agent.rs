@@ -124,7 +124,7 @@ pub(crate) fn page(spec: &Spec, target: &TargetFacts) -> Option<Service> {
     Some(Service {
         kind: Kind::Simple,
         user: Some(user::MAILKILN_PAGE),
-        groups: vec![user::ACME.name],
+        groups: vec![user::MAILKILN_ACME.name],
         ports: vec![Port {
             number: PAGE_PORT,
             purpose: "page to change passwords",

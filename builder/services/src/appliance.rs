@@ -126,7 +126,7 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
         host: spec.host.name.to_string(),
         timezone: spec.host.timezone.clone(),
         users: user::ALL.into_iter().chain(clamav::users(spec)).chain(page_user).collect(),
-        firewall: Firewall::of(services.iter().chain(&base), dhcp, spec.network.ipv6),
+        firewall: Firewall::of(services.iter().chain(&base), &target.host, dhcp, spec.network.ipv6),
         services,
         base,
         directories: vec![ACME_STATE, CERTIFICATES, acme::CHALLENGES, seed::NETWORK],

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Capability, Confinement, Limits, NetworkAccess, Ordering, Port, Reach, Restart, Sandbox,
-    Service, User, filter, mail_server, user,
+    Capability, Confinement, HostFacts, Limits, NetworkAccess, Ordering, Port, Reach, Restart,
+    Sandbox, Service, User, user,
 };
 
 /// What may come in. Everything may go out: a mail server must reach any host.
@@ -43,13 +43,13 @@ pub struct LocalPort {
 }
 
 /// Who talks to a port on loopback. One that is not listed is root's alone.
-fn clients(port: u16) -> &'static [User] {
+fn clients(port: u16, host: &HostFacts) -> &'static [User] {
     match port {
         // The agent makes accounts there, and people change their password by the page.
-        mail_server::API_PORT => &[user::MAILKILN, user::MAILKILN_PAGE],
+        api if api == host.api_port => &[user::MAILKILN, user::MAILKILN_PAGE],
         // What was released from the quarantine is delivered without another look.
-        mail_server::RELEASE_PORT => &[user::MAIL_FILTER],
-        filter::PORT => &[user::MAIL_SERVER],
+        release if release == host.release_port => &[user::MAIL_FILTER],
+        filter if filter == host.filter_port => &[user::MAIL_SERVER],
         _ => &[],
     }
 }
@@ -81,6 +81,7 @@ impl Firewall {
     /// Opens the public ports of `services` and nothing else.
     pub(crate) fn of<'a>(
         services: impl Iterator<Item = &'a Service>,
+        host: &HostFacts,
         dhcp: bool,
         ipv6: bool,
     ) -> Self {
@@ -92,7 +93,7 @@ impl Firewall {
                 number: port.number,
                 purpose: port.purpose,
                 users: std::iter::once(user::ROOT)
-                    .chain(clients(port.number).iter().copied())
+                    .chain(clients(port.number, host).iter().copied())
                     .collect(),
             })
             .collect();
