@@ -151,6 +151,8 @@ const TARGETS: &[(&str, Parser)] = &[
     ("target", mailkiln_spec::fuzz::target),
     // A Unified Kernel Image.
     ("uki", mailkiln_image::fuzz::uki),
+    // The record of a unit, in a unit cache.
+    ("unit_record", mailkiln_unit_cache::fuzz::record),
     // A verity superblock, as the builder reads it.
     ("verity", mailkiln_image::fuzz::superblock),
     // A verity superblock, as init reads it.

@@ -433,6 +433,14 @@ pub(crate) struct BuildTable {
     /// whatever the mirror says. Default: the mirror that this machine's apt uses.
     #[schemars(example = "https://mirror.example.net/debian")]
     pub(crate) mirror: Option<Text>,
+    /// Unit caches to take compiled units from, instead of compiling them, where one of `units_keys`
+    /// has signed them; asked in this order. Default: none.
+    #[schemars(extend("examples" = [["https://units.example.org"]]))]
+    pub(crate) units_from: Option<Vec<Text>>,
+    /// Public keys of those whom you trust to have compiled units from the sources that they name.
+    /// Default: none.
+    #[schemars(extend("examples" = [["units.example.org-1:qi4BEtHhBmIpa6xyPWhfJXGbYx0G1kY5RDz+7ujZ4Rw="]]))]
+    pub(crate) units_keys: Option<Vec<Text>>,
 }
 
 /// A number of bytes: `5368709120` or `"5 GiB"`.

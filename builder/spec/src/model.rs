@@ -33,6 +33,24 @@ pub struct Spec {
     pub filter: Option<Filter>,
     /// `[build] mirror`: where packages are downloaded from, if the file says so.
     pub mirror: Option<String>,
+    /// `[build] units_from` and `units_keys`.
+    pub units: UnitCaches,
+}
+
+/// `[build]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Build {
+    pub(crate) mirror: Option<String>,
+    pub(crate) units: UnitCaches,
+}
+
+/// Where compiled units may be taken from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnitCaches {
+    /// Addresses, the first to be asked first.
+    pub from: Vec<String>,
+    /// Public keys that may sign, as `NAME:BASE64`.
+    pub keys: Vec<String>,
 }
 
 /// `[host]`.

@@ -4,6 +4,9 @@
 //! README.md. Pure.
 
 use std::fmt::{self, Write as _};
+use std::iter::{Peekable, Zip};
+use std::ops::RangeFrom;
+use std::str::Split;
 
 use mailkiln_compile::UsedCrate;
 use mailkiln_nix_store::{SecretKey, TrustedPublicKey, signed_by};
@@ -163,7 +166,7 @@ impl Signed {
 
 /// The lines that have not been read.
 struct Lines<'a> {
-    rest: std::iter::Peekable<Box<dyn Iterator<Item = (usize, &'a str)> + 'a>>,
+    rest: Peekable<Zip<RangeFrom<usize>, Split<'a, char>>>,
 }
 
 impl<'a> Lines<'a> {
@@ -173,8 +176,7 @@ impl<'a> Lines<'a> {
         let body = body.ok_or(RecordError::Header)?;
         // Only one way to write a record is read, so that what was signed is what was read.
         let body = body.strip_suffix('\n').ok_or(RecordError::End)?;
-        let lines: Box<dyn Iterator<Item = _>> = Box::new((2..).zip(body.split('\n')));
-        Ok(Self { rest: lines.peekable() })
+        Ok(Self { rest: (2..).zip(body.split('\n')).peekable() })
     }
 
     fn needed<T>(

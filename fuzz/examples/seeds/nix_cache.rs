@@ -1,9 +1,11 @@
-//! Seeds of a Nix binary cache: an archive, its record, and texts beside them.
+//! Seeds of caches: a Nix archive, its record, and texts beside them; the record of a unit cache.
 
 use std::collections::BTreeSet;
 
+use mailkiln_compile::UsedCrate;
 use mailkiln_nix_store::{CacheInfo, Entry, Launch, Node, SecretKey, StoreObject, launcher};
-use mailkiln_pin::Arch;
+use mailkiln_pin::{Arch, Sha256};
+use mailkiln_unit_cache::Record;
 
 use super::{Error, Seeds};
 
@@ -23,6 +25,19 @@ pub(super) fn seeds() -> Result<Seeds, Error> {
     tree.write_nar(&mut nar)?;
     let key = SecretKey::new("example-1", [7; 32])?;
     let entry = Entry::new(&StoreObject::new("x-1", tree, BTreeSet::new())?, &key)?;
+    let record = Record {
+        component: "agent".to_owned(),
+        target: Arch::X86_64,
+        key: Sha256::of(b"key"),
+        toolchain: Sha256::of(b"toolchain"),
+        programs: vec![("mailkiln-agent".to_owned(), 3, Sha256::of(b"abc"))],
+        crates: vec![UsedCrate {
+            name: "lexopt".to_owned(),
+            version: "0.3.1".to_owned(),
+            sha256: Some(Sha256::of(b"lexopt")),
+            licence: Some("MIT".to_owned()),
+        }],
+    };
     Ok(vec![
         ("boot_json", BOOT_JSON.into()),
         ("nar", nar),
@@ -31,5 +46,6 @@ pub(super) fn seeds() -> Result<Seeds, Error> {
         ("nix_texts", key.to_secret_text().into_bytes()),
         ("nix_texts", key.public_text().into_bytes()),
         ("nix_texts", program),
+        ("unit_record", record.sign(&key).to_string().into_bytes()),
     ])
 }

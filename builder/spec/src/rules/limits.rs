@@ -1,4 +1,4 @@
-//! `[mail]`, `[spam]` and `[build]`: numbers in range, and who gets reports.
+//! `[mail]` and `[spam]`: numbers in range, and who gets reports.
 
 use std::ops::RangeInclusive;
 
@@ -7,9 +7,9 @@ use super::{each, parsed, table_or_empty};
 use crate::address::Address;
 use crate::document::Located;
 use crate::domain_name::DomainName;
-use crate::file::{BuildTable, MailTable, RemovedValue, SizeValue, SpamTable};
+use crate::file::{MailTable, RemovedValue, SizeValue, SpamTable};
 use crate::model::{MailSettings, Removed, Spam};
-use crate::problem::{Flaw, Problems, Reported, shown};
+use crate::problem::{Flaw, Problems, Reported};
 use crate::size;
 
 /// Sizes of a message that make sense, in bytes. Below, ordinary attachments bounce; above, the
@@ -142,29 +142,6 @@ fn tenths(score: f64) -> Result<i32, Flaw> {
     }
     // In range by the check above.
     Ok(tenths as i32)
-}
-
-/// `[build]`.
-pub(super) fn judge_mirror(
-    table: Option<Located<BuildTable>>,
-    problems: &mut Problems,
-) -> Result<Option<String>, Reported> {
-    let (table, _) = table_or_empty(table);
-    let Some(text) = table.mirror else { return Ok(None) };
-    let url = text.value.trim_end_matches('/');
-    let rest = ["https://", "http://", "file:///"].iter().find_map(|it| url.strip_prefix(it));
-    let whole = rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
-    let clean = url.chars().all(|c| c.is_ascii_graphic() && !"\"<>\\^`{|}?#".contains(c));
-    let secret = rest.and_then(|rest| rest.split('/').next()).is_some_and(|it| it.contains('@'));
-    let label = match (whole, clean, secret) {
-        (false, ..) => "it starts with none of https://, http:// and file:///",
-        (_, false, _) => "it has characters that can't be in the address of a mirror",
-        (_, _, true) => "it has a login in it, and this file is no place for secrets",
-        _ => return Ok(Some(url.to_owned())),
-    };
-    let message = format!("`{}` can't be a mirror", shown(&text.value));
-    let help = "write it as in apt's sources, like `https://mirror.example.net/debian`";
-    Err(problems.add(Flaw::new(message, label, help).at(&text.span)))
 }
 
 /// A size within `range`; `what` names it in messages.

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod acme;
+mod build;
 mod filter;
 mod host;
 mod limits;
@@ -21,7 +22,7 @@ use std::str::FromStr;
 
 use crate::document::{Located, read};
 use crate::file::{MailToml, Text};
-use crate::model::Spec;
+use crate::model::{Build, Spec};
 use crate::problem::{Flaw, Problems, Reported, SpecErrors};
 
 /// Reads and checks the text of a `mail.toml`.
@@ -45,9 +46,10 @@ fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
     let mail = limits::judge_mail(file.mail, people.as_ref().ok(), problems);
     let spam = limits::judge_spam(file.spam, problems);
     let filter = filter::judge(file.filter, problems);
-    let mirror = limits::judge_mirror(file.build, problems);
+    let build = build::judge(file.build, problems);
     let acme = acme::judge(file.acme, people.as_ref().ok(), mail.as_ref().ok(), problems);
     let accounts::People { domains, accounts } = people?;
+    let Build { mirror, units } = build?;
     Ok(Spec {
         host: host?,
         network: network?,
@@ -59,7 +61,8 @@ fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
         spam: spam?,
         acme: acme?,
         filter: filter?,
-        mirror: mirror?,
+        mirror,
+        units,
     })
 }
 

@@ -88,9 +88,12 @@ reject_score = 12.5
 dnsbl = ["dnsbl.example.net"]
 [build]
 mirror = "https://mirror.example.net/debian/"
+units_from = ["https://units.example.org/", "file:///srv/units"]
+units_keys = ["a-1:qi4BEtHhBmIpa6xyPWhfJXGbYx0G1kY5RDz+7ujZ4Rw="]
 "#
     );
-    let Spec { host, accounts, domains, relay, spam, mirror, ssh, .. } = parse(&text).unwrap();
+    let Spec { host, accounts, domains, relay, spam, mirror, units, ssh, .. } =
+        parse(&text).unwrap();
     assert_eq!(host.name.as_str(), "mail.example.org");
     assert_eq!(domains[1].name.as_str(), "xn--bcher-kva.example");
     let aliases: Vec<String> = accounts[0].aliases.iter().map(|it| it.to_string()).collect();
@@ -107,6 +110,8 @@ mirror = "https://mirror.example.net/debian/"
     assert_eq!((accounts[0].quota, accounts[1].quota), (Some(5 << 30), Some(1 << 20)));
     assert_eq!(relay.unwrap().port, 25);
     assert_eq!((spam.junk_score, spam.reject_score), (40, Some(125)));
+    assert_eq!(units.from, ["https://units.example.org", "file:///srv/units"]);
+    assert_eq!(units.keys.len(), 1);
     assert_eq!(mirror.unwrap(), "https://mirror.example.net/debian");
     assert_eq!(ssh.unwrap().port, 22222);
 }
@@ -315,6 +320,9 @@ fn each_rule_marks_its_value() {
         ("build", "mirror = 'ftp://mirror.example'", "'ftp://mirror.example'", "none of"),
         ("build", "mirror = 'https://u:p@m.example/'", "'https://u:p@m.example/'", "secrets"),
         ("build", "mirror = 'https://m.example/ x'", "'https://m.example/ x'", "characters"),
+        ("build", "units_from = ['units']", "'units'", "none of"),
+        ("build", "units_from = ['https://u:p@m.example/']", "'https://u:p@m.example/'", "secrets"),
+        ("build", "units_keys = ['a-1:AAAA']", "'a-1:AAAA'", "mailkiln keygen"),
     ] {
         refused(&with(table, extra), marked, reason);
     }
