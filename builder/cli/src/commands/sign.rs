@@ -19,7 +19,7 @@ use crate::spec_file::read_text;
 
 /// Signs every file.
 pub(super) fn run(arguments: &SignArguments, printer: &Printer) -> Result<(), Failure> {
-    let text = read_text(&arguments.key)?;
+    let text = read_text(&arguments.key, "`mailkiln keygen --minisign NAME` makes one")?;
     let key = SecretKey::parse(&text).map_err(|error| refused(&arguments.key, &error))?;
     let mut signatures = Vec::new();
     for path in &arguments.files {
@@ -70,7 +70,11 @@ pub(super) fn check(path: &Path, key: &str) -> Result<String, Failure> {
 /// A key from the command line: the path of its file, or its line.
 fn public(key: &str) -> Result<PublicKey, Failure> {
     let path = Path::new(key);
-    let text = if path.is_file() { read_text(path)? } else { key.to_owned() };
+    let text = if path.is_file() {
+        read_text(path, "give the path of a .pub file")?
+    } else {
+        key.to_owned()
+    };
     PublicKey::parse(&text).map_err(|error| {
         Failure::input(&error).with_hint("give a .pub file, or its line of base64, as after `RW`")
     })
