@@ -3,6 +3,8 @@
 //!
 //! Becoming someone else takes root; without it this test says that it did not run.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::process::Command;

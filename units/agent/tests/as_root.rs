@@ -3,6 +3,8 @@
 //!
 //! Becoming someone else takes root; without it these tests say that they did not run.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, missing_docs)]
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
