@@ -176,19 +176,28 @@ let
     "autodiscover.${domain.name}"
     "mta-sts.${domain.name}"
   ]) cfg.settings.domain;
-  port =
-    default: description:
-    lib.mkOption {
-      type = lib.types.port;
-      inherit default description;
-    };
 in
 {
   options.services.mailkiln = {
     ports = {
-      api = port 8080 "TCP port of the mail server's API (also CalDAV and CardDAV), on 127.0.0.1.";
-      filter = port 10025 "TCP port on which the mail server asks the filter, on 127.0.0.1.";
-      release = port 10026 "TCP port on which the mail server takes what the filter releases from its quarantine, on 127.0.0.1.";
+      api = lib.mkOption {
+        type = lib.types.port;
+        default = 8080;
+        example = 18080;
+        description = "TCP port of the mail server's API (also CalDAV and CardDAV), on 127.0.0.1.";
+      };
+      filter = lib.mkOption {
+        type = lib.types.port;
+        default = 10025;
+        example = 20025;
+        description = "TCP port on which the mail server asks the filter, on 127.0.0.1.";
+      };
+      release = lib.mkOption {
+        type = lib.types.port;
+        default = 10026;
+        example = 20026;
+        description = "TCP port on which the mail server takes what the filter releases from its quarantine, on 127.0.0.1.";
+      };
     };
     resolver = lib.mkOption {
       type = lib.types.either (lib.types.enum [
@@ -215,7 +224,7 @@ in
       default = null;
       example = "nginx";
       description = ''
-        The web server that has port 80 and serves the proofs for the certificate in {file}`${challenges}`, where
+        The web server that has port 80 and serves the proofs for the certificate in {file}`/var/lib/mailkiln-acme/challenges`, where
         {option}`services.mailkiln.acme` is `mailkiln` with the challenge `http-01`. `nginx` and `caddy` of NixOS are set up for it; `other`
         says that you have set up one yourself. With null nobody else has the port.
       '';
