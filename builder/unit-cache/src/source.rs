@@ -70,12 +70,27 @@ pub enum Refusal {
         /// What the component must have.
         wanted: String,
     },
+    /// A file is not there, or its server does not answer.
+    #[error("a file can't be fetched: {0}")]
+    Unreachable(String),
     /// A file could not be fetched, or is not what the record says.
     #[error(transparent)]
-    Fetch(#[from] FetchError),
+    Fetch(FetchError),
     /// The local cache refused.
     #[error(transparent)]
     Adopt(#[from] CompileError),
+}
+
+/// Without the advice for mirrors of packages.
+impl From<FetchError> for Refusal {
+    fn from(error: FetchError) -> Self {
+        match error {
+            FetchError::Lost { tried, .. } | FetchError::Unreachable { tried, .. } => {
+                Self::Unreachable(tried.join("; "))
+            }
+            other => Self::Fetch(other),
+        }
+    }
 }
 
 impl UnitCache<'_> {
