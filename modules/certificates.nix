@@ -107,7 +107,9 @@ in
           {
             assertion = !byNixos || declared;
             message = ''
-              services.mailkiln.useACMEHost: nobody declares security.acme.certs."${toString cfg.useACMEHost}"; there is ${toString (lib.subtractLists [ cfg.useACMEHost ] (lib.attrNames certs))}.
+              services.mailkiln.useACMEHost: nobody declares security.acme.certs."${toString cfg.useACMEHost}"; there is ${
+                toString (lib.subtractLists [ cfg.useACMEHost ] (lib.attrNames certs))
+              }.
             '';
           }
           {
