@@ -52,10 +52,12 @@ let
       value: isInt value && value >= 0 && value < 65536
     );
     ints.unsigned = plain "unsigned integer, meaning >=0" (value: isInt value && value >= 0);
-    either = a: b: types.oneOf [
-      a
-      b
-    ];
+    either =
+      a: b:
+      types.oneOf [
+        a
+        b
+      ];
     number = plain "number" (value: isInt value || isFloat value);
     str = plain "string" isString;
     package = plain "package" (value: isAttrs value && value ? outPath);
