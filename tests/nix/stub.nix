@@ -52,10 +52,12 @@ let
       value: isInt value && value >= 0 && value < 65536
     );
     ints.unsigned = plain "unsigned integer, meaning >=0" (value: isInt value && value >= 0);
-    either = a: b: types.oneOf [
-      a
-      b
-    ];
+    either =
+      a: b:
+      types.oneOf [
+        a
+        b
+      ];
     number = plain "number" (value: isInt value || isFloat value);
     str = plain "string" isString;
     package = plain "package" (value: isAttrs value && value ? outPath);
@@ -278,7 +280,7 @@ let
       in
       from >= 0 && builtins.substring from (-1) text == end;
     hasInfix = part: text: length (builtins.split (lib.quoted part) text) > 1;
-    quoted = builtins.replaceStrings [ "." "*" ] [ "[.]" "[*]" ];
+    quoted = builtins.replaceStrings [ "." ] [ "[.]" ];
     removePrefix =
       start: text:
       if lib.hasPrefix start text then
@@ -336,6 +338,7 @@ let
       stalwart_0_16 = package "stalwart" "stalwart" // {
         version = "0.16.11";
       };
+      nftables = package "nftables" "nft";
       writeText = name: _: package name name;
       formats.toml = _: {
         generate = _: builtins.toJSON;
@@ -367,6 +370,7 @@ let
       default = null;
     };
     programs.msmtp = anything;
+    system.stateVersion = anything;
     networking.firewall = {
       enable = lib.mkOption {
         type = types.bool;
