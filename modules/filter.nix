@@ -69,6 +69,7 @@ in
           SystemCallFilter = [
             "@system-service"
             "~@privileged @resources"
+            "seccomp landlock_create_ruleset landlock_add_rule landlock_restrict_self"
           ];
           ProcSubset = "pid";
           PrivateUsers = true;

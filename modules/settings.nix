@@ -246,6 +246,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `quarantine`";
                         example = "quarantine";
                         description = "What programs read in different ways, or may see where the filter could not. Default: `quarantine`.";
                       };
@@ -482,6 +483,7 @@ in
                           ]
                         );
                         default = null;
+                        defaultText = lib.literalMD "null: `quarantine`";
                         example = "quarantine";
                         description = "What programs read in different ways, or may see where the filter could not. Default: `quarantine`.";
                       };
