@@ -5,7 +5,7 @@
 use std::env;
 use std::path::Path;
 
-use mailkiln_fetch::{Mirrors, read_apt_sources};
+use mailkiln_fetch::{Cache, Mirrors, read_apt_sources};
 use mailkiln_lock::Lock;
 
 use crate::failure::Failure;
@@ -32,6 +32,22 @@ pub(crate) fn lock(path: Option<&Path>) -> Result<Lock, Failure> {
         Failure::input(&error)
             .with_hint(format!("{} is not a lock; `mailkiln lock` writes one", path.display()))
     })
+}
+
+/// Lock, mirrors and cache of a command that reads no `mail.toml`.
+///
+/// # Errors
+/// [`Failure`] of [`lock`] and [`mirrors`], or when the cache can't be opened.
+pub(crate) fn opened(
+    path: Option<&Path>,
+    mirror: Option<&str>,
+) -> Result<(Lock, Mirrors, Cache), Failure> {
+    let lock = lock(path)?;
+    let mirrors = mirrors(mirror, None, Some(&lock))?;
+    let cache = Cache::default_root()
+        .and_then(|root| Cache::open(&root))
+        .map_err(|error| Failure::work(&error))?;
+    Ok((lock, mirrors, cache))
 }
 
 /// Mirrors in the order in which they are asked: option or `MAILKILN_MIRROR`, `mail.toml`, apt's own, and last the

@@ -9,7 +9,6 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use mailkiln_fetch::Cache;
 use mailkiln_nix_store::{CacheInfo, Entry, INFO_NAME, SecretKey, add_signature};
 use mailkiln_pin::Arch;
 use serde::Serialize;
@@ -37,11 +36,8 @@ pub(super) fn run(command: &ExportCommand, printer: &Printer) -> Result<(), Fail
     let key = read_key(&arguments.secret_key_file, printer)?;
     let folder = &arguments.directory;
     prepare(folder)?;
-    let lock = pins::lock(arguments.lock.as_deref())?;
-    let mirrors = pins::mirrors(arguments.mirror.as_deref(), None, Some(&lock))?;
-    let cache = Cache::default_root()
-        .and_then(|root| Cache::open(&root))
-        .map_err(|error| Failure::work(&error))?;
+    let (lock, mirrors, cache) =
+        pins::opened(arguments.lock.as_deref(), arguments.mirror.as_deref())?;
     let bars = Bars::new(printer);
     let units = UnitCaches::default();
     let mut paths = Vec::new();

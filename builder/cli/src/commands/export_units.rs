@@ -8,7 +8,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use mailkiln_fetch::Cache;
 use mailkiln_nix_store::SecretKey;
 use mailkiln_pin::Sha256;
 use mailkiln_unit_cache::{PROGRAMS, Signed, record_name};
@@ -35,11 +34,8 @@ pub(super) fn run(arguments: &ExportUnitsArguments, printer: &Printer) -> Result
     let key = read_key(&arguments.secret_key_file, printer)?;
     let folder = &arguments.directory;
     prepare(folder)?;
-    let lock = pins::lock(arguments.lock.as_deref())?;
-    let mirrors = pins::mirrors(arguments.mirror.as_deref(), None, Some(&lock))?;
-    let cache = Cache::default_root()
-        .and_then(|root| Cache::open(&root))
-        .map_err(|error| Failure::work(&error))?;
+    let (lock, mirrors, cache) =
+        pins::opened(arguments.lock.as_deref(), arguments.mirror.as_deref())?;
     let bars = Bars::new(printer);
     let names: Vec<&str> = arguments.unit.iter().map(|unit| unit.component()).collect();
     let units = UnitCaches::default();

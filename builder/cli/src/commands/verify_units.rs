@@ -3,7 +3,6 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use mailkiln_fetch::Cache;
 use serde::Serialize;
 
 use super::export::architectures;
@@ -26,11 +25,8 @@ pub(super) fn run(
     let keys: Result<Vec<_>, _> =
         arguments.trusted_public_key.iter().map(|text| public_key(text)).collect();
     let units = UnitCaches { bases: base.into_iter().collect(), keys: keys? };
-    let lock = pins::lock(arguments.lock.as_deref())?;
-    let mirrors = pins::mirrors(arguments.mirror.as_deref(), None, Some(&lock))?;
-    let cache = Cache::default_root()
-        .and_then(|root| Cache::open(&root))
-        .map_err(|error| Failure::work(&error))?;
+    let (lock, mirrors, cache) =
+        pins::opened(arguments.lock.as_deref(), arguments.mirror.as_deref())?;
     let bars = Bars::new(printer);
     let names: Vec<&str> = arguments.unit.iter().map(|unit| unit.component()).collect();
     let mut compared = Vec::new();

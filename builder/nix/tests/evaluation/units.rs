@@ -497,7 +497,9 @@ fn one_more_account_restarts_what_makes_accounts_and_nothing_else() {
     assert_ne!(plain["script"], more["script"]);
     for (name, before) in plain.as_object().unwrap().iter().filter(|(name, _)| *name != "script") {
         assert_eq!(*before, more[name], "{name}");
-        if !["mailkiln-provision", HOST_ONLY].contains(&name.as_str()) && before.as_array().is_some_and(|it| !it.is_empty()) {
+        if !["mailkiln-provision", HOST_ONLY].contains(&name.as_str())
+            && before.as_array().is_some_and(|it| !it.is_empty())
+        {
             assert_ne!(*before, changed[name], "{name}");
         }
     }

@@ -30,11 +30,8 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<(), Failure> {
     let formats = formats(arguments, target)?;
-    let lock = pins::lock(arguments.lock.as_deref())?;
-    let mirrors = pins::mirrors(arguments.mirror.as_deref(), None, Some(&lock))?;
-    let cache = Cache::default_root()
-        .and_then(|root| Cache::open(&root))
-        .map_err(|error| Failure::work(&error))?;
+    let (lock, mirrors, cache) =
+        pins::opened(arguments.lock.as_deref(), arguments.mirror.as_deref())?;
     let bars = Bars::new(printer);
     let closure = closure(path, &arguments.closure, &cache, &mirrors, &bars)?;
     let order = ClosureOrder {
