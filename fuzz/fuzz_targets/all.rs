@@ -123,6 +123,8 @@ const TARGETS: &[(&str, Parser)] = &[
     ("packages", mailkiln_lock::fuzz::packages),
     // `Packages.xz`.
     ("packages_xz", mailkiln_lock::fuzz::packages_xz),
+    // Requests to the page where passwords are changed.
+    ("password_page", mailkiln_agent::fuzz::page),
     // A patch and what it is applied to.
     ("patch", mailkiln_compile::fuzz::patch),
     // `/proc/net/tcp`.
@@ -135,6 +137,8 @@ const TARGETS: &[(&str, Parser)] = &[
     ("relations", mailkiln_lock::fuzz::relations),
     // `Release`.
     ("release", mailkiln_lock::fuzz::release),
+    // The file of Debian's security tracker.
+    ("security_tracker", mailkiln_lock::fuzz::tracker),
     // Seeds as the appliance reads them from the card.
     ("seed", mailkiln_agent::fuzz::seed),
     // Lists of passwords, and what an image says of itself.
@@ -143,6 +147,8 @@ const TARGETS: &[(&str, Parser)] = &[
     ("seed_place", mailkiln_agent::fuzz::seed_place),
     // The seed.toml of a seed.
     ("seed_toml", mailkiln_seed::fuzz::seed_toml),
+    // minisign's keys and signatures.
+    ("signature", mailkiln_signature::fuzz),
     // A squashfs.
     ("squashfs", mailkiln_squashfs::fuzz::squashfs),
     // The tar inside of a `.deb`.

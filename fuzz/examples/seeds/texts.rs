@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use mailkiln_agent::appliance::DomainName;
 use mailkiln_agent::certificate::SelfSigned;
+use mailkiln_signature::SecretKey;
 
 use crate::{Error, Seeds};
 
@@ -71,9 +72,16 @@ const PACKAGES: &str = "Package: aa\nArchitecture: amd64\nVersion: 1:1.0-1\nMult
 
 const PATCH: &str = "Why.\n\n--- a/x-1.0.0/src/lib.rs\n+++ b/x-1.0.0/src/lib.rs\n@@ -2,2 +2,2 @@ f\n b\n-c\n+C\n\
     @@ -5 +5 @@\n-e\n\\ No newline at end of file\n+f\n--- /dev/null\n+++ b/x-1.0.0/new\n@@ -0,0 +1 @@\n+a\n\0a\nb\nc\nd\ne";
+/// A request to the page where passwords are changed.
+const PASSWORD_PAGE: &str = "POST / HTTP/1.1\r\nHost: mail.example.org\r\nContent-Length: 47\r\n\r\n\
+    account=a%40example.org&old=a&new=b+c&again=b+c";
 const PORTS: &str = "  sl  local_address rem_address   st\n   0: 0100007F:1F90 00000000:0000 0A 0\n   1: 00000000:0019 00000000:0000 0A 0\n";
 const PRINCIPAL: &str =
     r#"{"type":"individual","name":"a","emails":["a@example.org"],"secrets":"$6$x","quota":1}"#;
+
+const SECURITY_TRACKER: &str = r#"{"openssl": {"CVE-2026-1": {"scope": "remote", "releases": {
+    "trixie": {"status": "resolved", "repositories": {"trixie": "1"}, "fixed_version": "2", "urgency": "low"},
+    "sid": {"status": "open", "repositories": {"sid": "3"}, "urgency": "low"}}}}, "other": {}}"#;
 
 /// An answer with an A record and a compressed name (RFC 1035, 4.1).
 const DNS: &[u8] =
@@ -109,10 +117,12 @@ pub(crate) fn seeds() -> Result<Seeds, Error> {
         ("mail_toml", include_str!("../../../tests/boot/mail.toml")),
         ("module_indexes", "kernel/a-b.ko.xz: kernel/c.ko\nkernel/c.ko:\n\0alias pci:v00001AF4d* a_b\n\0softdep a_b pre: c post: d\n\0a-b"),
         ("packages", PACKAGES),
+        ("password_page", PASSWORD_PAGE),
         ("patch", PATCH),
         ("ports", PORTS),
         ("principal", PRINCIPAL),
         ("relations", "libc6 (>= 2.41) | libc6:any, dpkg (<< 1:2~), perl:amd64"),
+        ("security_tracker", SECURITY_TRACKER),
         ("seed", SEED),
         ("seed_inputs", "# first\nadmin correct horse\nalice@example.org battery staple\n"),
         ("seed_inputs", APPLIANCE),
@@ -122,6 +132,7 @@ pub(crate) fn seeds() -> Result<Seeds, Error> {
     ]
     .map(|(target, text)| (target, text.as_bytes().to_vec()))
     .to_vec();
+    seeds.extend(signatures()?);
     seeds.extend(FIXUPS.map(|text| ("fixups", text.as_bytes().to_vec())));
     let seed = include_bytes!("../../../builder/seed/tests/fixtures/seed.bin");
     seeds.push(("seed", seed.to_vec()));
@@ -136,6 +147,13 @@ pub(crate) fn seeds() -> Result<Seeds, Error> {
     let certificate = SelfSigned::generate(&names, time::OffsetDateTime::UNIX_EPOCH)?;
     seeds.push(("certificate", certificate.chain.into_bytes()));
     Ok(seeds)
+}
+
+/// minisign's three kinds of file.
+fn signatures() -> Result<Seeds, Error> {
+    let key = SecretKey::from_random([7; 32], [1; 8]);
+    let texts = [key.text(), key.public().text(), key.sign(&b"a file"[..], "a comment")?];
+    Ok(texts.map(|text| ("signature", text.into_bytes())).to_vec())
 }
 
 /// The start of a FAT32 volume with a file of 64 clusters, SEED.BIN: boot sector, table, directory.

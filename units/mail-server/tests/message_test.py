@@ -33,11 +33,14 @@ def until(found, seconds=30):
 class PlainExchange(Exchange):
     """A server without any extension but those in `extensions`."""
 
-    extensions, commands = (), None
+    extensions: tuple[bytes, ...] = ()
+
+    def __init__(self, *arguments):
+        self.commands: list[bytes] = []
+        super().__init__(*arguments)
 
     def _converse(self, connection):
         reader = connection.makefile("rb")
-        self.commands = self.commands or []
         connection.sendall(b"220 mx.example.net ESMTP\r\n")
         while line := reader.readline():
             verb = line.split()[0].upper() if line.split() else b""
@@ -126,9 +129,9 @@ class Local(unittest.TestCase):
         self.assertTrue(until(lambda: self.count(self.bob, "for-the-team")))
 
     def test_credentials_are_remembered_and_forgotten_with_the_password(self):
+        erin = self.server.account("erin", "old word")
         get = lambda password: self.server.http("GET", "/api/account/auth", user=erin,
                                                 password=password)[0]
-        erin = self.server.account("erin", "old word")
         begin = time.monotonic()
         first = get("old word")
         hashed = time.monotonic() - begin
@@ -162,7 +165,9 @@ class Abroad(unittest.TestCase):
 
     def returned(self):
         """The report that came back."""
-        return until(lambda: self.server.fetch(self.alice, wait=0))[0]
+        messages = until(lambda: self.server.fetch(self.alice, wait=0))
+        assert messages, self.server.log.read_text()
+        return messages[0]
 
     def test_a_message_does_not_grow(self):
         self.send(message(self.alice, RECIPIENT, "same", body="last line\r\n"))
