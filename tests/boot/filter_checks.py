@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import email.message
+import email.utils
 import io
 import re
 import smtplib
@@ -27,7 +28,7 @@ def message(subject, *attachments):
     """A message of Carol's to Bob, in bytes."""
     made = email.message.EmailMessage()
     made["From"], made["To"], made["Subject"] = CAROL, BOB, subject
-    made["Date"], made["Message-ID"] = "Sun, 22 Nov 2026 10:38:33 +0000", f"<{subject.replace(' ', '.')}@example.org>"
+    made["Date"], made["Message-ID"] = email.utils.formatdate(), f"<{subject.replace(' ', '.')}@example.org>"
     made.set_content("Please see what is attached.\n")
     for name, content in attachments:
         made.add_attachment(content, "application", "octet-stream", filename=name)

@@ -118,7 +118,7 @@ fn what_must_not_be_written_to_is_refused() {
     desk.refuses(2, "needs --sha256", &flash("https://example.org/disk.img", "small"));
     desk.refuses(2, "does not begin with a boot sector", &flash("small", "disk.img"));
     let wrong = "0".repeat(64);
-    desk.refuses(1, "has SHA-256", &["flash", "-y", "--sha256", &wrong, "disk.img", "small"]);
+    desk.refuses(2, "has SHA-256", &["flash", "-y", "--sha256", &wrong, "disk.img", "small"]);
     desk.refuses(2, "is not a SHA-256", &["flash", "-y", "--sha256", "12", "disk.img", "small"]);
 }
 

@@ -52,7 +52,7 @@ pub enum FlashError {
         error: io::Error,
     },
     /// The image can't be expanded.
-    #[error("{path} is damaged: {error}; get it again")]
+    #[error("{path} is damaged: {error}; download it again")]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -60,7 +60,7 @@ pub enum FlashError {
         error: io::Error,
     },
     /// The image is not the one that was asked for.
-    #[error("{path} has SHA-256 {found}, not {wanted}: get it again")]
+    #[error("{path} has SHA-256 {found}, not {wanted}: download it again")]
     Digest {
         /// The file.
         path: PathBuf,
@@ -70,14 +70,14 @@ pub enum FlashError {
         found: Sha256,
     },
     /// The file beside the image holds no digest.
-    #[error("{path} holds no SHA-256: get it again, or remove it")]
+    #[error("{path} holds no SHA-256: download it again, or remove it")]
     DigestFile {
         /// The `.sha256` file.
         path: PathBuf,
     },
     /// The image ends before its own disk does.
     #[error(
-        "{path} is cut short: it has {size} bytes, and its partition table speaks of {end}; get it again"
+        "{path} is cut short: it has {size} bytes, and its partition table speaks of {end}; download it again"
     )]
     Truncated {
         /// The file.

@@ -20,6 +20,8 @@ use mailkiln_pin::{Arch, Sha256};
 use mailkiln_unit_cache::{PROGRAMS, Record, Refusal, UnitCache, record_name};
 
 type Outcome = Result<(), Box<dyn Error>>;
+/// What spoils a cache of units.
+type Spoil<'a> = &'a dyn Fn(&Place);
 
 const PROGRAM: &[u8] = b"the program, as one machine has compiled it";
 
@@ -135,7 +137,7 @@ fn what_is_wrong_is_refused_by_name_and_leaves_nothing_behind() -> Outcome {
             place.write(&record, 1);
         }
     };
-    let cases: [(&dyn Fn(&Place), &str); 10] = [
+    let cases: [(Spoil<'_>, &str); 10] = [
         (&program(flipped), "program"),
         (&program(PROGRAM[..9].to_vec()), "ended after 9 of"),
         (&|place| fs::remove_file(place.program()).unwrap(), "not there"),

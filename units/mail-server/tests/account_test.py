@@ -6,10 +6,10 @@ import smtplib
 import time
 import unittest
 
-from server import DOMAIN, MailServer
+from server import DOMAIN, TODAY, MailServer
 
 MESSAGE = (b"From: A <a@elsewhere.org>\r\nTo: x@example.test\r\nSubject: %s\r\n"
-           b"Date: Sun, 22 Nov 2026 01:00:00 +0000\r\nMessage-ID: <a.b@elsewhere.org>\r\n\r\n"
+           b"Date: " + TODAY.encode() + b"\r\nMessage-ID: <a.b@elsewhere.org>\r\n\r\n"
            b"Something to read, and long enough that it does not look like nothing.\r\n%s")
 DNS = {("elsewhere.org", "TXT"): ["v=spf1 ip4:127.0.0.0/8 -all"],
        ("elsewhere.org", "MX"): ["10 mx.elsewhere.org"], ("mx.elsewhere.org", "A"): ["127.0.0.1"],

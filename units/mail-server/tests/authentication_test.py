@@ -6,16 +6,16 @@ import re
 import smtplib
 import unittest
 
-from server import DOMAIN, MailServer
+from server import DOMAIN, TODAY, MailServer
 
-MESSAGE = b"""From: Boss <boss@bank.test>\r
+MESSAGE = f"""From: Boss <boss@bank.test>\r
 To: alice@example.test\r
 Subject: transfer\r
-Date: Sat, 21 Nov 2026 10:00:00 +0000\r
+Date: {TODAY}\r
 Message-ID: <1@bank.test>\r
 \r
 Please pay.\r
-"""
+""".encode()
 BANK = {("bank.test", "TXT"): ["v=spf1 ip4:203.0.113.7 -all"],
         ("_dmarc.bank.test", "TXT"): ["v=DMARC1; p=reject"],
         ("bank.test", "A"): ["203.0.113.7"], ("bank.test", "MX"): ["10 bank.test"]}

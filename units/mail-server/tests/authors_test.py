@@ -6,14 +6,14 @@ import re
 import smtplib
 import unittest
 
-from server import DOMAIN, HOST, MailServer
+from server import DOMAIN, HOST, TODAY, MailServer
 
 RECORDS = {("_dmarc.bank.test", "TXT"): ["v=DMARC1; p=reject"],
            ("bank.test", "TXT"): ["v=spf1 -all"],
            ("elsewhere.test", "TXT"): ["v=spf1 +all"],
            (f"_dmarc.{DOMAIN}", "TXT"): ["v=DMARC1; p=reject"],
            ("_dmarc.xn--bcher-kva.test", "TXT"): ["v=DMARC1; p=reject"]}
-REST = "Subject: {subject}\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\n\r\nPlease pay.\r\n"
+REST = "Subject: {subject}\r\nDate: " + TODAY + "\r\n\r\nPlease pay.\r\n"
 # Each of them named boss@bank.test, or something that could be taken for it.
 FORGERIES = [
     "From: Boss <boss@bank.test>",

@@ -182,7 +182,8 @@ class Memory(unittest.TestCase):
             end = time.monotonic() + 60
             while b"1" not in session.select("INBOX")[1] and time.monotonic() < end:
                 time.sleep(0.5)
-            self.assertLess(more(), 2.2 * size)
+            # The first message also fills caches and pools.
+            self.assertLess(more(), 2 * size + 10 * MIB)
         stored = session.fetch("1", "(BODY.PEEK[TEXT])")[1][0][1]
         self.assertTrue(stored == text.split(b"\r\n\r\n", 1)[1])
         session.logout()
@@ -208,18 +209,18 @@ class Budget(unittest.TestCase):
             for number in range(2):
                 session = Session(server, f"127.8.6.{number + 1}")
                 self.assertEqual(session.open_message()[:3], "354")
-                session.socket.sendall(b"Subject: slow\r\n\r\n" + LINE * (3 * MIB // len(LINE)))
+                session.socket.sendall(b"From: friend@friend.test\r\n\r\n" + LINE * (3 * MIB // len(LINE)))
                 held.append(session)
             time.sleep(1)
             large = LINE * (4 * MIB // len(LINE))
             session = Session(server, "127.8.6.3")
             self.assertEqual(session.open_message()[:3], "354")
-            session.socket.sendall(b"Subject: large\r\n\r\n" + large + b".\r\n")
+            session.socket.sendall(b"From: friend@friend.test\r\n\r\n" + large + b".\r\n")
             self.assertEqual(session.reply()[:3], "452")
             self.assertEqual(session.say("MAIL FROM:<friend@friend.test> SIZE=4000000")[:3], "452")
             # Small ones get in, users too, and what is under way arrives
             self.assertEqual(session.open_message()[:3], "354")
-            self.assertEqual(session.say("Subject: small\r\n\r\nbody\r\n.")[:3], "250")
+            self.assertEqual(session.say("From: friend@friend.test\r\n\r\nbody\r\n.")[:3], "250")
             with server.submission(alice) as user:
                 user.sendmail(alice, [alice], b"From: %s\r\n\r\n" % alice.encode() + large)
             imap = server.imap(alice)

@@ -7,11 +7,11 @@ import time
 import unittest
 
 from exchange import Exchange
-from server import DOMAIN, MailServer, certificate
+from server import DOMAIN, TODAY, MailServer, certificate
 
 MX, RECIPIENT = "192.0.2.1", "carol@example.net"
 MESSAGE = (f"From: Alice <alice@{DOMAIN}>\r\nTo: {RECIPIENT}\r\nSubject: abroad\r\n"
-           "Date: Sun, 22 Nov 2026 01:00:00 +0000\r\nMessage-ID: <x.y@example.test>\r\n\r\n"
+           f"Date: {TODAY}\r\nMessage-ID: <x.y@example.test>\r\n\r\n"
            "To another server.\r\n").encode()
 ZONE = {("example.net", "MX"): ["10 mx.example.net"], ("mx.example.net", "A"): [MX]}
 

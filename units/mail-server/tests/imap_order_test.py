@@ -67,10 +67,11 @@ class Order(unittest.TestCase):
     def test_signing_in_and_what_needs_it(self):
         user = self.server.account("pipeliner")
         session = Session(self.server)
+        message = b"Subject: many lines\r\n\r\n" + LINE * 400
         answer = session.run(b'LOGIN %s "pass word"' % user.encode(), b"SELECT INBOX",
-                             b"APPEND INBOX {%d+}\r\n%s" % (len(LINE * 400), LINE * 400),
+                             b"APPEND INBOX {%d+}\r\n%s" % (len(message), message),
                              b"FETCH 1 RFC822.SIZE")
-        self.assertIn(b"RFC822.SIZE %d" % len(LINE * 400), answer)
+        self.assertIn(b"RFC822.SIZE %d" % len(message), answer)
         session.close()
 
     def test_idle_that_ends_at_once(self):

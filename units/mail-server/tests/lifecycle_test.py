@@ -7,7 +7,7 @@ import signal
 import subprocess
 import unittest
 
-from server import HOST, PORTS, MailServer, certificate, trusting
+from server import HOST, PORTS, TODAY, MailServer, certificate, trusting
 
 GREETINGS = {"smtp": b"220 ", "submission": b"220 ", "lmtp": b"220 ", "imap": b"* OK",
              "sieve": b'"IMPLEMENTATION"'}
@@ -19,14 +19,14 @@ def fingerprint(server):
     with server.tcp("imaps") as plain, trusting().wrap_socket(plain, server_hostname=HOST) as tls:
         return hashlib.sha256(tls.getpeercert(binary_form=True)).hexdigest()
 
-MESSAGE = b"""From: A <a@elsewhere.org>\r
+MESSAGE = f"""From: A <a@elsewhere.org>\r
 To: alice@example.test\r
 Subject: kept\r
-Date: Sun, 22 Nov 2026 01:00:00 +0000\r
+Date: {TODAY}\r
 Message-ID: <a.b@elsewhere.org>\r
 \r
 Something to keep for longer than the process lives, and long enough not to look short.\r
-"""
+""".encode()
 
 
 class Lifecycle(unittest.TestCase):

@@ -6,7 +6,7 @@ import itertools
 import re
 import unittest
 
-from server import MailServer
+from server import TODAY, MailServer
 
 FRIEND = {("friend.org", "TXT"): ["v=spf1 ip4:127.0.0.0/8 -all"],
           ("friend.org", "A"): ["192.0.2.4"], ("friend.org", "MX"): ["10 mx.friend.org"],
@@ -29,7 +29,7 @@ def message(text=TEXT, sender="Friend <friend@friend.org>", subject="Lunch tomor
     """A well-formed message of a friend."""
     mail = email.message.EmailMessage()
     mail["From"], mail["To"] = sender, "Alice <alice@example.test>"
-    mail["Subject"], mail["Date"] = subject, "Sun, 22 Nov 2026 01:00:00 +0000"
+    mail["Subject"], mail["Date"] = subject, TODAY
     mail["Message-ID"] = "<abc.def@friend.org>"
     for name, value in fields.items():
         mail[name.replace("_", "-")] = value

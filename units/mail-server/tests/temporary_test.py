@@ -9,12 +9,12 @@ import unittest
 
 from exchange import Exchange
 from nameserver import SERVFAIL
-from server import DOMAIN, MailServer, certificate
+from server import DOMAIN, TODAY, MailServer, certificate
 
 WRONG_HOST = "192.0.2.2"
 RECIPIENT = "carol@example.net"
 MESSAGE = (f"From: Alice <alice@{DOMAIN}>\r\nTo: {RECIPIENT}\r\nSubject: abroad\r\n"
-           "Date: Sun, 22 Nov 2026 01:00:00 +0000\r\nMessage-ID: <t@example.test>\r\n\r\n"
+           f"Date: {TODAY}\r\nMessage-ID: <t@example.test>\r\n\r\n"
            "To another server.\r\n").encode()
 RELAY = """
 [queue.route.relay]

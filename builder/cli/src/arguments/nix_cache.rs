@@ -85,10 +85,10 @@ pub struct KeygenArguments {
     /// What the key is called, as in cache.example.org-1: give another key another name
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// Make a key for `mailkiln sign` instead, in minisign's format; the public half goes to NAME.pub
-    #[arg(long)]
-    pub minisign: bool,
     /// The file of the secret key; one that exists is left alone [default: NAME.secret]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Make a key for `mailkiln sign` instead, in minisign's format; the public half goes to NAME.pub
+    #[arg(long)]
+    pub minisign: bool,
 }

@@ -15,16 +15,16 @@ use mailkiln_fetch::Cache;
 use mailkiln_lock::Lock;
 use mailkiln_pin::{Arch, Archive, Pin, PoolPath, Sha256};
 
-pub fn reentry() -> Reentry {
+pub(crate) fn reentry() -> Reentry {
     Reentry::program(env!("CARGO_BIN_EXE_sandbox-enter"))
 }
 
-pub fn host() -> Arch {
+pub(crate) fn host() -> Arch {
     if cfg!(target_arch = "aarch64") { Arch::Aarch64 } else { Arch::X86_64 }
 }
 
 /// The toolchain and the cache that has it; `None`, said aloud, where there is none.
-pub fn toolchain() -> Option<(Cache, LockedToolchain)> {
+pub(crate) fn toolchain() -> Option<(Cache, LockedToolchain)> {
     let cache = Cache::open(&Cache::default_root().unwrap()).unwrap();
     let pins = match std::env::var_os("MAILKILN_TEST_DEBS") {
         Some(folder) => debs(Path::new(&folder), &cache).unwrap(),
@@ -68,7 +68,7 @@ fn debs(folder: &Path, cache: &Cache) -> Result<Vec<Pin>, Box<dyn Error>> {
 }
 
 /// A cache at `root` that borrows the unpacked toolchain.
-pub fn borrowing_cache(root: &Path, unpacked: &Path) -> Cache {
+pub(crate) fn borrowing_cache(root: &Path, unpacked: &Path) -> Cache {
     let cache = Cache::open(root).unwrap();
     let (link, target) = (root.join("derived/toolchain"), unpacked.parent().unwrap());
     if !link.exists() {
@@ -78,15 +78,15 @@ pub fn borrowing_cache(root: &Path, unpacked: &Path) -> Cache {
 }
 
 /// A crate as a registry has it, version 1.0.0.
-pub struct Published<'a> {
-    pub name: &'a str,
+pub(crate) struct Published<'a> {
+    pub(crate) name: &'a str,
     /// Path and text of each file.
-    pub files: &'a [(&'a str, &'a str)],
+    pub(crate) files: &'a [(&'a str, &'a str)],
 }
 
 impl Published<'_> {
     /// Packs the crate and puts it into `cache`.
-    pub fn insert(&self, cache: &Cache) -> Sha256 {
+    pub(crate) fn insert(&self, cache: &Cache) -> Sha256 {
         let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
         for (path, text) in self.files {
             let mut header = tar::Header::new_gnu();
@@ -103,7 +103,7 @@ impl Published<'_> {
 }
 
 /// The line by which a `Cargo.lock` names the default registry: as cargo has written it in ours.
-pub fn registry() -> String {
+pub(crate) fn registry() -> String {
     let init = embedded("init").unwrap();
     let lock = String::from_utf8_lossy(&init.files["Cargo.lock"]).into_owned();
     lock.lines().find(|line| line.starts_with("source = ")).unwrap().to_owned()

@@ -40,7 +40,7 @@ pub enum BadVerity {
     /// The tree is not the one that the command line names.
     #[error(
         "the root partition does not match its root hash: {expected} was promised, {found} is \
-         what its contents give; the image was altered or damaged, get it again"
+         what its contents give; the image was altered or damaged, download it again"
     )]
     RootHash {
         /// From the kernel command line.

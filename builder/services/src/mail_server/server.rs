@@ -53,7 +53,8 @@ fn storage() -> [Section; 6] {
             .set("type", "sqlite")
             .set("path", "/var/lib/mail-server/mail.sqlite")
             .set("pool.max-connections", 10)
-            .set("pool.workers", 4),
+            .set("pool.workers", 4)
+            .set("compression", "lz4"),
         Section::new("storage", "")
             .set("data", "db")
             .set("blob", "db")

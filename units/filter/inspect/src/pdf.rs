@@ -36,7 +36,7 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
             || number_of(data, at).is_some_and(|number| referred.contains(&number));
         let is_object = has(&dictionary, b"/ObjStm");
         let is_xfa = !has(&dictionary, b"/Type") && !has(&dictionary, b"/Subtype");
-        if !is_file && !is_object && !(is_xfa && has(data, b"/XFA")) {
+        if !(is_file || is_object || is_xfa && has(data, b"/XFA")) {
             continue;
         }
         if is_encrypted && is_file {

@@ -90,8 +90,11 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 
 /// Bytes up to the two zeros that end an open length.
 fn open_length(bytes: &[u8], depth: u32) -> Option<usize> {
+    if depth == 16 {
+        return None;
+    }
     let mut at = 0;
-    while depth < 16 {
+    loop {
         let rest = bytes.get(at..)?;
         if rest.starts_with(&[0, 0]) || rest.is_empty() {
             return Some(at);
@@ -103,7 +106,6 @@ fn open_length(bytes: &[u8], depth: u32) -> Option<usize> {
             at += rest.len() - after.len();
         }
     }
-    None
 }
 
 /// Content type and content of a ContentInfo.
