@@ -36,6 +36,9 @@ try core-dump 'ulimit -c unlimited'
 try sysrq 'echo h >/proc/sysrq-trigger'
 "#;
 
+/// Names the program that enters the sandbox where it is not cargo's.
+const ENTER: &str = "MAILKILN_SANDBOX_ENTER";
+
 /// Runs `script` in a sandbox below `folder`.
 fn run(folder: &Path, script: &str) -> Output {
     for name in ["src", "build", "build/home", "root"] {
@@ -50,7 +53,8 @@ fn run(folder: &Path, script: &str) -> Output {
         command: ["/usr/bin/sh", "-c", script].map(String::from).to_vec(),
         environment: BTreeMap::from([("PATH".to_owned(), "/usr/bin:/usr/sbin".to_owned())]),
     };
-    let reentry = Reentry::program(env!("CARGO_BIN_EXE_sandbox-enter"));
+    let enter = std::env::var_os(ENTER).unwrap_or(env!("CARGO_BIN_EXE_sandbox-enter").into());
+    let reentry = Reentry::program(enter);
     sandbox.command(&reentry).unwrap().output().unwrap()
 }
 
@@ -107,15 +111,19 @@ fn also_for_an_ordinary_user() {
         eprintln!("this is an ordinary user: the other tests have shown it");
         return;
     }
-    // Where everybody may run it from.
+    // Where everybody may run them from: what cargo has made may lie in a home that is private.
     let folder = tempfile::Builder::new().prefix("walls").tempdir_in("/tmp").unwrap();
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     fs::set_permissions(folder.path(), permissions).unwrap();
+    let (tests, enter) = (folder.path().join("tests"), folder.path().join("sandbox-enter"));
+    fs::copy(std::env::current_exe().unwrap(), &tests).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_sandbox-enter"), &enter).unwrap();
     let status = Command::new("setpriv")
         .args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups"])
-        .arg(std::env::current_exe().unwrap())
+        .arg(tests)
         .args(["--test-threads=1", "--skip", "also_for_an_ordinary_user"])
         .env("TMPDIR", folder.path())
+        .env(ENTER, enter)
         .current_dir("/")
         .status()
         .unwrap();

@@ -212,19 +212,34 @@ impl<'a> Chosen<'a> {
             .map(|(key, _)| key.0)
             .collect();
         for (key, pin) in &self.now {
-            // What a pinned version needs is not known unless it is today's.
-            let Some(package) = offered.get(key).filter(|package| package.pin != **pin) else {
-                continue;
-            };
-            for field in [&package.relations.pre_depends, &package.relations.depends] {
-                let clauses = clauses(package, field)?;
-                let mut atoms = clauses.iter().flat_map(|clause| &clause.atoms);
-                if atoms.any(|atom| heirs.contains(&atom.name)) {
-                    more.insert(source(pin).to_owned());
+            for package in successors(key, pin, offered) {
+                for field in [&package.relations.pre_depends, &package.relations.depends] {
+                    let clauses = clauses(package, field)?;
+                    let mut atoms = clauses.iter().flat_map(|clause| &clause.atoms);
+                    if atoms.any(|atom| heirs.contains(&atom.name)) {
+                        more.insert(source(pin).to_owned());
+                    }
                 }
             }
         }
         Ok(more)
+    }
+}
+
+/// What a pinned package would be today, which is all that tells what it may need: none if it is today's
+/// already, and all of its source if its name is no longer there.
+fn successors<'a>(
+    key: &Key<'_>,
+    pin: &Pin,
+    offered: &BTreeMap<Key<'a>, &'a Package>,
+) -> Vec<&'a Package> {
+    match offered.get(key) {
+        Some(package) if package.pin == *pin => Vec::new(),
+        Some(package) => vec![*package],
+        None => {
+            let sisters = offered.values().filter(|package| source(&package.pin) == source(pin));
+            sisters.copied().collect()
+        }
     }
 }
 

@@ -106,7 +106,9 @@ mod tests {
         assert!(with("").contains("no [[account]]"));
         assert!(with(account).contains("by DHCP"));
         assert!(with(&format!("{account}{fixed}")).contains("nobody names a resolver"));
-        let quiet = format!("{account}{fixed}resolvers = ['192.0.2.53']\n");
+        let resolved = format!("{account}{fixed}resolvers = ['192.0.2.53']\n");
+        assert!(with(&resolved).contains("a machine with two cards"));
+        let quiet = format!("{resolved}interface = 'eth0'\n");
         assert_eq!(with(&quiet), "");
         let listed = format!("{account}{fixed}resolvers = ['9.9.9.9']\n[spam]\ndnsbl = ['a.test']");
         assert!(with(&listed).contains("9.9.9.9"));

@@ -296,7 +296,7 @@ impl Api {
     /// # Errors
     /// [`ApiError`].
     pub fn users_of_domain(&self, domain: &str) -> Result<Vec<String>, ApiError> {
-        let query = "?types=individual,group,list,resource,location,other&fields=name,emails";
+        let query = "principal?types=individual,group,list,resource,location,other&fields=name,emails";
         let data = self.call("GET", query, None)?.outcome("list", domain)?;
         let page: Page = serde_json::from_value(data).map_err(|error| ApiError::Refused {
             action: "list",

@@ -91,6 +91,10 @@ class Appliance(MailServer):
     def emails(self, name):
         return self.api("GET", f"/principal/{name}")["emails"]
 
+    def error(self, name):
+        """What the API says instead of the domain or account."""
+        return json.loads(self.http("GET", f"/api/principal/{name}")[2]).get("error")
+
     def password(self, address):
         return self.secret(f"account-{address}")
 
@@ -208,7 +212,7 @@ class ChangeTest(unittest.TestCase):
                 self.assertFalse(server.can_log_in(ALICE, password))
                 self.assertTrue(server.can_log_in(f"carol@{DOMAIN}", "pass word"))
                 self.assertTrue(server.can_log_in(BOB, server.password(BOB)))
-                self.assertEqual(self.answer(server, ALICE), 550 if mail == "refuse" else 250)
+                self.assertTrue(self.answers(server, ALICE, 550 if mail == "refuse" else 250))
                 self.assertEqual(server.agent("provision", "--plan")[0], "nothing to change\n")
                 _, err = server.agent("provision")
                 self.assertEqual(err, "", "nothing to do the second time")
@@ -240,7 +244,7 @@ class ChangeTest(unittest.TestCase):
             path.write_text(json.dumps(record))
             _, err = server.agent("provision")
             self.assertIn(f"delete {ALICE} and its mail", err)
-            self.assertEqual(server.http("GET", f"/api/principal/{ALICE}")[1].get("error"), "notFound")
+            self.assertEqual(server.error(ALICE), "notFound")
             self.assertEqual(server.agent("provision")[1], "")
 
     def test_a_domain_taken_out_goes_when_nobody_uses_it(self):
@@ -254,7 +258,7 @@ class ChangeTest(unittest.TestCase):
             self.assertIn("the domain second.test stays: hand@second.test", err)
             server.api("DELETE", "/principal/hand@second.test")
             server.agent("provision")
-            self.assertEqual(server.http("GET", "/api/principal/second.test")[1].get("error"), "notFound")
+            self.assertEqual(server.error("second.test"), "notFound")
 
     def test_names_quotas_and_aliases_follow_the_file(self):
         with Appliance() as server:
@@ -264,7 +268,7 @@ class ChangeTest(unittest.TestCase):
             server.describe()
             server.agent("provision")
             found = server.api("GET", f"/principal/{ALICE}")
-            self.assertEqual((found["description"], found.get("quota", 0), found["emails"]), ("Alice B.", 0, ALICE))
+            self.assertEqual((found["description"], found.get("quota", 0), found["emails"]), ("Alice B.", 0, [ALICE]))
             self.assertEqual(server.emails(BOB), [BOB, f"postmaster@{DOMAIN}"])
             self.assertEqual(server.agent("provision")[1], "")
 
@@ -296,11 +300,16 @@ class ChangeTest(unittest.TestCase):
             time.sleep(0.2)
         self.fail("the message did not arrive")
 
-    def answer(self, server, recipient):
-        """What the server says to a recipient, asked by one of its own users."""
-        with server.submission(BOB, server.password(BOB)) as session:
-            session.mail(BOB)
-            return session.rcpt(recipient)[0]
+    def answers(self, server, recipient, code):
+        """Whether the server answers one of its own users so to a recipient, once it has forgotten whom it knew."""
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            with server.submission(BOB, server.password(BOB)) as session:
+                session.mail(BOB)
+                if session.rcpt(recipient)[0] == code:
+                    return True
+            time.sleep(1)
+        return False
 
     def test_passwords(self):
         with Appliance() as server:

@@ -65,7 +65,7 @@ fn storage() -> [Section; 6] {
         Section::new("directory.internal", "Accounts and domains, made through the API.")
             .set("type", "internal")
             .set("store", "db")
-            .set("cache.ttl.positive", "1m")
+            .set("cache.ttl.positive", "10s")
             // Mail to an address that was refused once must not wait for its new account.
             .set("cache.ttl.negative", "2s"),
         Section::new("tracer.journal", "To the journal, which adds time and unit.")

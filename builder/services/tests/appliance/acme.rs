@@ -27,7 +27,8 @@ fn the_firewall_opens_what_the_challenge_needs() {
         assert_eq!(ports, port.into_iter().collect::<Vec<_>>());
         assert!(client.ports.iter().all(|port| port.reach == Reach::Public));
         let open = |number| appliance.firewall.open.iter().any(|port| port.number == number);
-        assert_eq!((open(80), open(443)), (port == Some(80), port == Some(443)));
+        assert_eq!(open(80), port == Some(80));
+        assert!(open(443), "people change their passwords there");
     }
 }
 

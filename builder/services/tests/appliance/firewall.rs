@@ -55,7 +55,7 @@ fn loopback_belongs_to_those_who_need_it() {
     let script = format!(
         r#"ip link set lo up && nft --file {} || exit 77
 for port in 8080 10025 10026 110; do
-  python3 -c "
+  /usr/bin/python3 -c "
 import socket
 s = socket.create_server(('127.0.0.1', $port))
 while True: s.accept()" & listeners="$listeners $!"
@@ -63,7 +63,7 @@ done
 sleep 1
 for port in 8080 10025 10026 110; do
   for user in 0 801 802 805 808 65534; do
-    if setpriv --reuid=$user --clear-groups python3 -c "
+    if setpriv --reuid=$user --clear-groups /usr/bin/python3 -c "
 import socket
 socket.create_connection(('127.0.0.1', $port), 0.4)" 2>/dev/null; then echo $port $user; fi
   done
