@@ -4,6 +4,7 @@ The database of known flaws is a git repository, which cargo-deny fetches; $MAIL
 can't be reached. Without either, nothing is checked, and that is said.
 """
 
+import json
 import os
 import pathlib
 import shutil
@@ -22,11 +23,32 @@ EXCESS = ("license-exception-not-encountered", "advisory-not-detected")
 
 
 def working_copy(manifest, folder):
-    """The mail server's lock is that of the patched library, and the published one names a crate more: cargo works on a copy."""
+    """The mail server's lock is that of the patched library, and the published one names more crates: cargo works on a copy of both."""
     if manifest.parent.name != "mail-server":
         return manifest
-    shutil.copytree(manifest.parent, folder / "mail-server")
-    return folder / "mail-server/Cargo.toml"
+    copy = folder / "mail-server/Cargo.toml"
+    shutil.copytree(manifest.parent, copy.parent)
+    patches = sorted((manifest.parent / "patches").glob("*.patch"))
+    patched = {line.split("/")[1] for patch in patches for line in patch.read_text().splitlines() if line.startswith("--- a/")}
+    crates = folder / "crates"
+    for name, published in published_crates(copy).items():
+        if name in patched:
+            shutil.copytree(published, crates / name)
+    for patch in patches:
+        subprocess.run(["patch", "--quiet", "--fuzz=0", "--strip=1", f"--directory={crates}", f"--input={patch}"], check=True)
+    # The other patched crates keep their manifests, so that the lock says all about them.
+    library = tomllib.loads(copy.read_text())["dependencies"]["stalwart-lite"]["version"].removeprefix("=")
+    with copy.open("a") as text:
+        text.write(f'\n[patch.crates-io]\nstalwart-lite = {{ path = "{crates}/stalwart-lite-{library}" }}\n')
+    shutil.copy(manifest.parent / "Cargo.lock", copy.parent)
+    return copy
+
+
+def published_crates(manifest):
+    """NAME-VERSION of every crate and the folder that cargo has unpacked it in. Changes the lock beside `manifest`."""
+    command = ["cargo", "metadata", "--quiet", "--format-version=1", "--manifest-path", manifest]
+    metadata = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    return {f"{one['name']}-{one['version']}": pathlib.Path(one["manifest_path"]).parent for one in json.loads(metadata)["packages"]}
 
 
 def environment():

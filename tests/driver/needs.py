@@ -24,6 +24,7 @@ CARGO = (
     Need("cc", "gcc", "links the builder"),
     Need("pkg-config", "pkg-config", "finds libraries for build scripts"),
 )
+PATCH = Need("patch", "patch", "makes the mail server's manifests those that are compiled")
 PYTEST = (Need("/usr/lib/python3/dist-packages/pytest", "python3-pytest", "runs the checks"),)
 VENV = (Need("/usr/share/python-wheels", "python3-venv", "holds linters and oletools, each in a folder of its own"),)
 LIBFUZZER = (Need("c++", "g++", "compiles libFuzzer"),)

@@ -95,7 +95,7 @@ def licences(run):
         for kind, checks in kinds.items()
     }  # fmt: skip
     return tuple(
-        Job(kind, "licences", steps[kind], needs=needs.CARGO, cargo_tools=("deny",)) for kind in kinds
+        Job(kind, "licences", steps[kind], needs=(*needs.CARGO, needs.PATCH), cargo_tools=("deny",)) for kind in kinds
     )
 
 
