@@ -105,13 +105,6 @@ in
             '';
           }
           {
-            assertion = own || cfg.settings.acme == null;
-            message = ''
-              services.mailkiln.settings.acme has no effect: it is about the client of services.mailkiln.acme = "mailkiln", which is not chosen.
-              Choose it, or remove services.mailkiln.settings.acme.
-            '';
-          }
-          {
             assertion = !byNixos || declared;
             message = ''
               services.mailkiln.useACMEHost: nobody declares security.acme.certs."${toString cfg.useACMEHost}"; there is ${
@@ -128,10 +121,15 @@ in
             '';
           }
         ];
-        warnings = lib.optional (!own && cfg.certificate == null) ''
-          services.mailkiln: nobody gets a certificate, so mail programs will warn. Set services.mailkiln.acme = "mailkiln",
-          services.mailkiln.useACMEHost to a certificate of security.acme, or services.mailkiln.certificate.
-        '';
+        warnings =
+          lib.optional (!own && cfg.certificate == null) ''
+            services.mailkiln: nobody gets a certificate, so mail programs will warn. Set services.mailkiln.acme = "mailkiln",
+            services.mailkiln.useACMEHost to a certificate of security.acme, or services.mailkiln.certificate.
+          ''
+          ++ lib.optional (!own && cfg.settings.acme != null) ''
+            services.mailkiln.settings.acme has no effect: it is about the client of services.mailkiln.acme = "mailkiln", which is not chosen.
+            Choose it, or remove services.mailkiln.settings.acme.
+          '';
       }
       (lib.mkIf own {
         # Where earlier versions kept it; nothing is written there.

@@ -30,17 +30,20 @@ let
     ])
     && !(lib.hasInfix "DNSStubListener=no" (services.resolved.extraConfig or ""));
 
-  mailServers = lib.filter enabled [
-    "stalwart"
-    "stalwart-mail"
-    "opensmtpd"
-    "maddy"
-    "exim"
-    "dovecot2"
-    "dovecot"
-    "cyrus-imap"
-    "james"
-  ];
+  mailServers = lib.filter enabled (
+    [
+      "stalwart"
+      "opensmtpd"
+      "maddy"
+      "exim"
+      "dovecot2"
+      "dovecot"
+      "cyrus-imap"
+      "james"
+    ]
+    # The older name, where there is no newer one yet.
+    ++ lib.optional (!(services ? stalwart)) "stalwart-mail"
+  );
   # Without its own listener it only hands on what programs of the host send.
   postfix = enabled "postfix" && services.postfix.enableSmtp or true;
 

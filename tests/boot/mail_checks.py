@@ -1,9 +1,11 @@
 """Checks of mail itself: sending, receiving, reading, filing, refusing, signing."""
 
+import concurrent.futures
 import contextlib
 import imaplib
 import re
 import smtplib
+import socket
 import subprocess
 import tempfile
 import time
@@ -173,17 +175,68 @@ KEPT = (submission_starttls, submission_tls, inbound, sieve, dav)
 
 # Not in the list: it locks this client out, so that it comes last (test_appliance.py).
 def guessing(world):
-    """41 wrong passwords, then the right one: all are refused, the last because the guesser's address is banned.
+    """20 wrong passwords at once: all are refused, and then the owner and another account sign in."""
 
-    It takes more than 20 within an hour of the clock, so that as many again are needed where the hour ends meanwhile.
-    """
-    for password in [*(f"wrong-{number}" for number in range(41)), world.passwords[ALICE]]:
+    def guess(number):
         try:
-            with imap(ALICE, password):
-                accepted = True
+            with imap(ALICE, f"wrong-{number}"):
+                return True
         except (imaplib.IMAP4.error, OSError):
-            accepted = False
-        assert not accepted, f"{password} was accepted"
+            return False
+
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        assert not any(pool.map(guess, range(20))), "a wrong password was accepted"
+    for account in (BOB, ALICE):
+        assert signs_in(account, world.passwords[account]), f"{account} is locked out"
+    assert "no client" in world.shell("mailkiln-agent bans list"), "a guess is no reason for a ban"
+
+
+def signs_in(account, password, seconds=180):
+    """Whether an account signs in within the time; sign-ins after wrong passwords wait for their turn."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with imap(account, password):
+                return True
+        except (imaplib.IMAP4.error, OSError):
+            time.sleep(2)
+    return False
+
+
+@CHECKS("40 refused recipients of one client cost nobody the mail to that address")
+def refused_recipients(world):
+    with smtplib.SMTP(LOCAL, port(25), timeout=120) as session:
+        session.ehlo("mx.example.org")
+        for number in range(40):
+            try:
+                if session.mail("carol@example.org")[0] == 250:
+                    assert session.rcpt(f"nobody-{number}@example.net")[0] >= 400
+                session.rset()
+            except smtplib.SMTPServerDisconnected:
+                session.connect(LOCAL, port(25))
+                session.ehlo("mx.example.org")
+    status, log = deliver("carol@example.org", BOB, "--header", "Subject: after forty")
+    assert status == 0, log
+    assert find(BOB, world.passwords[BOB], "after forty")
+
+
+@CHECKS("400 silent connections of one client keep neither a delivery nor a sign-in from others out")
+def silent_connections(world):
+    held = []
+    try:
+        for number in range(400):
+            one = socket.socket()
+            one.settimeout(10)
+            with contextlib.suppress(OSError):
+                one.connect((LOCAL, port((25, 993)[number % 2])))
+            held.append(one)
+        # The others are those on the appliance itself: here all others have the same address.
+        said = world.shell("mailkiln-agent health && exec 3<>/dev/tcp/127.0.0.1/25 && head -n 1 <&3")
+        assert "220 " in said, said
+    finally:
+        for one in held:
+            one.close()
+    assert signs_in(BOB, world.passwords[BOB])
 
 
 @contextlib.contextmanager

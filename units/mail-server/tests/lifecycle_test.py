@@ -98,6 +98,19 @@ class Lifecycle(unittest.TestCase):
             server.start()
             self.assertIn(b"Subject: kept", server.fetch("alice@example.test")[0])
 
+    def test_mail_from_before_the_store_compressed(self):
+        plain = lambda text: text.replace('compression = "lz4"', 'compression = "none"')
+        with MailServer(plain) as server:
+            server.account("alice")
+            server.deliver(MESSAGE)
+            stored = server.fetch("alice@example.test")
+            server.stop()
+            settings = server.directory / "config.toml"
+            settings.write_text(settings.read_text().replace('compression = "none"', 'compression = "lz4"'))
+            server.start()
+            self.assertEqual(server.fetch("alice@example.test"), stored)
+            self.assertNotIn("missing-marker", server.log.read_text())
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -235,7 +235,7 @@ pub(super) fn compiler<'a>(bench: &Workbench<'a>) -> Result<Compiler<'a>, Assemb
         target: bench.arch,
         reentry,
         jobs,
-        layers: std::env::var_os("MAILKILN_LAYERS").is_some(),
+        layers: std::env::var_os("MAILKILN_LAYERS").is_none_or(|value| value != "0"),
     })
 }
 

@@ -22,11 +22,26 @@ const MOST_REMEMBERED: usize = 4096;
 /// SHA-256 of what stays the same when a message is sent again.
 pub(super) type Digest = [u8; 32];
 
-/// The digest of a message's body: fields of the way differ each time.
+/// Fields that a message keeps when it is sent again; those of the way differ each time.
+const KEPT: [&[u8]; 6] =
+    [b"from", b"date", b"subject", b"message-id", b"content-type", b"content-transfer-encoding"];
+
+/// The digest of what a message's author wrote: another message with the same text is another one.
 pub(super) fn digest(message: &[u8]) -> Digest {
-    let body = message.get(crate::edit::body_start(message)..).unwrap_or_default();
-    // Without a body the header is all there is.
-    Sha256::digest(if body.is_empty() { message } else { body }).into()
+    let (header, body) = message.split_at(crate::edit::body_start(message).min(message.len()));
+    let mut hash = Sha256::new();
+    let mut is_kept = false;
+    for line in header.split_inclusive(|byte| *byte == b'\n') {
+        if !line.starts_with(b" ") && !line.starts_with(b"\t") {
+            let name = line.split(|byte| *byte == b':').next().unwrap_or_default().trim_ascii();
+            is_kept = KEPT.iter().any(|kept| kept.eq_ignore_ascii_case(name));
+        }
+        if is_kept {
+            hash.update(line);
+        }
+    }
+    hash.update(body);
+    hash.finalize().into()
 }
 
 /// What is known about clients and messages.
@@ -107,12 +122,14 @@ mod tests {
     fn what_was_slow_is_not_looked_into_again_within_the_hour() {
         let mut share = Share::default();
         let now = Instant::now();
-        let slow = digest(b"Received: one\r\n\r\nbody");
+        let slow = digest(b"Received: one\r\nSubject: a\r\n b\r\n\r\nbody");
         share.enter(Some("192.0.2.1"), slow, now).unwrap();
         share.leave(Some("192.0.2.1"), slow, true, now);
-        let again = digest(b"Received: two\r\n\r\nbody");
+        let again = digest(b"Received: two\r\n and more\r\nSubject: a\r\n b\r\n\r\nbody");
         assert!(matches!(share.enter(None, again, now), Err(ScanError::Slow(_))));
-        assert!(share.enter(None, digest(b"A: b\r\n\r\nother"), now).is_ok());
+        for other in [&b"Subject: a\r\n b\r\n\r\nother"[..], b"Subject: a\r\n c\r\n\r\nbody"] {
+            assert!(share.enter(None, digest(other), now).is_ok());
+        }
         assert!(share.enter(None, again, now + MEMORY).is_ok());
     }
 
