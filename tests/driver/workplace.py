@@ -154,7 +154,9 @@ def write(path, text):
 def compile_builder(work):
     """Compiles the builder and puts it into `work`, where no later compilation replaces it."""
     environment = os.environ | {"CARGO_TARGET_DIR": str(target_folder())}
-    subprocess.run(["cargo", "build", "--locked", "-p", "mailkiln"], cwd=ROOT, env=environment, check=True)
+    # With an example among what is built, cargo chooses the features that tests have, and what is compiled here serves them too.
+    command = ["cargo", "build", "--locked", "--workspace", "--bin", "mailkiln", "--example", "compile-unit"]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
     program = pathlib.Path(work) / "bin/mailkiln"
     program.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(target_folder() / "debug/mailkiln", program)

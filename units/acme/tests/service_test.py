@@ -68,7 +68,7 @@ class Administrator(Internet):
         with Appliance() as server:
             server.agent("provision")
             state = server.root / "var/lib/mailkiln-acme"
-            state.mkdir()
+            state.mkdir(exist_ok=True)
             (state / "state.json").write_text('{"failing": {"since": 1000000, "reason": "the authority is away", "next": 5}}')
             health, _ = server.agent("health")
             self.assertRegex(health, r"renewal +WARN no certificate for \d+ days: the authority is away")

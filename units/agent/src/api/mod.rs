@@ -4,16 +4,22 @@
 //! which is what Stalwart 0.15 calls domains and accounts. Failures come as status 200 with
 //! `{"error": …}`, except for those of HTTP itself.
 
+mod answer;
+mod principal;
+
 use std::net::IpAddr;
 use std::thread::sleep;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::deadline::Deadline;
+use answer::{Answer, Failure};
+use principal::Page;
+pub use principal::{NewPrincipal, OneOrMany, Principal};
 
 /// Login of the API's administrator.
 pub const ADMINISTRATOR: &str = "admin";
@@ -63,70 +69,6 @@ pub enum ApiError {
     },
 }
 
-/// A domain or an account as the server has it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub struct Principal {
-    /// `domain`, `individual`, `list`, …
-    #[serde(default, rename = "type")]
-    pub kind: String,
-    /// All addresses, the primary one first.
-    #[serde(default)]
-    pub emails: OneOrMany,
-    /// Hashes of passwords.
-    #[serde(default)]
-    pub secrets: OneOrMany,
-    /// For people: the name that recipients see.
-    #[serde(default)]
-    pub description: String,
-    /// Bytes; 0 for no limit.
-    #[serde(default)]
-    pub quota: u64,
-    /// Permissions that are taken from it.
-    #[serde(default, rename = "disabledPermissions")]
-    pub disabled: OneOrMany,
-}
-
-/// One of a list.
-#[derive(Debug, Clone, Default, Deserialize)]
-struct Listed {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    emails: OneOrMany,
-}
-
-/// A page of a list.
-#[derive(Debug, Clone, Default, Deserialize)]
-struct Page {
-    items: Vec<Listed>,
-}
-
-/// The API leaves out the list around a single text.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum OneOrMany {
-    /// One text.
-    One(String),
-    /// Several, or none.
-    Many(Vec<String>),
-}
-
-impl Default for OneOrMany {
-    fn default() -> Self {
-        Self::Many(Vec::new())
-    }
-}
-
-impl OneOrMany {
-    /// The texts.
-    pub fn as_slice(&self) -> &[String] {
-        match self {
-            Self::One(text) => std::slice::from_ref(text),
-            Self::Many(texts) => texts,
-        }
-    }
-}
-
 /// A client that the server lets nobody in from, for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Ban {
@@ -136,26 +78,6 @@ pub struct Ban {
     pub reason: String,
     /// Seconds until it is let in again.
     pub remaining: u64,
-}
-
-/// A domain or an account to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NewPrincipal<'a> {
-    /// `domain` or `individual`.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// Name; of an account, its login.
-    pub name: &'a str,
-    /// For people.
-    pub description: &'a str,
-    /// Addresses, the primary one first.
-    pub emails: Vec<&'a str>,
-    /// Hashes of passwords.
-    pub secrets: Vec<&'a str>,
-    /// What the account may do: `user`.
-    pub roles: Vec<&'static str>,
-    /// Bytes; 0 for no limit.
-    pub quota: u64,
 }
 
 /// The API of one server.
@@ -296,7 +218,8 @@ impl Api {
     /// # Errors
     /// [`ApiError`].
     pub fn users_of_domain(&self, domain: &str) -> Result<Vec<String>, ApiError> {
-        let query = "principal?types=individual,group,list,resource,location,other&fields=name,emails";
+        let query =
+            "principal?types=individual,group,list,resource,location,other&fields=name,emails";
         let data = self.call("GET", query, None)?.outcome("list", domain)?;
         let page: Page = serde_json::from_value(data).map_err(|error| ApiError::Refused {
             action: "list",
@@ -432,97 +355,9 @@ fn escaped(name: &str) -> String {
     })
 }
 
-struct Answer {
-    status: u16,
-    text: String,
-}
-
-enum Failure {
-    NotFound,
-    Other(ApiError),
-}
-
-impl From<Failure> for ApiError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::NotFound => Self::Refused {
-                action: "find",
-                name: String::new(),
-                reason: "there is no such domain or account".to_owned(),
-            },
-            Failure::Other(error) => error,
-        }
-    }
-}
-
-impl Answer {
-    /// The `data` of a success.
-    fn outcome(&self, action: &'static str, name: &str) -> Result<Value, Failure> {
-        let answer: Value = serde_json::from_str(&self.text).unwrap_or_default();
-        let field = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-        if self.status == 200 && answer.get("error").is_none() {
-            return Ok(answer["data"].clone());
-        }
-        let reason = match field("error").as_str() {
-            "notFound" if action != "create" && field("item") == name => {
-                return Err(Failure::NotFound);
-            }
-            "notFound" => format!("`{}` does not exist on this server", field("item")),
-            "fieldAlreadyExists" => {
-                return Err(Failure::Other(ApiError::Taken { value: field("value") }));
-            }
-            "" => format!("HTTP status {} {}", self.status, field("detail")),
-            kind => format!("{kind}: {} {}", field("reason"), field("details")),
-        };
-        let reason = reason.trim().to_owned();
-        Err(Failure::Other(ApiError::Refused { action, name: name.to_owned(), reason }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn outcome(status: u16, text: &str) -> Result<Value, String> {
-        let answer = Answer { status, text: text.to_owned() };
-        answer.outcome("read", "a@b.org").map_err(|failure| ApiError::from(failure).to_string())
-    }
-
-    #[test]
-    fn answers_of_stalwart() {
-        for (status, text, expected) in [
-            (200, r#"{"data":7}"#, Ok(Value::from(7))),
-            (200, r#"{"data":null}"#, Ok(Value::Null)),
-            (200, r#"{"error":"notFound","item":"a@b.org"}"#, Err("no such domain or account")),
-            (200, r#"{"error":"notFound","item":"b.org"}"#, Err("`b.org` does not exist")),
-            (
-                200,
-                r#"{"error":"fieldAlreadyExists","field":"emails","value":"x@b.org"}"#,
-                Err("`x@b.org` is already used"),
-            ),
-            (200, r#"{"error":"other","details":"d","reason":"r"}"#, Err("a@b.org`: other: r d")),
-            (500, r#"{"status":500,"detail":"boom"}"#, Err("HTTP status 500 boom")),
-            (500, "<html>", Err("HTTP status 500")),
-        ] {
-            match (outcome(status, text), expected) {
-                (Ok(data), Ok(expected)) => assert_eq!(data, expected),
-                (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
-                (other, _) => panic!("{text}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn principals_with_one_and_with_many_addresses() {
-        for (text, emails) in [
-            (r#"{"id":3,"type":"individual","emails":"a@b.org","quota":5}"#, &["a@b.org"][..]),
-            (r#"{"emails":["a@b.org","@b.org"]}"#, &["a@b.org", "@b.org"]),
-            (r#"{"type":"domain","members":2}"#, &[]),
-        ] {
-            let principal: Principal = serde_json::from_str(text).unwrap();
-            assert_eq!(principal.emails.as_slice(), emails);
-        }
-    }
 
     #[test]
     fn names_are_escaped() {
