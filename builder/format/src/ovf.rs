@@ -130,12 +130,12 @@ fn items(machine: &Machine<'_>) -> String {
     .collect()
 }
 
-/// The descriptor.
+/// The descriptor. Its operating system, 96, is Debian with 64 bits (CIM_OperatingSystem.OSType).
 pub(crate) fn descriptor(machine: &Machine<'_>) -> String {
-    // Types of operating systems (CIM_OperatingSystem.OSType): 96 is Debian with 64 bits.
-    let (system, firmware) = match machine.arch {
-        Some(Arch::Aarch64) => ("arm-debian12-64Guest", "efi"),
-        _ => ("other5xLinux64Guest", "efi"),
+    // VMware's own name of the system; those for ARM differ between its products.
+    let system = match machine.arch {
+        Some(Arch::Aarch64) => "",
+        _ => " vmw:osType=\"other4xLinux64Guest\"",
     };
     let Machine { name, disk_file, file_size, capacity, .. } = machine;
     let items = items(machine);
@@ -158,7 +158,7 @@ pub(crate) fn descriptor(machine: &Machine<'_>) -> String {
   <VirtualSystem ovf:id="{name}">
     <Info>A mail appliance</Info>
     <Name>{name}</Name>
-    <OperatingSystemSection ovf:id="96" vmw:osType="{system}">
+    <OperatingSystemSection ovf:id="96"{system}>
       <Info>The operating system</Info>
       <Description>Debian 13, 64 bits</Description>
     </OperatingSystemSection>
@@ -170,7 +170,7 @@ pub(crate) fn descriptor(machine: &Machine<'_>) -> String {
         <vssd:VirtualSystemIdentifier>{name}</vssd:VirtualSystemIdentifier>
         <vssd:VirtualSystemType>{HARDWARE}</vssd:VirtualSystemType>
       </System>
-{items}      <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="{firmware}"/>
+{items}      <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="efi"/>
       <vmw:Config ovf:required="false" vmw:key="bootOptions.efiSecureBootEnabled" vmw:value="false"/>
     </VirtualHardwareSection>
   </VirtualSystem>

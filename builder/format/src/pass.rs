@@ -23,7 +23,7 @@ use crate::stretch::Stretch;
 use crate::{Range, bmap};
 
 /// Memory that stretches and encoders may take together, in bytes.
-const MEMORY: u64 = 240 << 20;
+const MEMORY: u64 = 256 << 20;
 
 /// Stretches of one piece that wait for each thread, so that none of them does.
 const AHEAD: u64 = 4;
@@ -130,8 +130,7 @@ fn stretches<'a>(
     let size = job.disk.size();
     let count = size.div_ceil(unit);
     let (threads, ahead) = bounds(job, codecs, unit, count);
-    // Frames of zstd are so large that keeping them doubles the memory.
-    let keep = codecs != [Codec::ZstdFrames];
+    let keep = is_kept(codecs);
     let zeros = Zeros::default();
     let encode = |number: u64| {
         let start = number * unit;
@@ -166,11 +165,21 @@ fn stretches<'a>(
 fn bounds(job: &Job<'_>, codecs: &[Codec], unit: u64, count: u64) -> (u64, u64) {
     let available = job.threads.or_else(|| thread::available_parallelism().ok());
     let available = available.map_or(1, NonZeroUsize::get) as u64;
-    // Each codec's result may be as long as the stretch.
-    let each = codecs.iter().map(|codec| codec.memory() + unit).sum::<u64>();
+    // What a codec makes may be as long as the stretch; for one of its own units its memory includes that.
+    let made = |codec: &&Codec| **codec != Codec::Plain;
+    let results = unit * codecs.iter().filter(made).count() as u64;
+    let longer = unit * codecs.iter().filter(made).filter(|codec| codec.unit() < unit).count() as u64;
+    let kept = if is_kept(codecs) { unit } else { 0 };
+    let each = kept + longer + codecs.iter().map(|codec| codec.memory()).sum::<u64>();
     let threads = available.min(MEMORY / each.max(1)).clamp(1, count.max(1));
-    let ahead = (MEMORY.saturating_sub(threads * each) / (each + unit)).min(threads * AHEAD);
-    (threads, threads + ahead.max(u64::from(threads > 1)))
+    let ahead = MEMORY.saturating_sub(threads * each) / (kept + results).max(1);
+    (threads, threads + ahead.min(threads * AHEAD))
+}
+
+/// Whether pieces are kept. Frames of zstd are so large that this doubles the memory, and they alone read each piece
+/// once.
+fn is_kept(codecs: &[Codec]) -> bool {
+    codecs != [Codec::ZstdFrames]
 }
 
 /// Keeps `ahead` stretches on their way, and commits them in order, whichever is ready first.

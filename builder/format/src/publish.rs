@@ -97,7 +97,8 @@ pub fn publish(
     publish_as(&sparse, Some(disk), formats, folder, name)
 }
 
-/// Publishes a disk that is somewhere else, in the same way.
+/// Publishes a disk that is somewhere else, in the same way but for the block map: which of its zeros a used
+/// medium needs is not known.
 ///
 /// # Errors
 /// [`PublishError`] names the file that could not be written.
@@ -132,7 +133,7 @@ fn publish_as(
         let file = if is_there { None } else { Some(unnamed(folder)?) };
         artifacts.push(Artifact { format, path, file });
     }
-    let map = artifacts.iter().any(|artifact| artifact.format.stream().is_some());
+    let map = raw.is_some() && artifacts.iter().any(|it| it.format.stream().is_some());
     let job = Job { disk, name, scratch: folder, threads: None, map };
     let written = write_files(&job, &artifacts).map_err(|error| {
         // Which of them it was does not show: the first stands for all.

@@ -29,8 +29,8 @@ fn boxed(error: UnknownFormat) -> Box<dyn std::error::Error + Send + Sync> {
 /// `mailkiln convert`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The digest of each file is written beside it as .sha256, and a block map as .bmap where it can be flashed. What is \
-written depends on the disk alone: from whatever format it is read, a format has the same bytes.")]
+The digest of each file is written beside it as .sha256. What is written depends on the disk alone: from whatever \
+format it is read, a format has the same bytes. There is no block map: which zeros a used medium needs, only `build` knows.")]
 pub struct ConvertArguments {
     /// The image, of any format; what it is, its content says
     #[arg(value_name = "IMAGE")]
