@@ -250,7 +250,7 @@ def ova(file):
     system = root.find(OVF + "VirtualSystem")
     assert [child.tag for child in system] == [OVF + name for name in SYSTEM]
     listed, disk = root.find(f"{OVF}References/{OVF}File"), root.find(f"{OVF}DiskSection/{OVF}Disk")
-    assert (listed.get(OVF + "href"), int(listed.get(OVF + "size"))) == (names[2], len(contents[names[2]]))
+    assert (listed.get(OVF + "href"), int(listed.get(OVF + "size") or 0)) == (names[2], len(contents[names[2]]))
     assert disk.get(OVF + "fileRef") == listed.get(OVF + "id") and disk.get(OVF + "format").endswith("#streamOptimized")
     items = system.findall(f"{OVF}VirtualHardwareSection/{OVF}Item")
     numbers = [item.findtext(RASD + "InstanceID") for item in items]
@@ -264,7 +264,7 @@ def ova(file):
     networks = {network.get(OVF + "name") for network in root.iter(OVF + "Network")}
     assert {item.findtext(RASD + "Connection") for item in items} - {None} <= networks
     size, blocks = vmdk(io.BytesIO(contents[names[2]]))
-    assert int(disk.get(OVF + "capacity")) == size
+    assert int(disk.get(OVF + "capacity") or 0) == size
     return size, blocks
 
 

@@ -29,12 +29,14 @@ def built(place, folder, umask, threads, cache, **environment):
     """Everything that is built, in surroundings of its own: home, temporary folder, working directory, language, umask, threads."""
     for name in ("home", "tmp", "cwd"):
         (folder / name).mkdir(parents=True)
-    own = {"HOME": folder / "home", "TMPDIR": folder / "tmp", "MAILKILN_CACHE": cache, "RAYON_NUM_THREADS": threads, **environment}
+    own = {"HOME": folder / "home", "TMPDIR": folder / "tmp", "MAILKILN_CACHE": cache, **environment}
     surroundings = {**ENVIRONMENT, **{name: str(value) for name, value in own.items()}}
     surroundings.pop("SOURCE_DATE_EPOCH", None)
     lock = ["--lock", place.lock] if place.lock.parent == place.work else []
+    # As many threads as there are processors for it.
+    pinned = ["taskset", "-c", "0"] if threads == 1 else []
     for options in BUILDS:
-        command = [place.mailkiln, "build", "-c", place.mail_toml(), "-o", folder / "out", *lock, *options]
+        command = [*pinned, place.mailkiln, "build", "-c", place.mail_toml(), "-o", folder / "out", *lock, *options]
         run(*command, cwd=folder / "cwd", env=surroundings, umask=umask)
     return folder / "out"
 

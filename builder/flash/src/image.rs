@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use mailkiln_format::{Bmap, Compression, Format, decoder, read_full};
+use mailkiln_image::disk::Extent;
 use mailkiln_pin::Sha256;
 use mailkiln_squashfs::FileSource;
 use nix::errno::Errno;
@@ -325,6 +326,21 @@ pub(crate) fn data_from(file: &File, at: u64) -> u64 {
         // The file system does not know: everything may be data.
         Err(_) => at,
     }
+}
+
+/// What of a file of `size` bytes was written to it, as far as its file system knows; the rest is zero.
+pub fn data_extents(file: &File, size: u64) -> Vec<Extent> {
+    let mut extents = Vec::new();
+    let mut at = data_from(file, 0);
+    while at < size {
+        let offset = i64::try_from(at).unwrap_or(i64::MAX);
+        let hole = lseek(file, offset, Whence::SeekHole).ok();
+        // Where it does not know, everything may be data.
+        let end = hole.and_then(|end| u64::try_from(end).ok()).unwrap_or(size).clamp(at + 1, size);
+        extents.push(Extent { offset: at, length: end - at });
+        at = data_from(file, end).max(end);
+    }
+    extents
 }
 
 /// A file, read from an offset on.

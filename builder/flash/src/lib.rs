@@ -21,7 +21,7 @@ mod write;
 
 pub use device::{Device, Partition, System};
 pub use error::FlashError;
-pub use image::Image;
+pub use image::{Image, data_extents};
 pub use interrupt::Interrupt;
 pub use mailkiln_format::Compression;
 pub use mounts::Use;

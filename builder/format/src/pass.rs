@@ -168,7 +168,8 @@ fn bounds(job: &Job<'_>, codecs: &[Codec], unit: u64, count: u64) -> (u64, u64) 
     // What a codec makes may be as long as the stretch; for one of its own units its memory includes that.
     let made = |codec: &&Codec| **codec != Codec::Plain;
     let results = unit * codecs.iter().filter(made).count() as u64;
-    let longer = unit * codecs.iter().filter(made).filter(|codec| codec.unit() < unit).count() as u64;
+    let longer =
+        unit * codecs.iter().filter(made).filter(|codec| codec.unit() < unit).count() as u64;
     let kept = if is_kept(codecs) { unit } else { 0 };
     let each = kept + longer + codecs.iter().map(|codec| codec.memory()).sum::<u64>();
     let threads = available.min(MEMORY / each.max(1)).clamp(1, count.max(1));

@@ -4,9 +4,10 @@
 //! system stores them. It stands under another name until it is whole.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
+use mailkiln_flash::data_extents;
 use mailkiln_format::{BadImage, Format, Opened, Sparse, publish_copy};
 use mailkiln_image::disk::Extent;
 use mailkiln_image::gpt::{self, BadGpt, SECTOR};
@@ -16,6 +17,10 @@ use super::build::Artifact;
 use crate::arguments::ConvertArguments;
 use crate::failure::Failure;
 use crate::printer::Printer;
+
+/// Where the header of a GPT says which sector its copy is in, the last of the disk (UEFI 2.10 §5.3.2,
+/// AlternateLBA).
+const BACKUP: u64 = 32;
 
 /// Writes the image in every format that was asked for.
 pub(super) fn run(arguments: &ConvertArguments, printer: &Printer) -> Result<(), Failure> {
@@ -30,6 +35,13 @@ pub(super) fn run(arguments: &ConvertArguments, printer: &Printer) -> Result<(),
         if !formats.contains(format) {
             formats.push(*format);
         }
+    }
+    if let Some(format) = formats.iter().find(|format| disk.size() > format.most()) {
+        return Err(Failure::Input {
+            message: format!("{format} holds disks of up to {} GiB", format.most() >> 30),
+            causes: Vec::new(),
+            hint: Some("choose another --format".to_owned()),
+        });
     }
     let name = match name {
         Some(name) if !name.is_empty() && !name.starts_with('.') && !name.contains('/') => {
@@ -50,8 +62,14 @@ pub(super) fn run(arguments: &ConvertArguments, printer: &Printer) -> Result<(),
             });
         }
     }
-    let all = [Extent { offset: 0, length: disk.size() }];
-    let sparse = Sparse::scanned(&disk, &all).map_err(Failure::file("read", image))?;
+    // What the file system knows to be a hole needs no look; it does not decide what is written.
+    let data = if found == Format::RAW {
+        File::open(image).map(|file| data_extents(&file, disk.size()))
+    } else {
+        Ok(vec![Extent { offset: 0, length: disk.size() }])
+    };
+    let sparse = data.and_then(|data| Sparse::scanned(&disk, &data));
+    let sparse = sparse.map_err(Failure::file("read", image))?;
     let published = publish_copy(&sparse, &formats, output, &name);
     let published = published.map_err(|error| Failure::work(&error))?;
     let files = published
@@ -64,7 +82,12 @@ pub(super) fn run(arguments: &ConvertArguments, printer: &Printer) -> Result<(),
 /// A raw disk that was cut short looks like a shorter one, but for its partition table.
 fn check_whole(image: &Path, disk: &Opened) -> Result<(), Failure> {
     let end = match gpt::read(&**disk) {
-        Ok(table) => table.sectors.saturating_mul(SECTOR),
+        Ok(_) => {
+            let last =
+                disk.read_vec_at(SECTOR + BACKUP, 8).map_err(Failure::file("read", image))?;
+            let last = last.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte));
+            last.saturating_add(1).saturating_mul(SECTOR)
+        }
         Err(error @ (BadGpt::Outside { .. } | BadGpt::Checksum(_))) => {
             return Err(Failure::input(&error)
                 .with_hint("the image is damaged or was cut short; copy or build it again"));

@@ -7,7 +7,7 @@ use mailkiln_squashfs::ReadAt;
 use super::{COMPRESSED, COMPRESSION_TYPE, HEADER_LEN, MAGIC, OFFSET};
 use crate::codec::inflate;
 use crate::mapped::{Map, Mapped, Place, be32, be64};
-use crate::open::BadFormat;
+use crate::open::{BadFormat, LARGEST_DISK};
 
 /// Smallest and largest cluster the format knows, as powers of two.
 const CLUSTER_BITS: std::ops::RangeInclusive<u32> = 9..=21;
@@ -76,6 +76,9 @@ impl Qcow2 {
         let (cluster_bits, size) = (be32(&header, 20), be64(&header, 24));
         if !CLUSTER_BITS.contains(&cluster_bits) {
             return Err(BadFormat::Damaged("its cluster size is not valid"));
+        }
+        if size > LARGEST_DISK {
+            return Err(BadFormat::Unsupported("has a disk of more than 2 TiB"));
         }
         let count = size.div_ceil(1 << (2 * cluster_bits - 3));
         if count * 8 > MOST_POINTER_BYTES || u64::from(be32(&header, 36)) < count {

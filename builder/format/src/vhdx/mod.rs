@@ -36,8 +36,8 @@ const DISK_ID: Guid = Guid::from_u128(0xbeca_12ab_b2e6_4523_93ef_c309_e000_c746)
 const LOGICAL_SECTOR: Guid = Guid::from_u128(0x8141_bf1d_a96f_4709_ba47_f233_a8fa_ab5f);
 const PHYSICAL_SECTOR: Guid = Guid::from_u128(0xcda3_48c7_445d_4471_9cc9_e988_5251_c556);
 
-/// Longest disk (§2.6.2.2): 64 TiB; ours end earlier.
-const MOST: u64 = 64 << 40;
+/// Longest disk that is written and read; the format's own limit is 64 TiB (§2.6.2.2).
+const MOST: u64 = crate::open::LARGEST_DISK;
 
 /// States of a block (§2.5.1.1): not there, and all of it there.
 const NOT_PRESENT: u64 = 0;
@@ -50,7 +50,7 @@ pub(crate) static VHDX: Description = Description {
     title: "Hyper-V, second generation",
     magic: Magic::Start(MAGIC),
     step: MIB,
-    most: crate::open::LARGEST_DISK,
+    most: MOST,
     qemu: Some("vhdx"),
     stream: None,
     codec: Codec::Plain,
