@@ -255,7 +255,7 @@ fn a_scanned_disk_gives_the_same_bytes_however_it_was_stored() {
         let sparse = Sparse::scanned(&again, &[extent(0, again.size())]).unwrap();
         let second = publish_copy(&sparse, &formats, folder.path(), "a").unwrap();
         assert!(
-            second.iter().any(|it| *it == artifact),
+            second.contains(&artifact),
             "{} is another one when made of itself",
             artifact.path.display()
         );
