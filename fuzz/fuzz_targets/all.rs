@@ -95,8 +95,16 @@ const TARGETS: &[(&str, Parser)] = &[
     ("gpt", mailkiln_init::fuzz::gpt),
     // Files of GRUB's package.
     ("grub", mailkiln_image::fuzz::grub),
+    // Which format an image file is of.
+    ("image_format", mailkiln_format::fuzz::format_of),
     // Lines of an IMAP server.
     ("imap", mailkiln_agent::fuzz::imap),
+    // A disk compressed with gzip.
+    ("img_gz", mailkiln_format::fuzz::img_gz),
+    // A disk compressed with xz.
+    ("img_xz", mailkiln_format::fuzz::img_xz),
+    // A disk compressed with zstd.
+    ("img_zst", mailkiln_format::fuzz::img_zst),
     // `InRelease`.
     ("in_release", mailkiln_lock::fuzz::in_release),
     // A kernel module.
@@ -117,6 +125,10 @@ const TARGETS: &[(&str, Parser)] = &[
     ("narinfo", mailkiln_nix_store::fuzz::narinfo),
     // `nix-cache-info`, keys, and what a program is linked with.
     ("nix_texts", mailkiln_nix_store::fuzz::texts),
+    // An archive for Oracle Cloud.
+    ("oci", mailkiln_format::fuzz::oci),
+    // An OVA.
+    ("ova", mailkiln_format::fuzz::ova),
     // A pack of compressed contents.
     ("pack", mailkiln_squashfs::fuzz::pack),
     // `Packages`.
@@ -153,6 +165,8 @@ const TARGETS: &[(&str, Parser)] = &[
     ("squashfs", mailkiln_squashfs::fuzz::squashfs),
     // The tar inside of a `.deb`.
     ("tar", mailkiln_sources::fuzz::members),
+    // An archive for Google Compute Engine.
+    ("tar_gz", mailkiln_format::fuzz::tar_gz),
     // A file of `images/`.
     ("target", mailkiln_spec::fuzz::target),
     // A Unified Kernel Image.
@@ -163,6 +177,12 @@ const TARGETS: &[(&str, Parser)] = &[
     ("verity", mailkiln_image::fuzz::superblock),
     // A verity superblock, as init reads it.
     ("verity_init", mailkiln_init::fuzz::superblock),
+    // A VHD, fixed or dynamic.
+    ("vhd", mailkiln_format::fuzz::vhd),
+    // A VHDX.
+    ("vhdx", mailkiln_format::fuzz::vhdx),
+    // A VMDK.
+    ("vmdk", mailkiln_format::fuzz::vmdk),
     // `wanted.toml`.
     ("wanted", mailkiln_lock::fuzz::wanted),
 ];

@@ -4,17 +4,18 @@
 //! text of `--help` and of the man page.
 
 mod closure;
+mod images;
 mod nix_cache;
 mod units;
 
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use mailkiln_pin::Sha256;
-use mailkiln_spec::target::Format;
+use mailkiln_format::Format;
 
 use crate::machine::{Accelerator, Attachment, Card, Firmware};
 pub(crate) use closure::ClosureArguments;
+pub(crate) use images::{ConvertArguments, DiffArguments, FlashArguments, InspectArguments};
 pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};
 pub(crate) use units::{ExportUnitsArguments, UnitsArguments, VerifyUnitsArguments};
 
@@ -76,6 +77,8 @@ pub enum Command {
     Run(RunArguments),
     /// Write an image to a card, a stick or a disk, and read it back; without DEVICE, list those there are
     Flash(FlashArguments),
+    /// Write the disk of an image in other formats
+    Convert(ConvertArguments),
     /// Say what an image holds, and whether it was altered
     Inspect(InspectArguments),
     /// Say what is different between two images, file by file
@@ -367,10 +370,10 @@ pub struct BuildArguments {
     /// The board or cloud to build for
     #[arg(short, long, value_name = "TARGET")]
     pub target: String,
-    /// What to deliver: img, img.zst or qcow2; may be given several times [default: the target's]
-    #[arg(short, long, value_name = "FORMAT")]
+    /// What to deliver; several with commas between them, or the option several times [default: the target's]
+    #[arg(short, long, value_name = "FORMAT", value_delimiter = ',', value_parser = images::formats())]
     pub format: Vec<Format>,
-    /// The folder that gets HOST-TARGET.FORMAT, its .sha256, .spdx.json and .bmap
+    /// The folder that gets HOST-TARGET.FORMAT, its .sha256, .spdx.json and, where it can be flashed, .bmap
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub output: PathBuf,
     /// The lock to build from [default: the one that came with this program]
@@ -402,7 +405,7 @@ pub enum ToolchainChoice {
 /// `mailkiln run`.
 #[derive(Debug, Args)]
 pub struct RunArguments {
-    /// The image: an .img or a .qcow2; it is never written to
+    /// The image: raw, qcow2, VHD, VHDX or VMDK; it is never written to
     #[arg(value_name = "IMAGE")]
     pub image: PathBuf,
     /// Keep what the appliance writes in this overlay; made if it does not exist
@@ -446,66 +449,6 @@ pub struct SignArguments {
     /// What to sign: images and their .bmap; each gets a FILE.minisig beside it
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
-}
-
-/// `mailkiln flash`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Only the blocks that IMAGE.bmap names are written, if that file is there; else all of them. The disk that this \
-machine runs from, and whatever is mounted or otherwise in use, is refused. The first MiB, which holds the \
-partition table, is emptied first and written last: a device whose flashing was interrupted, or whose content \
-is not what was written, does not boot.")]
-pub struct FlashArguments {
-    /// The image: img, img.zst, img.xz or img.gz, as a file or an https:// address
-    #[arg(value_name = "IMAGE")]
-    pub image: String,
-    /// The whole device, as /dev/sdb, or a plain file that is large enough; what is on it is lost
-    #[arg(value_name = "DEVICE")]
-    pub device: Option<PathBuf>,
-    /// Digest of the image file, compressed as it is; needed for an address
-    #[arg(long, value_name = "HEX")]
-    pub sha256: Option<Sha256>,
-    /// Write only what is signed by this key: a minisign public key, as its file or its line of base64;
-    /// the signature is IMAGE.minisig
-    #[arg(long, value_name = "KEY")]
-    pub key: Option<String>,
-    /// Put this seed onto the device too: a folder of `mailkiln seed new`
-    #[arg(long, value_name = "DIR")]
-    pub seed: Option<PathBuf>,
-    /// Do not ask for the device's name
-    #[arg(short, long)]
-    pub yes: bool,
-}
-
-/// `mailkiln inspect`.
-#[derive(Debug, Args)]
-pub struct InspectArguments {
-    /// The image: img, img.zst or qcow2
-    #[arg(value_name = "IMAGE")]
-    pub image: PathBuf,
-    /// List the files at or below this path of the root file system
-    #[arg(value_name = "PATH")]
-    pub path: Option<String>,
-    /// List every file of the root file system
-    #[arg(long)]
-    pub tree: bool,
-}
-
-/// `mailkiln diff`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Exit status: 0 where nothing differs, 1 where something does, 2 where they could not be compared. Lines begin with \
-- for what only the first image has, with + for what only the second has, and with ~ for what differs.")]
-pub struct DiffArguments {
-    /// The first image: img, img.zst or qcow2; it may be for another machine than the second
-    #[arg(value_name = "IMAGE")]
-    pub first: PathBuf,
-    /// The second image
-    #[arg(value_name = "IMAGE")]
-    pub second: PathBuf,
-    /// List every difference instead of the first 20 of each group (--json always lists every one)
-    #[arg(long)]
-    pub all: bool,
 }
 
 /// `mailkiln completions`.

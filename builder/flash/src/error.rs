@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use mailkiln_format::BadBmap;
+use mailkiln_format::{BadBmap, Format};
 use mailkiln_pin::Sha256;
 use mailkiln_spec::display_size;
 
@@ -23,6 +23,17 @@ pub enum FlashError {
         path: PathBuf,
         /// What is missing in it, and what to do.
         why: &'static str,
+    },
+    /// It is an image for something that has no media to write to.
+    #[error(
+        "{path} can't be flashed: it is a {format} ({title}), which only virtual machines and clouds \
+         read; `mailkiln convert {path} --format img.zst` makes an image for media", title = format.title()
+    )]
+    OtherFormat {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        format: Format,
     },
     /// Its block map can't be used.
     #[error("can't use the block map {path}: {error}; without the file the whole image is written")]
@@ -298,6 +309,7 @@ impl FlashError {
             self,
             Self::NoImage { .. }
                 | Self::NotAnImage { .. }
+                | Self::OtherFormat { .. }
                 | Self::Map { .. }
                 | Self::NoDevice { .. }
                 | Self::NotADevice { .. }

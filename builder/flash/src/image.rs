@@ -5,14 +5,14 @@
 //! ending of the compression.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _};
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-use liblzma::read::XzDecoder;
-use mailkiln_format::{Bmap, read_full};
+use mailkiln_format::{Bmap, Compression, Format, decoder, read_full};
+use mailkiln_image::disk::Extent;
 use mailkiln_pin::Sha256;
+use mailkiln_squashfs::FileSource;
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 use sha2::Digest as _;
@@ -20,35 +20,6 @@ use sha2::Digest as _;
 use crate::plan::PIECE;
 use crate::table::{FRONT, SECTOR, Table};
 use crate::{FlashError, Phase, Progress};
-
-/// How an image file is compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all: the file is the disk.
-    None,
-    /// gzip (RFC 1952).
-    Gzip,
-    /// xz (The .xz File Format).
-    Xz,
-    /// Zstandard (RFC 8878).
-    Zstd,
-}
-
-/// First bytes of compressed files, with what they are.
-const MAGICS: [(&[u8], Compression); 3] = [
-    (&[0x1f, 0x8b], Compression::Gzip),
-    (&[0xfd, b'7', b'z', b'X', b'Z', 0], Compression::Xz),
-    (&[0x28, 0xb5, 0x2f, 0xfd], Compression::Zstd),
-];
-
-/// First bytes of a qcow2 image.
-const QCOW2: &[u8] = b"QFI\xfb";
-
-/// Window that a zstd frame may ask for: what `zstd -d` allows, 2^27 bytes.
-const WINDOW_LOG: u32 = 27;
-
-/// Memory that an xz stream may ask for, in bytes: more than `xz -9` needs.
-const XZ_MEMORY: u64 = 256 << 20;
 
 /// Where a boot sector has its mark, and the mark (UEFI 2.10 §5.2.1).
 const MARK: (usize, [u8; 2]) = (510, [0x55, 0xaa]);
@@ -77,18 +48,12 @@ impl Image {
     pub fn open(path: &Path) -> Result<Self, FlashError> {
         let file = open(path)?;
         let failed = |error| FlashError::Image { path: path.to_owned(), error };
-        let mut start = [0; 8];
-        let length = read_full(&mut &file, &mut start).map_err(failed)?;
-        (&file).rewind().map_err(failed)?;
-        let start = &start[..length];
+        let source = file.try_clone().and_then(FileSource::new).map_err(failed)?;
+        let format = Format::of(&source);
         let wrong = |why| FlashError::NotAnImage { path: path.to_owned(), why };
-        if start.starts_with(QCOW2) {
-            return Err(wrong(
-                "it is a qcow2, which only virtual machines read; build with --format img.zst",
-            ));
-        }
-        let compression = MAGICS.iter().find(|(magic, _)| start.starts_with(magic));
-        let compression = compression.map_or(Compression::None, |(_, compression)| *compression);
+        let Some(compression) = format.stream() else {
+            return Err(FlashError::OtherFormat { path: path.to_owned(), format });
+        };
         let map = find_map(path, compression)?;
         let size = match compression {
             Compression::None => Some(file.metadata().map_err(failed)?.len()),
@@ -244,20 +209,7 @@ impl Image {
         let packed = || open(&self.path).map(|file| BufReader::with_capacity(1 << 18, file));
         let source = match self.compression {
             Compression::None => Source::Plain(self.file.try_clone().map_err(failed)?),
-            Compression::Gzip => Source::Packed(Box::new(MultiGzDecoder::new(packed()?))),
-            Compression::Xz => {
-                let decoder = liblzma::stream::Stream::new_auto_decoder(
-                    XZ_MEMORY,
-                    liblzma::stream::CONCATENATED,
-                );
-                let decoder = decoder.map_err(|error| failed(error.into()))?;
-                Source::Packed(Box::new(XzDecoder::new_stream(packed()?, decoder)))
-            }
-            Compression::Zstd => {
-                let mut decoder = zstd::Decoder::with_buffer(packed()?).map_err(failed)?;
-                decoder.window_log_max(WINDOW_LOG).map_err(failed)?;
-                Source::Packed(Box::new(decoder))
-            }
+            compression => Source::Packed(decoder(compression, packed()?).map_err(failed)?),
         };
         Ok(Stream { path: self.path.clone(), source, at: 0 })
     }
@@ -374,6 +326,21 @@ pub(crate) fn data_from(file: &File, at: u64) -> u64 {
         // The file system does not know: everything may be data.
         Err(_) => at,
     }
+}
+
+/// What of a file of `size` bytes was written to it, as far as its file system knows; the rest is zero.
+pub fn data_extents(file: &File, size: u64) -> Vec<Extent> {
+    let mut extents = Vec::new();
+    let mut at = data_from(file, 0);
+    while at < size {
+        let offset = i64::try_from(at).unwrap_or(i64::MAX);
+        let hole = lseek(file, offset, Whence::SeekHole).ok();
+        // Where it does not know, everything may be data.
+        let end = hole.and_then(|end| u64::try_from(end).ok()).unwrap_or(size).clamp(at + 1, size);
+        extents.push(Extent { offset: at, length: end - at });
+        at = data_from(file, end).max(end);
+    }
+    extents
 }
 
 /// A file, read from an offset on.

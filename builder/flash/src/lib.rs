@@ -21,8 +21,9 @@ mod write;
 
 pub use device::{Device, Partition, System};
 pub use error::FlashError;
-pub use image::{Compression, Image};
+pub use image::{Image, data_extents};
 pub use interrupt::Interrupt;
+pub use mailkiln_format::Compression;
 pub use mounts::Use;
 pub use patch::{Contents, PatchError, patch};
 pub use target::{Medium, Target};

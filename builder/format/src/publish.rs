@@ -1,7 +1,7 @@
 //! Puts a finished image under its name, with its checksum beside it.
 //!
-//! In: the assembled disk in a temporary file, the format, the name. Out: `NAME.EXTENSION`,
-//! `NAME.EXTENSION.sha256` and, where it can be flashed, `NAME.EXTENSION.bmap`. Each appears under
+//! In: a disk, the formats, the name. Out: `NAME.SUFFIX`, `NAME.SUFFIX.sha256` and, where it can be
+//! flashed, `NAME.SUFFIX.bmap`, all formats in one pass over the disk. Each appears under
 //! its name only when it is whole; an interrupted run leaves nothing, a killed one a temporary file
 //! that the next run in that folder removes.
 
@@ -15,7 +15,8 @@ use mailkiln_pin::Sha256;
 use mailkiln_squashfs::FileSource;
 use tempfile::NamedTempFile;
 
-use crate::{Bmap, Format, Hashing, Sparse, write};
+use crate::output::SparseFile;
+use crate::{Bmap, Format, Hashing, Job, Range, Sparse, write};
 
 /// An image that is under its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +76,7 @@ fn sweep(folder: &Path) {
     }
 }
 
-/// Publishes `disk`, a file made by [`unnamed`] in the same folder, as `FOLDER/NAME.EXTENSION` in each of `formats`, with
+/// Publishes `disk`, a file made by [`unnamed`] in the same folder, as `FOLDER/NAME.SUFFIX` in each of `formats`, with
 /// its digest beside it, and its block map beside what can be flashed.
 ///
 /// `extents` are those of the assembled disk: what lies outside them is zero and is not read.
@@ -89,44 +90,101 @@ pub fn publish(
     folder: &Path,
     name: &str,
 ) -> Result<Vec<Published>, PublishError> {
-    let mut published = Vec::new();
-    let map = map(&disk, extents, formats)
-        .map_err(|error| PublishError { path: disk.path().to_owned(), error })?;
-    for format in formats.iter().filter(|format| **format != Format::Img) {
-        let (path, failed) = place(folder, name, *format);
-        let mut out = unnamed(folder)?;
-        let writer = BufWriter::with_capacity(1 << 20, out.as_file_mut());
-        let (sha256, size) = convert(&disk, extents, *format, writer).map_err(failed)?;
-        let map = if *format == Format::ImgZst { map.as_deref() } else { None };
-        published.push(settle(out, Published { path, sha256, size }, map)?);
+    let failed = |error| PublishError { path: disk.path().to_owned(), error };
+    let source = disk.reopen().and_then(FileSource::new).map_err(failed)?;
+    let sparse = Sparse::new(&source, extents);
+    // The disk is the raw file already: only its digest is wanting.
+    publish_as(&sparse, Some(disk), formats, folder, name)
+}
+
+/// Publishes a disk that is somewhere else, in the same way but for the block map: which of its zeros a used
+/// medium needs is not known.
+///
+/// # Errors
+/// [`PublishError`] names the file that could not be written.
+pub fn publish_copy(
+    disk: &Sparse<'_>,
+    formats: &[Format],
+    folder: &Path,
+    name: &str,
+) -> Result<Vec<Published>, PublishError> {
+    publish_as(disk, None, formats, folder, name)
+}
+
+/// An artifact on its way.
+struct Artifact {
+    format: Format,
+    path: PathBuf,
+    /// `None` where the file has its content already.
+    file: Option<NamedTempFile>,
+}
+
+fn publish_as(
+    disk: &Sparse<'_>,
+    mut raw: Option<NamedTempFile>,
+    formats: &[Format],
+    folder: &Path,
+    name: &str,
+) -> Result<Vec<Published>, PublishError> {
+    let mut artifacts = Vec::new();
+    for &format in formats {
+        let path = folder.join(format!("{name}.{}", format.suffix()));
+        let is_there = format == Format::RAW && raw.is_some();
+        let file = if is_there { None } else { Some(unnamed(folder)?) };
+        artifacts.push(Artifact { format, path, file });
     }
-    if formats.contains(&Format::Img) {
-        // The disk is the file already: only its digest is wanting.
-        let (path, failed) = place(folder, name, Format::Img);
-        let (sha256, size) = convert(&disk, extents, Format::Img, io::sink()).map_err(failed)?;
-        published.push(settle(disk, Published { path, sha256, size }, map.as_deref())?);
+    let map = raw.is_some() && artifacts.iter().any(|it| it.format.stream().is_some());
+    let job = Job { disk, name, scratch: folder, threads: None, map };
+    let written = write_files(&job, &artifacts).map_err(|error| {
+        // Which of them it was does not show: the first stands for all.
+        let path = artifacts.first().map_or_else(|| folder.to_owned(), |it| it.path.clone());
+        PublishError { path, error }
+    })?;
+    let map = map.then(|| Bmap::of_ranges(disk.size(), written.ranges).to_xml());
+    let mut published = Vec::new();
+    for (artifact, (sha256, size)) in artifacts.into_iter().zip(written.sums) {
+        let Artifact { format, path, file } = artifact;
+        let Some(file) = file.or_else(|| raw.take()) else { continue };
+        let map = map.as_deref().filter(|_| format.stream().is_some());
+        published.push(settle(file, Published { path, sha256, size }, map)?);
     }
     Ok(published)
 }
 
-/// Where an artifact goes, and what a failure on the way there is.
-fn place(
-    folder: &Path,
-    name: &str,
-    format: Format,
-) -> (PathBuf, impl FnOnce(io::Error) -> PublishError + use<>) {
-    let path = folder.join(format!("{name}.{format}"));
-    let named = path.clone();
-    (path, move |error| PublishError { path: named, error })
+/// What a pass has given.
+struct Written {
+    /// Digest and length of each artifact.
+    sums: Vec<(Sha256, u64)>,
+    ranges: Vec<Range>,
 }
 
-/// The text of the block map, where a format has one: a qcow2 is for virtual machines.
-fn map(disk: &NamedTempFile, extents: &[Extent], formats: &[Format]) -> io::Result<Option<String>> {
-    if formats.iter().all(|format| *format == Format::Qcow2) {
-        return Ok(None);
-    }
-    let source = FileSource::new(disk.reopen()?)?;
-    Ok(Some(Bmap::of(&Sparse::new(&source, extents))?.to_xml()))
+/// Writes all artifacts in one pass.
+fn write_files(job: &Job<'_>, artifacts: &[Artifact]) -> io::Result<Written> {
+    let mut files: Vec<Option<SparseFile<'_>>> = artifacts
+        .iter()
+        .map(|artifact| artifact.file.as_ref().map(|file| SparseFile::new(file.as_file())))
+        .collect();
+    let mut hashing: Vec<Hashing<BufWriter<Box<dyn io::Write + '_>>>> = files
+        .iter_mut()
+        .map(|file| {
+            let out: Box<dyn io::Write + '_> = match file {
+                Some(file) => Box::new(file),
+                None => Box::new(io::sink()),
+            };
+            Hashing::new(BufWriter::with_capacity(1 << 20, out))
+        })
+        .collect();
+    let mut outputs: Vec<(Format, &mut dyn io::Write)> = artifacts
+        .iter()
+        .zip(&mut hashing)
+        .map(|(artifact, out)| (artifact.format, out as &mut dyn io::Write))
+        .collect();
+    let ranges = write(job, &mut outputs)?;
+    drop(outputs);
+    let finish = |out: Hashing<_>| out.finish().map(|(_, sha256, size)| (sha256, size));
+    let sums = hashing.into_iter().map(finish).collect::<io::Result<_>>()?;
+    files.iter().flatten().try_for_each(SparseFile::finish)?;
+    Ok(Written { sums, ranges })
 }
 
 /// Gives an artifact its name, then its block map and its digest a file each.
@@ -160,19 +218,6 @@ pub fn write_beside(
     file.write_all(text).map_err(|error| PublishError { path: path.clone(), error })?;
     persist(file, &path)?;
     Ok(path)
-}
-
-fn convert(
-    disk: &NamedTempFile,
-    extents: &[Extent],
-    format: Format,
-    out: impl io::Write,
-) -> io::Result<(Sha256, u64)> {
-    let source = FileSource::new(disk.reopen()?)?;
-    let mut hashing = Hashing::new(out);
-    write(format, &Sparse::new(&source, extents), &mut hashing)?;
-    let (_, sha256, size) = hashing.finish()?;
-    Ok((sha256, size))
 }
 
 /// Gives a file its name once it is on the medium, and the name after it: else a power cut may leave an

@@ -10,9 +10,18 @@ use mailkiln_image::disk::Extent;
 use mailkiln_squashfs::ReadAt;
 
 /// Bytes of a piece.
-const PIECE: u64 = 1 << 20;
+pub(crate) const PIECE: u64 = 1 << 20;
 
-static ZEROS: [u8; PIECE as usize] = [0; PIECE as usize];
+/// A piece of nothing.
+pub(crate) static ZEROS: [u8; PIECE as usize] = [0; PIECE as usize];
+
+/// Whether all of `bytes`, at most a piece, is zero.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    ZEROS.get(..bytes.len()).is_some_and(|zeros| zeros == bytes)
+}
+
+/// Bytes of the blocks in which holes are looked for: the smallest blocks of the formats.
+const BLOCK: usize = 64 << 10;
 
 /// A disk and what of it was written.
 #[derive(Clone)]
@@ -45,6 +54,34 @@ impl<'a> Sparse<'a> {
         Self::new(disk, &[Extent { offset: 0, length: disk.size() }])
     }
 
+    /// A disk of which the blocks of 64 KiB that are zero are holes: what comes of it depends on its
+    /// bytes alone, not on how they are stored. Only `extents` are looked at; the rest is known to be zero.
+    ///
+    /// # Errors
+    /// What reading the disk reports.
+    pub fn scanned(disk: &'a (dyn ReadAt + Sync), extents: &[Extent]) -> io::Result<Self> {
+        let known = Self::new(disk, extents);
+        let mut kept: Vec<Extent> = Vec::new();
+        for start in (0..disk.size()).step_by(PIECE as usize) {
+            let end = (start + PIECE).min(disk.size());
+            if known.is_hole(start, end) {
+                continue;
+            }
+            let piece = known.piece(start, end)?;
+            for (at, block) in (start..).step_by(BLOCK).zip(piece.chunks(BLOCK)) {
+                if is_zero(block) {
+                    continue;
+                }
+                let length = block.len() as u64;
+                match kept.last_mut().filter(|last| last.offset + last.length == at) {
+                    Some(last) => last.length += length,
+                    None => kept.push(Extent { offset: at, length }),
+                }
+            }
+        }
+        Ok(Self { disk, extents: kept })
+    }
+
     /// Length in bytes.
     pub fn size(&self) -> u64 {
         self.disk.size()
@@ -65,18 +102,9 @@ impl<'a> Sparse<'a> {
         }
     }
 
-    /// The whole disk in pieces of 1 MiB, the last one maybe shorter.
-    pub fn pieces(&self) -> impl Iterator<Item = io::Result<Cow<'static, [u8]>>> {
-        self.pieces_of(0, self.size())
-    }
-
-    /// The bytes `start..end` in pieces of 1 MiB.
-    pub(crate) fn pieces_of(
-        &self,
-        start: u64,
-        end: u64,
-    ) -> impl Iterator<Item = io::Result<Cow<'static, [u8]>>> {
-        (start..end).step_by(PIECE as usize).map(move |at| self.piece(at, (at + PIECE).min(end)))
+    /// The disk.
+    pub(crate) const fn source(&self) -> &'a (dyn ReadAt + Sync) {
+        self.disk
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Write as _};
 
-use mailkiln_format::{Bmap, Format, Sparse};
+use mailkiln_format::{Bmap, Sparse};
 use mailkiln_image::disk::{Boot, DiskInput, Sizes, assemble};
 use mailkiln_image::fat::Fat;
 use mailkiln_image::fuzz::records;
@@ -110,8 +110,6 @@ fn disk(root: &Plan<'_>) -> Result<Seeds, Error> {
     let fat = Fat::open(esp)?;
     let kernel = fat.items()?.into_iter().find(|item| item.path.ends_with(".EFI"));
     let kernel = fat.read(&kernel.ok_or("no kernel on the ESP")?, MIB)?;
-    let mut qcow2 = Vec::new();
-    mailkiln_format::write(Format::Qcow2, &Sparse::whole(&image.as_slice()), &mut qcow2)?;
     let bmap = Bmap::of(&Sparse::new(&image.as_slice(), &disk.extents))?.to_xml();
     Ok(vec![
         ("bmap", bmap.into_bytes()),
@@ -124,7 +122,6 @@ fn disk(root: &Plan<'_>) -> Result<Seeds, Error> {
         ("verity_init", verity[..512].to_vec()),
         // The header, and the array of 128 entries of 128 bytes behind it.
         ("gpt", image[512..1024 + 128 * 128].to_vec()),
-        ("qcow2", records(&qcow2)),
     ])
 }
 

@@ -4,6 +4,7 @@
 
 mod attachments;
 mod containers;
+mod formats;
 mod nix_cache;
 mod texts;
 
@@ -21,8 +22,14 @@ type Seeds = Vec<(&'static str, Vec<u8>)>;
 
 fn main() -> Result<(), Error> {
     let folder = PathBuf::from(env::args_os().nth(1).ok_or("usage: seeds FOLDER")?);
-    let seeds =
-        [texts::seeds()?, containers::seeds()?, nix_cache::seeds()?, attachments::seeds()].concat();
+    let seeds = [
+        texts::seeds()?,
+        containers::seeds()?,
+        formats::seeds()?,
+        nix_cache::seeds()?,
+        attachments::seeds(),
+    ]
+    .concat();
     for (number, (target, content)) in seeds.iter().enumerate() {
         let folder = folder.join(target);
         fs::create_dir_all(&folder)?;

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 
 use mailkiln_compile::{HostToolchain, LockedToolchain, Toolchain};
 use mailkiln_fetch::Cache;
-use mailkiln_format::{Format, publish, unnamed, write_beside};
+use mailkiln_format::{Format, UnknownFormat, publish, unnamed, write_beside};
 use mailkiln_lock::Lock;
 use mailkiln_pin::{Arch, Sha256};
-use mailkiln_spec::target::{Target, builtin_target};
+use mailkiln_spec::target::{FormatName, Target, builtin_target};
 use serde::Serialize;
 
 use crate::arguments::{BuildArguments, ToolchainChoice};
@@ -101,23 +101,30 @@ fn write(
 
 /// The formats that were asked for, each once; the target's own when none was.
 fn formats(arguments: &BuildArguments, target: &Target) -> Result<Vec<Format>, Failure> {
+    let known = |name: &FormatName| {
+        name.as_str().parse().map_err(|error: UnknownFormat| {
+            Failure::input(&error).with_hint(format!("correct {}", target.file()))
+        })
+    };
     if arguments.format.is_empty() {
-        return Ok(vec![target.default_format]);
+        return Ok(vec![known(&target.default_format)?]);
     }
-    let mut formats = arguments.format.clone();
-    formats.sort();
-    formats.dedup();
-    match formats.iter().find(|format| !target.formats.contains(format)) {
-        None => Ok(formats),
-        Some(format) => Err(Failure::Input {
-            message: format!("{} is not delivered as {format}", target.name),
-            causes: Vec::new(),
-            hint: Some(format!(
-                "choose from {}",
-                target.formats.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-            )),
-        }),
+    let can = target.formats.iter().map(known).collect::<Result<Vec<Format>, _>>()?;
+    let mut formats = Vec::new();
+    for format in &arguments.format {
+        if !can.contains(format) {
+            let names: Vec<&str> = can.iter().map(|format| format.name()).collect();
+            return Err(Failure::Input {
+                message: format!("{} is not delivered as {format}", target.name),
+                causes: Vec::new(),
+                hint: Some(format!("choose from {}", names.join(", "))),
+            });
+        }
+        if !formats.contains(format) {
+            formats.push(*format);
+        }
     }
+    Ok(formats)
 }
 
 /// What compiles for `target`: over the toolchain of this machine, what it takes for another one.
@@ -183,24 +190,36 @@ struct Built {
 
 /// One artifact; its digest and its bill of materials stand beside it.
 #[derive(Serialize)]
-struct Artifact {
-    path: PathBuf,
-    size: u64,
-    sha256: Sha256,
+pub(super) struct Artifact {
+    /// The file.
+    pub(super) path: PathBuf,
+    /// Its bytes.
+    pub(super) size: u64,
+    /// Its digest.
+    pub(super) sha256: Sha256,
+}
+
+impl fmt::Display for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, tenth) = (self.size / 1_000_000, self.size / 100_000 % 10);
+        write!(f, "{whole:>6}.{tenth} MB  {}", self.path.display())
+    }
 }
 
 impl fmt::Display for Built {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Artifact { path, size, .. } in &self.files {
-            let (whole, tenth) = (size / 1_000_000, size / 100_000 % 10);
-            writeln!(f, "{whole:>6}.{tenth} MB  {}", path.display())?;
+        for artifact in &self.files {
+            writeln!(f, "{artifact}")?;
         }
         match (&self.root_hash, &self.system) {
             (Some(hash), _) => write!(f, "root hash {hash}")?,
             (None, system) => write!(f, "system {}", system.as_deref().unwrap_or_default())?,
         }
-        let run = self.files.iter().find(|artifact| self.runs && is_bootable(&artifact.path));
-        match (run, self.files.first()) {
+        let of = |artifact: &&Artifact| Format::of_name(&artifact.path);
+        let run =
+            self.files.iter().find(|it| self.runs && of(it).is_some_and(|it| it.qemu().is_some()));
+        let flash = self.files.iter().find(|it| of(it).is_some_and(|it| it.stream().is_some()));
+        match (run, flash) {
             (Some(artifact), _) => {
                 write!(f, "\n\nTry it: mailkiln run {}", artifact.path.display())
             }
@@ -211,8 +230,4 @@ impl fmt::Display for Built {
             _ => Ok(()),
         }
     }
-}
-
-fn is_bootable(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "img" || extension == "qcow2")
 }

@@ -1,11 +1,11 @@
 //! `mailkiln inspect`: what an image holds, and whether its root is the one it boots.
 //!
-//! Reads `img`, `img.zst` and `qcow2`. Everything in an image may be foreign, so its texts are
+//! Reads every format that `build` writes. Everything in an image may be foreign, so its texts are
 //! escaped before they are printed.
 
 use std::fmt;
 
-use mailkiln_format::BadImage;
+use mailkiln_format::{BadImage, Format};
 use mailkiln_image::gpt::{SECTOR, kind};
 use mailkiln_image::inspect::{self, BadDisk, Inspection, Root};
 use mailkiln_spec::display_size;
@@ -24,7 +24,8 @@ pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(),
         (None, true) => Some(TreePath::ROOT),
         (None, false) => None,
     };
-    let disk = mailkiln_format::open(&arguments.image).map_err(|error| match error {
+    let opened = mailkiln_format::open_with_format(&arguments.image);
+    let (format, disk) = opened.map_err(|error| match error {
         BadImage::Io { path, error } => Failure::file("read", &path)(error),
         error => Failure::input(&error),
     })?;
@@ -46,7 +47,7 @@ pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(),
         };
         roots.push(RootReport::of(root, &inspection, verification, below.as_ref())?);
     }
-    let report = Report::of(&arguments.image.display().to_string(), &inspection, roots);
+    let report = Report::of(&arguments.image.display().to_string(), format, &inspection, roots);
     // As JSON the failure is the one document; people want to see both.
     if altered.is_none() || !printer.is_json() {
         printer.result(&report)?;
@@ -58,6 +59,8 @@ pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(),
 #[derive(Serialize)]
 struct Report {
     image: String,
+    /// Format of the image file.
+    format: String,
     /// Bytes of the disk.
     size: u64,
     disk_guid: String,
@@ -138,7 +141,12 @@ struct EntryReport {
 }
 
 impl Report {
-    fn of(image: &str, inspection: &Inspection<'_>, roots: Vec<RootReport>) -> Self {
+    fn of(
+        image: &str,
+        format: Format,
+        inspection: &Inspection<'_>,
+        roots: Vec<RootReport>,
+    ) -> Self {
         let partitions =
             (1..).zip(&inspection.table.partitions).map(|(number, partition)| PartitionReport {
                 number,
@@ -158,6 +166,7 @@ impl Report {
         });
         Self {
             image: image.to_owned(),
+            format: format.name().to_owned(),
             size: inspection.size,
             disk_guid: inspection.table.disk.to_string(),
             partitions: partitions.collect(),
@@ -225,7 +234,8 @@ impl EntryReport {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}: a disk of {}, {}", self.image, display_size(self.size), self.disk_guid)?;
+        let Self { image, format, disk_guid, .. } = self;
+        writeln!(f, "{image}: a disk of {}, {disk_guid}, as {format}", display_size(self.size))?;
         writeln!(f, "\nPartitions")?;
         for partition in &self.partitions {
             let PartitionReport { number, label, r#type, guid, size, .. } = partition;
@@ -311,6 +321,7 @@ mod tests {
         };
         Report {
             image: "mail.img".to_owned(),
+            format: "img".to_owned(),
             size: 3 << 20,
             disk_guid: "1-2".to_owned(),
             partitions: vec![PartitionReport {

@@ -6,6 +6,7 @@ mod build;
 mod cache;
 mod check;
 mod completions;
+mod convert;
 mod diff;
 mod dns;
 mod emit;
@@ -45,6 +46,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<ExitCode, Failu
         Command::Build(arguments) => build::run(&arguments, printer),
         Command::Run(arguments) => run::run(&arguments, printer),
         Command::Flash(arguments) => flash::run(&arguments, printer),
+        Command::Convert(arguments) => convert::run(&arguments, printer),
         Command::Inspect(arguments) => inspect::run(&arguments, printer),
         Command::Dns(arguments) => dns::run(&arguments, printer),
         Command::Emit(command) => emit::run(&command, printer),

@@ -52,9 +52,7 @@ impl Guest {
     /// [`MachineError::Format`] for what can't be booted without unpacking, [`MachineError::NoRoot`]
     /// for what is no image of ours.
     pub fn read(image: &Path) -> Result<Self, MachineError> {
-        if image.extension().is_some_and(|extension| extension == "zst") {
-            return Err(MachineError::Format(image.to_owned()));
-        }
+        super::driver(image)?;
         read(image).map_err(|why| MachineError::NoRoot { image: image.to_owned(), why })
     }
 }

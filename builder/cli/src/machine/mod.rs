@@ -9,10 +9,13 @@ mod guest;
 mod parts;
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use mailkiln_format::Format;
 use mailkiln_pin::Arch;
+use mailkiln_squashfs::FileSource;
 
 use emulator::Emulator;
 
@@ -36,7 +39,7 @@ pub struct Machine {
     /// The board that stands for the usual machine of that processor. It has its own memory,
     /// processors and firmware.
     pub board: Option<BoardFiles>,
-    /// The image: raw or qcow2; never written to.
+    /// The image, of a format that QEMU boots from; never written to.
     pub image: PathBuf,
     /// The overlay that takes all writes; made when it does not exist.
     pub disk: PathBuf,
@@ -85,11 +88,17 @@ pub enum MachineError {
         /// What qemu-img said.
         message: String,
     },
-    /// The image's name ends in something that QEMU can't boot.
+    /// The image is of a format that QEMU can't boot.
     #[error(
-        "{0} can't be booted as it is; run an .img or a .qcow2 (`zstd -d` unpacks an .img.zst)"
+        "{path} can't be booted as it is: it is an {format}; `mailkiln convert {path} --format qcow2` makes \
+         an image that can"
     )]
-    Format(PathBuf),
+    Format {
+        /// The image.
+        path: PathBuf,
+        /// What it is.
+        format: Format,
+    },
     /// The image is none of ours.
     #[error("{} can't be booted: {why}; `mailkiln build` makes images", image.display())]
     NoRoot {
@@ -233,12 +242,7 @@ impl Machine {
     }
 
     fn make_disk(&self) -> Result<(), MachineError> {
-        let name = self.image.to_string_lossy();
-        let format = match self.image.extension().and_then(|extension| extension.to_str()) {
-            Some("qcow2") => "qcow2",
-            _ if name.ends_with(".zst") => return Err(MachineError::Format(self.image.clone())),
-            _ => "raw",
-        };
+        let format = driver(&self.image)?;
         if self.disk.exists() {
             return Ok(());
         }
@@ -264,6 +268,14 @@ impl Machine {
 /// A path inside one of QEMU's comma-separated options.
 fn escaped(path: &Path) -> String {
     path.to_string_lossy().replace(',', ",,")
+}
+
+/// What QEMU calls the format of an image.
+fn driver(image: &Path) -> Result<&'static str, MachineError> {
+    let failed = |source| MachineError::File { path: image.to_owned(), source };
+    let file = File::open(image).and_then(FileSource::new).map_err(failed)?;
+    let format = Format::of(&file);
+    format.qemu().ok_or_else(|| MachineError::Format { path: image.to_owned(), format })
 }
 
 fn started(program: &'static str, package: &'static str, source: std::io::Error) -> MachineError {

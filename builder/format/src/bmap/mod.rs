@@ -10,6 +10,7 @@ mod writer;
 use mailkiln_pin::Sha256;
 
 pub use reader::BadBmap;
+pub(crate) use writer::ranges;
 
 /// Bytes of a block in the maps that we write: the block size of what is on the disk.
 const BLOCK: u64 = 4096;

@@ -7,8 +7,9 @@ use mailkiln_pin::Sha256;
 use proptest::prelude::*;
 
 use super::*;
+use crate::judges::judge;
 use crate::sparse::Sparse;
-use crate::tests::{disk, extent, fixture, judge};
+use crate::tests::{disk, extent, fixture};
 
 fn map(disk: &[u8], extents: &[Extent]) -> Bmap {
     Bmap::of(&Sparse::new(&disk, extents)).unwrap()

@@ -8,12 +8,36 @@ use sha2::Digest as _;
 
 use super::{BLOCK, Bmap, Range};
 use crate::sparse::Sparse;
-
-/// Longest range: so much is lost from sight when a range's digest is not right.
-const LONGEST: u64 = 1 << 20;
+use crate::stretch::Stretch;
 
 /// What stands for the file's own digest while that is computed.
 const NO_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The ranges of a stretch: in each of its pieces the runs of blocks with something in them. A piece is
+/// the longest range: so much is lost from sight when a range's digest is not right.
+pub(crate) fn ranges(stretch: &Stretch<'_>) -> io::Result<Vec<Range>> {
+    let mut ranges = Vec::new();
+    for piece in stretch.pieces() {
+        let (start, piece) = piece?;
+        let end = start + piece.len() as u64;
+        let mut at = start;
+        while at < end {
+            let block_end = (at + BLOCK).min(end);
+            if stretch.is_hole(at, block_end) {
+                at = block_end;
+                continue;
+            }
+            let from = at;
+            at = block_end;
+            while at < end && !stretch.is_hole(at, (at + BLOCK).min(end)) {
+                at = (at + BLOCK).min(end);
+            }
+            let sha256 = Sha256::of(&piece[(from - start) as usize..(at - start) as usize]);
+            ranges.push(Range { start: from, end: at, sha256 });
+        }
+    }
+    Ok(ranges)
+}
 
 impl Bmap {
     /// The map of `disk`: its extents in whole blocks. The same disk gives the same map.
@@ -21,30 +45,13 @@ impl Bmap {
     /// # Errors
     /// What reading the disk reports.
     pub fn of(disk: &Sparse<'_>) -> io::Result<Self> {
-        let size = disk.size();
-        let mut ranges = Vec::new();
-        let mut start = 0;
-        while start < size {
-            // Pieces of a whole MiB of disk, in which runs of blocks with something in them are ranges.
-            let end = (start + LONGEST).min(size);
-            let mut at = start;
-            while at < end {
-                let block_end = (at + BLOCK).min(end);
-                if disk.is_hole(at, block_end) {
-                    at = block_end;
-                    continue;
-                }
-                let from = at;
-                at = block_end;
-                while at < end && !disk.is_hole(at, (at + BLOCK).min(end)) {
-                    at = (at + BLOCK).min(end);
-                }
-                let sha256 = Sha256::of(&disk.piece(from, at)?);
-                ranges.push(Range { start: from, end: at, sha256 });
-            }
-            start = end;
-        }
-        Ok(Self { image_size: size, block_size: BLOCK, ranges })
+        let ranges = ranges(&Stretch::new(disk, 0, disk.size(), false))?;
+        Ok(Self::of_ranges(disk.size(), ranges))
+    }
+
+    /// The map of a disk of so many bytes whose ranges a pass has given.
+    pub(crate) const fn of_ranges(image_size: u64, ranges: Vec<Range>) -> Self {
+        Self { image_size, block_size: BLOCK, ranges }
     }
 
     /// The text of the `.bmap` file.

@@ -23,9 +23,9 @@ pub(super) struct TargetToml {
     #[schemars(extend("examples" = [["ttyS0"]]))]
     pub(super) recorded_consoles: Option<Vec<Text>>,
     #[schemars(required, extend("examples" = [["img", "img.zst"]]))]
-    pub(super) formats: Option<Located<Vec<Located<FormatValue>>>>,
+    pub(super) formats: Option<Located<Vec<Text>>>,
     #[schemars(required, example = &"img")]
-    pub(super) default_format: Option<Located<FormatValue>>,
+    pub(super) default_format: Option<Text>,
     #[schemars(required)]
     pub(super) kernel: Option<Located<KernelTable>>,
     pub(super) packages: Option<Located<PackagesTable>>,
@@ -51,16 +51,6 @@ pub(super) enum ArchValue {
     X86_64,
     #[serde(rename = "aarch64")]
     Aarch64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(super) enum FormatValue {
-    #[serde(rename = "img")]
-    Img,
-    #[serde(rename = "img.zst")]
-    ImgZst,
-    #[serde(rename = "qcow2")]
-    Qcow2,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -49,9 +49,9 @@ pub struct Target {
     /// The machine of QEMU that stands for it, where it is not the one of its architecture.
     pub qemu: Option<Qemu>,
     /// What `build` makes when nobody says.
-    pub default_format: Format,
+    pub default_format: FormatName,
     /// What `build` can make.
-    pub formats: Vec<Format>,
+    pub formats: Vec<FormatName>,
 }
 
 impl Target {
@@ -184,47 +184,20 @@ pub struct DiskSizes {
     pub verity: Mib,
 }
 
-/// What an image is delivered as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Format {
-    /// The disk, byte for byte.
-    Img,
-    /// The disk, compressed with zstd.
-    ImgZst,
-    /// QEMU's copy-on-write disk, version 3.
-    Qcow2,
-}
+/// The name of a format that an image is delivered in: `img.zst`. Which ones there are is known where they
+/// are written, in the list of the `format` crate.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FormatName(String);
 
-impl Format {
-    /// Every format, plain ones first.
-    pub const ALL: [Self; 3] = [Self::Img, Self::ImgZst, Self::Qcow2];
-
-    /// The name in target files and on the command line, which is also the file's ending: `img.zst`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Img => "img",
-            Self::ImgZst => "img.zst",
-            Self::Qcow2 => "qcow2",
-        }
+impl FormatName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for FormatName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(&self.0)
     }
 }
-
-impl std::str::FromStr for Format {
-    type Err = UnknownFormat;
-
-    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
-        let known = Self::ALL.into_iter().find(|format| format.name() == text);
-        known.ok_or_else(|| UnknownFormat(crate::problem::shown(text)))
-    }
-}
-
-/// The text names no format.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no format: write img, img.zst or qcow2")]
-pub struct UnknownFormat(String);

@@ -112,11 +112,11 @@ fn check_file(path: &Path) -> Result<(), Failure> {
         Ok(image) if image.compression() != Compression::None => {
             return refused(
                 format!("{shown} is compressed, so nothing in it can be overwritten"),
-                "`mailkiln flash --seed DIR` writes it and the seed to a card; `zstd -d` expands a copy"
+                "`mailkiln flash --seed DIR` writes it and the seed to a card; `mailkiln convert --format img` expands a copy"
                     .to_owned(),
             );
         }
-        Err(error @ FlashError::NotAnImage { .. }) => {
+        Err(error @ (FlashError::NotAnImage { .. } | FlashError::OtherFormat { .. })) => {
             let hint =
                 "build with --format img; a cloud gets its secrets from the device's console";
             return Err(Failure::input(&error).with_hint(hint));

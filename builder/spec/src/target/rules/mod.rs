@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use mailkiln_pin::Arch;
 
-use super::file::{ArchValue, FormatValue, PackagesTable, StatusValue, TargetToml};
-use super::{Classes, Console, Format, Packages, Status, Target};
+use super::file::{ArchValue, PackagesTable, StatusValue, TargetToml};
+use super::{Classes, Console, FormatName, Packages, Status, Target};
 use crate::document::{Located, read};
 use crate::file::Text;
 use crate::problem::{Flaw, Problems, Reported, SpecErrors, shown};
@@ -116,7 +116,7 @@ fn some<T>(
 }
 
 /// Refuses an entry that was there before.
-fn once<T: PartialEq + Copy>(
+fn once<T: PartialEq + Clone>(
     seen: &mut Vec<T>,
     entry: T,
     span: &Range<usize>,
@@ -126,7 +126,7 @@ fn once<T: PartialEq + Copy>(
         let flaw = Flaw::new("this is there twice", "for the second time", "take it out");
         return Err(problems.add(flaw.at(span)));
     }
-    seen.push(entry);
+    seen.push(entry.clone());
     Ok(entry)
 }
 
@@ -169,37 +169,45 @@ fn console(text: &str) -> Result<Console, Flaw> {
 }
 
 fn formats(
-    list: Option<Located<Vec<Located<FormatValue>>>>,
+    list: Option<Located<Vec<Text>>>,
     problems: &mut Problems,
-) -> Result<Vec<Format>, Reported> {
+) -> Result<Vec<FormatName>, Reported> {
     let list = some(list, "formats", problems)?;
     let mut seen = Vec::new();
-    each(Some(list), |it| once(&mut seen, format(it.value), &it.span, problems))
+    each(Some(list), |it| {
+        problems.check(&it.span, format(&it.value))?;
+        once(&mut seen, it.value, &it.span, problems).map(FormatName)
+    })
 }
 
-fn format(value: FormatValue) -> Format {
-    match value {
-        FormatValue::Img => Format::Img,
-        FormatValue::ImgZst => Format::ImgZst,
-        FormatValue::Qcow2 => Format::Qcow2,
+/// A word that can be a format's name; whether it is one, the list of formats says.
+fn format(text: &str) -> Result<(), Flaw> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-".contains(c);
+    if text.chars().all(plain) && text.starts_with(|c: char| c.is_ascii_lowercase()) {
+        return Ok(());
     }
+    Err(Flaw::new(
+        format!("`{}` is not the name of a format", shown(text)),
+        "not lower-case letters, digits, `.` and `-`",
+        "write it as `mailkiln build --help` lists it, like `img.zst`",
+    ))
 }
 
 fn default_format(
-    value: Option<Located<FormatValue>>,
-    formats: Option<&[Format]>,
+    value: Option<Text>,
+    formats: Option<&[FormatName]>,
     problems: &mut Problems,
-) -> Result<Format, Reported> {
+) -> Result<FormatName, Reported> {
     let Some(Located { value, span }) = value else {
         return Err(problems.absent(&(0..0), "default_format"));
     };
-    let format = format(value);
-    if formats.is_some_and(|formats| !formats.contains(&format)) {
-        let message = format!("the default format `{format}` is none of `formats`");
+    let name = FormatName(value);
+    if formats.is_some_and(|formats| !formats.contains(&name)) {
+        let message = format!("the default format `{}` is none of `formats`", shown(name.as_str()));
         let flaw = Flaw::new(message, "can't be made", "add it to `formats`, or choose another");
         return Err(problems.add(flaw.at(&span)));
     }
-    Ok(format)
+    Ok(name)
 }
 
 fn installed(table: PackagesTable, problems: &mut Problems) -> Result<Packages, Reported> {
@@ -295,7 +303,8 @@ mod tests {
                 "not a console of this target",
             ),
             ("default_format = \"img\"", "default_format = \"qcow2\"\n#", ""),
-            ("\"img.zst\", \"qcow2\"]", "\"img\"]", "second time"),
+            ("formats = [\"img\", ", "formats = [\"img\", \"img\", ", "second time"),
+            ("formats = [\"img\", ", "formats = [\"img\", \"IMG\", ", "not the name of a format"),
             ("formats = [\"img\", ", "formats = [", "none of `formats`"),
             ("arguments = []", "arguments = [\"root=/dev/sda\"]", "the builder writes"),
             ("arguments = []", "arguments = [\"a b\"]", "one plain word"),
