@@ -23,18 +23,19 @@ fn what_root_types_can_be_read_by_the_service() {
         let root = tempfile::tempdir().unwrap();
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let state = root.path().join("var/lib/mailkiln-acme");
-        for path in ["etc/mailkiln", "var/lib/mailkiln-acme", "var/lib/acme"] {
+        for path in ["etc/mailkiln", "var/lib/mailkiln-acme", "var/lib/mailkiln-acme/live"] {
             fs::create_dir_all(root.path().join(path)).unwrap();
         }
         // An authority where nothing answers.
         let settings = r#"{
             "host": "mail.example.org", "names": ["mail.example.org"],
             "directory": "https://127.0.0.1:1/directory", "contact": [], "key": "ecdsa-p256",
-            "keep_key": true, "challenge": {"type": "http-01", "port": 1}, "terms_agreed": true
+            "profile": null, "eab_key_id": null, "roots": null, "keep_key": true,
+            "challenge": {"kind": "http-01", "listen": "[::1]:1"}
         }"#;
         fs::write(root.path().join("etc/mailkiln/acme.json"), settings).unwrap();
         chown(&state, Some(OWNER), Some(OWNER)).unwrap();
-        chown(root.path().join("var/lib/acme"), Some(OWNER), Some(OWNER)).unwrap();
+        chown(state.join("live"), Some(OWNER), Some(OWNER)).unwrap();
         let output = Command::new(PROGRAM).arg("--root").arg(root.path()).args(arguments).output();
         let output = output.unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

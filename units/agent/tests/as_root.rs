@@ -36,14 +36,18 @@ fn is_root() -> bool {
 fn device() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let at = |path: &str| root.path().join(path);
-    for path in ["etc/mailkiln", "var/lib/mailkiln", "var/lib/acme"] {
+    for path in ["etc/mailkiln", "var/lib/mailkiln", "var/lib/mailkiln-acme/live"] {
         fs::create_dir_all(at(path)).unwrap();
     }
     fs::write(at("etc/mailkiln/appliance.json"), APPLIANCE).unwrap();
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     chown(at("var/lib/mailkiln"), Some(OWNER), Some(OWNER)).unwrap();
-    chown(at("var/lib/acme"), Some(CERTIFICATES), Some(CERTIFICATES)).unwrap();
-    fs::set_permissions(at("var/lib/acme"), fs::Permissions::from_mode(0o2770)).unwrap();
+    for path in ["var/lib/mailkiln-acme", "var/lib/mailkiln-acme/live"] {
+        chown(at(path), Some(CERTIFICATES), Some(CERTIFICATES)).unwrap();
+        fs::set_permissions(at(path), fs::Permissions::from_mode(0o2770)).unwrap();
+    }
+    // Where everybody may run it from: what cargo has made may lie in a home that is private.
+    fs::copy(PROGRAM, at("mailkiln-agent")).unwrap();
     root
 }
 
@@ -52,7 +56,7 @@ fn as_owner(root: &Path, arguments: &[&str]) -> Output {
     Command::new("setpriv")
         .args([&format!("--reuid={OWNER}"), &format!("--regid={OWNER}")])
         .arg(format!("--groups={CERTIFICATES}"))
-        .arg(PROGRAM)
+        .arg(root.join("mailkiln-agent"))
         .arg("--root")
         .arg(root)
         .args(arguments)
@@ -131,7 +135,7 @@ fn root_prepares_an_appliance_that_never_ran() {
     let typed = as_root(root.path(), &["prepare"], "");
     assert!(typed.status.success(), "{}", text(&typed));
     assert_eq!(of_root(&root.path().join("var/lib")), Vec::<String>::new());
-    let key = root.path().join("var/lib/acme/mail.example.org/key.pem");
+    let key = root.path().join("var/lib/mailkiln-acme/live/mail.example.org/key.pem");
     assert_eq!(fs::metadata(key).unwrap().gid(), CERTIFICATES);
 }
 

@@ -9,6 +9,7 @@
 mod hosts;
 mod schema;
 mod specs;
+mod surroundings;
 mod systemd;
 mod units;
 mod values;

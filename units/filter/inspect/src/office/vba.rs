@@ -430,7 +430,7 @@ mod tests {
     fn calls_are_found_in_pieces_and_not_in_longer_words() {
         assert_eq!(
             calls("CreateObject(\"WScr\" & \"ipt.Sh\" & \"ell\")"),
-            ["shell", "wscript.shell", "createobject", "wscript"]
+            ["shell", "wscript.shell", "wscript"]
         );
         assert_eq!(calls("Seashell = 1: MyShellfish = 2"), [""; 0]);
         assert_eq!(

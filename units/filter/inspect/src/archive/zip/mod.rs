@@ -195,19 +195,53 @@ impl Reader<'_> {
     }
 }
 
+/// A run of directory entries, with the end records that lead to it.
+struct Directory {
+    start: usize,
+    end: usize,
+    entries: Vec<Member>,
+    leading: Vec<header::End>,
+}
+
+impl Directory {
+    /// Local headers that an entry may mean: after a self-extractor's program, offsets count from the
+    /// program or from the archive.
+    fn places(&self, data: &[u8], member: &Member) -> Vec<usize> {
+        let shifts = self.leading.iter().map(|it| (self.start as u64).saturating_sub(it.offset));
+        let mut places: Vec<usize> = shifts
+            .chain([0])
+            .filter_map(|shift| usize::try_from(member.offset.saturating_add(shift)).ok())
+            .filter(|at| data.get(*at..).is_some_and(|rest| rest.starts_with(LOCAL)))
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        places
+    }
+
+    /// Whether the archive lies in a stored member as it is, and is seen when that member is.
+    fn is_inside(&self, data: &[u8], stored: &BTreeMap<usize, usize>) -> bool {
+        let Some((start, end)) = stored.range(..=self.start).next_back() else { return false };
+        let is_in = |at: usize| (*start..*end).contains(&at);
+        !self.leading.is_empty()
+            && is_in(self.end.saturating_sub(1))
+            && self.leading.iter().all(|it| is_in(it.at))
+            && self.entries.iter().all(|member| self.places(data, member).into_iter().any(is_in))
+    }
+}
+
 /// Reads every directory that an end record leads to, and every entry that stands elsewhere.
 fn listing(walk: &mut Walk<'_>, data: &[u8]) -> Option<Listing> {
     let ends = header::ends(data);
-    let mut listing = Listing::default();
+    let mut directories = Vec::new();
     let mut until = 0;
     let most = usize::try_from(walk.budget.limits.entries).unwrap_or(usize::MAX);
     let mut count = 0;
-    for at in memchr::memmem::find_iter(data, CENTRAL) {
-        if at < until {
+    for start in memchr::memmem::find_iter(data, CENTRAL) {
+        if start < until {
             continue;
         }
         let mut entries = Vec::new();
-        let mut end = at;
+        let mut end = start;
         while let Some(member) = header::central(data, end) {
             end = member.end;
             entries.push(member);
@@ -218,49 +252,58 @@ fn listing(walk: &mut Walk<'_>, data: &[u8]) -> Option<Listing> {
             }
         }
         until = end;
-        add(&mut listing, data, &ends, at, end, entries);
+        let leads = |it: &&header::End| {
+            let before = u64::try_from(it.at).unwrap_or(u64::MAX).saturating_sub(it.size);
+            it.at >= end && (it.offset == start as u64 || before == start as u64 || it.at == end)
+        };
+        let leading = ends.iter().filter(leads).copied().collect();
+        directories.push(Directory { start, end, entries, leading });
     }
-    // An archive inside of a stored member has a directory of its own, which counts when that
-    // member is looked at; the outer one goes first.
+    let mut listing = Listing::default();
+    // Data of stored members, start and end. The directory that readers take stands last.
+    let mut stored = BTreeMap::new();
+    for directory in directories.into_iter().rev() {
+        if !directory.is_inside(data, &stored) {
+            add(&mut listing, data, directory, &mut stored);
+        }
+    }
     Some(listing)
 }
 
 fn add(
     listing: &mut Listing,
     data: &[u8],
-    ends: &[header::End],
-    start: usize,
-    end: usize,
-    entries: Vec<Member>,
+    directory: Directory,
+    stored: &mut BTreeMap<usize, usize>,
 ) {
-    let leads = |it: &&header::End| {
-        let before = u64::try_from(it.at).unwrap_or(u64::MAX).saturating_sub(it.size);
-        it.at >= end && (it.offset == start as u64 || before == start as u64 || it.at == end)
-    };
-    let leading: Vec<&header::End> = ends.iter().filter(leads).collect();
-    for member in entries {
-        // After a self-extractor's program, offsets count from the program or from the archive.
-        let shifts = leading.iter().map(|it| (start as u64).saturating_sub(it.offset));
-        let mut places: Vec<usize> = shifts
-            .chain([0])
-            .filter_map(|shift| usize::try_from(member.offset.saturating_add(shift)).ok())
-            .filter(|at| data.get(*at..).is_some_and(|rest| rest.starts_with(LOCAL)))
-            .collect();
-        places.sort_unstable();
-        places.dedup();
-        match (places.is_empty(), leading.is_empty()) {
-            (true, false) => listing.lost.push(member),
-            (_, true) => listing.stray.push(member),
+    let is_led = !directory.leading.is_empty();
+    for member in &directory.entries {
+        let places = directory.places(data, member);
+        match (places.is_empty(), is_led) {
+            (true, true) => listing.lost.push(member.clone()),
+            (_, false) => listing.stray.push(member.clone()),
             _ => {
                 for place in places {
+                    if let Some((start, end)) = stored_span(data, place, member) {
+                        stored.insert(start, end);
+                    }
                     let known = listing.members.entry(place).or_default();
-                    if !known.contains(&member) {
+                    if !known.contains(member) {
                         known.push(member.clone());
                     }
                 }
             }
         }
     }
+}
+
+/// Where the data of a member is that every reader takes as it is.
+fn stored_span(data: &[u8], place: usize, member: &Member) -> Option<(usize, usize)> {
+    let local = header::local(data, place)?;
+    let is_plain = |it: &Member| it.method == 0 && it.flags & ENCRYPTED == 0;
+    let is_one = local.flags & SIZES_FOLLOW != 0 || local.packed == member.packed;
+    let end = local.end.checked_add(usize::try_from(member.packed).ok()?)?;
+    (is_plain(member) && is_plain(&local) && is_one).then_some((local.end, end))
 }
 
 /// Part names know no case (ECMA-376-2, 6.2.2.3), nor do the file systems that Java runs on.
