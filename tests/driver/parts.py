@@ -59,11 +59,12 @@ def builder(run):
 
 
 def images(run):
-    """The images of the tests, one after another: what the first one compiles or fetches, the others find."""
+    """The images of the tests, one after another: what the first one compiles or fetches, the others find. What boots waits for them,
+    so that they come before whatever else compiles."""
     waits = {"x86_64": (), "aarch64-uefi": ("image x86_64",), "clamav": ("image aarch64-uefi",)}
     return tuple(
         Job(f"image {name}", "image", (step(f"image {name}", PYTHON, "-m", "driver.make", "image", name),), needs=IMAGE_NEEDS,
-            requires=("builder",), after=waits[name], nice=NICE)
+            requires=("builder",), after=waits[name])
         for name in IMAGES
     )  # fmt: skip
 

@@ -361,7 +361,7 @@ mod tests {
     #[test]
     fn people_read_it_in_the_order_of_booting() {
         insta::assert_snapshot!(report(Verification::Matches).to_string(), @r"
-        mail.img: a disk of 3 MiB, 1-2
+        mail.img: a disk of 3 MiB, 1-2, as img
 
         Partitions
           1  root-a               1 MiB  root (x86_64)           3-4

@@ -152,7 +152,8 @@ mod tests {
         std::fs::write(&image, [0; 4096]).unwrap();
         let said = Guest::read(&image).unwrap_err().to_string();
         assert!(said.contains("x.img") && said.contains("mailkiln build"), "{said}");
-        let said = Guest::read(Path::new("x.img.zst")).unwrap_err().to_string();
-        assert!(said.contains("zstd -d"), "{said}");
+        std::fs::write(&image, b"\x28\xb5\x2f\xfd").unwrap();
+        let said = Guest::read(&image).unwrap_err().to_string();
+        assert!(said.contains("mailkiln convert"), "{said}");
     }
 }

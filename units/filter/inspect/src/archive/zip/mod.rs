@@ -218,15 +218,36 @@ impl Directory {
         places
     }
 
-    /// Whether the archive lies in a stored member as it is, and is seen when that member is.
-    fn is_inside(&self, data: &[u8], stored: &BTreeMap<usize, usize>) -> bool {
-        let Some((start, end)) = stored.range(..=self.start).next_back() else { return false };
-        let is_in = |at: usize| (*start..*end).contains(&at);
-        !self.leading.is_empty()
-            && is_in(self.end.saturating_sub(1))
-            && self.leading.iter().all(|it| is_in(it.at))
-            && self.entries.iter().all(|member| self.places(data, member).into_iter().any(is_in))
+    /// Whether the archive lies in a member, and is seen when that is looked at: as it is in a stored one,
+    /// and in a deflated one where deflating left its bytes alone.
+    fn is_inside(&self, walk: &mut Walk<'_>, data: &[u8], spans: &mut Spans) -> bool {
+        let Some((start, span)) = spans.range_mut(..=self.start).next_back() else { return false };
+        let is_in = |at: usize| (*start..span.end).contains(&at);
+        if self.leading.is_empty()
+            || !is_in(self.end.saturating_sub(1))
+            || !self.leading.iter().all(|it| is_in(it.at))
+        {
+            return false;
+        }
+        if span.method == 0 {
+            let places = |member| self.places(data, member).into_iter().any(is_in);
+            return self.entries.iter().all(places);
+        }
+        let packed = data.get(*start..span.end).unwrap_or_default();
+        let content = span.content.get_or_insert_with(|| unpack(walk, span.method, packed).0);
+        let entries = data.get(self.start..self.end).unwrap_or_default();
+        memchr::memmem::find(content, entries).is_some()
     }
+}
+
+/// Data of members that are plainly in one place, by their start.
+type Spans = BTreeMap<usize, Span>;
+
+struct Span {
+    end: usize,
+    method: u16,
+    /// What is in a deflated one, once that was asked.
+    content: Option<Vec<u8>>,
 }
 
 /// Reads every directory that an end record leads to, and every entry that stands elsewhere.
@@ -260,22 +281,17 @@ fn listing(walk: &mut Walk<'_>, data: &[u8]) -> Option<Listing> {
         directories.push(Directory { start, end, entries, leading });
     }
     let mut listing = Listing::default();
-    // Data of stored members, start and end. The directory that readers take stands last.
-    let mut stored = BTreeMap::new();
+    // The directory that readers take stands last.
+    let mut spans = Spans::new();
     for directory in directories.into_iter().rev() {
-        if !directory.is_inside(data, &stored) {
-            add(&mut listing, data, directory, &mut stored);
+        if !directory.is_inside(walk, data, &mut spans) {
+            add(&mut listing, data, directory, &mut spans);
         }
     }
     Some(listing)
 }
 
-fn add(
-    listing: &mut Listing,
-    data: &[u8],
-    directory: Directory,
-    stored: &mut BTreeMap<usize, usize>,
-) {
+fn add(listing: &mut Listing, data: &[u8], directory: Directory, spans: &mut Spans) {
     let is_led = !directory.leading.is_empty();
     for member in &directory.entries {
         let places = directory.places(data, member);
@@ -284,9 +300,7 @@ fn add(
             (_, false) => listing.stray.push(member.clone()),
             _ => {
                 for place in places {
-                    if let Some((start, end)) = stored_span(data, place, member) {
-                        stored.insert(start, end);
-                    }
+                    spans.extend(span(data, place, member));
                     let known = listing.members.entry(place).or_default();
                     if !known.contains(member) {
                         known.push(member.clone());
@@ -297,13 +311,14 @@ fn add(
     }
 }
 
-/// Where the data of a member is that every reader takes as it is.
-fn stored_span(data: &[u8], place: usize, member: &Member) -> Option<(usize, usize)> {
+/// Where the data of a member is, if directory and local header agree on it.
+fn span(data: &[u8], place: usize, member: &Member) -> Option<(usize, Span)> {
     let local = header::local(data, place)?;
-    let is_plain = |it: &Member| it.method == 0 && it.flags & ENCRYPTED == 0;
-    let is_one = local.flags & SIZES_FOLLOW != 0 || local.packed == member.packed;
+    let agree = local.method == member.method
+        && (local.flags & SIZES_FOLLOW != 0 || local.packed == member.packed);
+    let is_plain = matches!(member.method, 0 | 8) && (member.flags | local.flags) & ENCRYPTED == 0;
     let end = local.end.checked_add(usize::try_from(member.packed).ok()?)?;
-    (is_plain(member) && is_plain(&local) && is_one).then_some((local.end, end))
+    (agree && is_plain).then_some((local.end, Span { end, method: member.method, content: None }))
 }
 
 /// Part names know no case (ECMA-376-2, 6.2.2.3), nor do the file systems that Java runs on.
