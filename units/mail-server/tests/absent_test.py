@@ -96,7 +96,7 @@ class Encryption(unittest.TestCase):
             self.assertIn(alice, waiting)
             self.assertIn("has to be encrypted", waiting)
             for user, messages in ((alice, 0), (bob, 1)):
-                got = [server.fetch(user, folder, wait=0) for folder in ("INBOX", "Junk Mail")]
+                got = [server.fetch(user, folder, wait=0) for folder in ("INBOX", '"Junk Mail"')]
                 self.assertEqual(len(sum(got, [])), messages)
 
 
