@@ -23,6 +23,10 @@ use mailkiln_pin::Sha256;
 use support::{Published, borrowing_cache, host, reentry, registry, toolchain};
 
 type Outcome = Result<(), Box<dyn Error>>;
+/// The program's word, patches by crate, and the crates that are compiled.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [&'a str]);
+/// Which files are spoilt, and how.
+type Way<'a> = (&'a dyn Fn(&str) -> bool, &'a dyn Fn(&Path));
 
 /// Its build script is run again whenever something in `src` is newer than what it has written.
 const GREETING: Published<'_> = Published {
@@ -154,7 +158,7 @@ fn a_change_compiles_what_depends_on_it_and_makes_the_bytes_of_a_compilation_fro
     let (Some(place), Some(mut other)) = (Place::new(), Place::new()) else { return Ok(()) };
     other.layers = false;
     let both = [("greeting", "a"), ("salute", "a")];
-    let cases: [(&str, &[(&str, &str)], &[&str]); 6] = [
+    let cases: [Case<'_>; 6] = [
         ("first", &both, &ALL),
         ("second", &both, &["tiny"]),
         ("second", &[("greeting", "a"), ("salute", "b")], &["salute", "tiny"]),
@@ -235,7 +239,7 @@ fn a_damaged_layer_is_not_used_and_is_made_anew() -> Outcome {
         fs::write(path, &bytes[..bytes.len() - 1]).unwrap();
     };
     let remove = |path: &Path| fs::remove_file(path).unwrap();
-    let ways: [(&dyn Fn(&str) -> bool, &dyn Fn(&Path)); 6] = [
+    let ways: [Way<'_>; 6] = [
         (&library, &flip),
         (&library, &truncate),
         (&library, &remove),

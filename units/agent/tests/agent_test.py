@@ -212,7 +212,7 @@ class ChangeTest(unittest.TestCase):
                 self.assertFalse(server.can_log_in(ALICE, password))
                 self.assertTrue(server.can_log_in(f"carol@{DOMAIN}", "pass word"))
                 self.assertTrue(server.can_log_in(BOB, server.password(BOB)))
-                self.assertTrue(self.answers(server, ALICE, 550 if mail == "refuse" else 250))
+                self.assertTrue(self.answers(server, ALICE, 550 if mail == "refuse" else 452))
                 self.assertEqual(server.agent("provision", "--plan")[0], "nothing to change\n")
                 _, err = server.agent("provision")
                 self.assertEqual(err, "", "nothing to do the second time")
