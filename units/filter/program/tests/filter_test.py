@@ -333,7 +333,8 @@ class Failure(unittest.TestCase):
             while len(server.fetch(BOB)) < 20:
                 self.assertLess(time.monotonic(), end, failures)
                 time.sleep(0.5)
-            self.assertFalse(failures)
+            # One client has no more than its share at a time, and comes again with the rest.
+            self.assertTrue(all(error.smtp_code == 451 for error in failures), failures)
 
 
 if __name__ == "__main__":
