@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -37,6 +38,22 @@ class Internet(unittest.TestCase):
 
     def client(self, **settings):
         return Client(self.folder, **settings)
+
+    def other_server(self, web):
+        """Serves a folder on port 80; returns what ends that."""
+        server = subprocess.Popen(["python3", "-m", "http.server", "80", "-d", web],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", 80), 1):
+                break
+            time.sleep(0.1)
+
+        def stop():
+            server.kill()
+            server.wait()
+
+        return stop
 
 
 class Certificates(Internet):
@@ -106,11 +123,7 @@ class Certificates(Internet):
         web.mkdir()
         (client.root / "var/lib/mailkiln-acme/challenges").mkdir()
         (web / "acme-challenge").symlink_to(client.root / "var/lib/mailkiln-acme/challenges")
-        server = subprocess.Popen(["python3", "-m", "http.server", "80", "-d", web.parent],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        time.sleep(1)
+        self.addCleanup(self.other_server(web.parent))
         self.assertIn("is in use", client.run())
         self.assertEqual(client.names(), NAMES)
 
@@ -188,13 +201,10 @@ class WrongAnswers(Internet):
     def test_wrong_answers_are_refused_paused_and_overcome(self):
         web = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
         (web / ".well-known/acme-challenge").mkdir(parents=True)
-        server = subprocess.Popen(["python3", "-m", "http.server", "80", "-d", web],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(1)
+        stop = self.other_server(web)
         client = self.client()
         said = client.run()
-        server.kill()
-        server.wait()
+        stop()
         self.assertIn("could not validate", said)
         failing = client.status()["failing"]
         self.assertIn(HOST, failing["reason"])
@@ -208,11 +218,7 @@ class WrongAnswers(Internet):
 
     def test_insisting_never_exceeds_the_failures_that_an_authority_allows(self):
         web = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
-        server = subprocess.Popen(["python3", "-m", "http.server", "80", "-d", web],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        time.sleep(1)
+        self.addCleanup(self.other_server(web))
         client = self.client(names=[HOST])
         for _ in range(8):
             client.forget_pause() if (client.state / "state.json").exists() else None
