@@ -72,6 +72,7 @@ TOOLS = (
     Need("depmod", "kmod", "checks the module indexes"),
     Need("readelf", "binutils", "says what programs of a test system are linked with"),
     Need("clamd", "clamav-daemon", "is asked by the filter"),
+    Need("minisign", "minisign", "checks signatures of images"),
     Need("grub-mkimage", "grub-common", "checks GRUB's core image"),
     Need("/usr/lib/grub/i386-pc/moddep.lst", "grub-pc-bin", "what GRUB's core image is compared with"),
 )
