@@ -1,0 +1,3 @@
+//! The front door of the appliance, and its webmail.
+
+fn main() {}

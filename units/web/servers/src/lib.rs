@@ -1,0 +1,1 @@
+//! Clients of the servers that hold the mail: IMAP, submission, ManageSieve.
