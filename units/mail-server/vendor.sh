@@ -12,14 +12,17 @@ directory=$(cd "$1" && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# The published manifests ask for crates that the patched ones, and so Cargo.lock, do not
-# have: cargo is asked about a copy, and what is not locked is removed again.
-cp "$here/Cargo.toml" "$here/Cargo.lock" "$scratch"
+# The published manifests ask for other crates than the patched ones, and so Cargo.lock, do: cargo is
+# asked for each locked crate by its version, and what comes with them and is not locked is left out.
 mkdir "$scratch/src" && echo 'fn main() {}' > "$scratch/src/main.rs"
-(cd "$scratch" && cargo vendor --quiet --versioned-dirs vendor > /dev/null)
-awk -F'"' '/^name = /{name=$2} /^version = /{version=$2} /^checksum = /{print name"-"version, $2}' \
+awk -F'"' '/^name = /{name=$2} /^version = /{version=$2} /^checksum = /{print name"-"version, $2, name, version}' \
     "$here/Cargo.lock" > "$scratch/locked"
-while read -r crate checksum; do
+{
+    printf '[package]\nname = "vendor"\nversion = "0.0.0"\nedition = "2024"\n\n[dependencies]\n'
+    awk '{print "c" NR " = { package = \"" $3 "\", version = \"=" $4 "\", default-features = false }"}' "$scratch/locked"
+} > "$scratch/Cargo.toml"
+(cd "$scratch" && cargo vendor --quiet --versioned-dirs vendor > /dev/null)
+while read -r crate checksum _; do
     mv "$scratch/vendor/$crate" "$directory/"
     printf '{"files":{},"package":"%s"}' "$checksum" > "$directory/$crate/.cargo-checksum.json"
 done < "$scratch/locked"

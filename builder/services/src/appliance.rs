@@ -115,7 +115,7 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
         agent::console(target),
     ]);
     services.extend(spec.acme.iter().flat_map(|acme| acme::services(spec, acme)));
-    let mut base = vec![firewall::loader(), seed::take(), seed::erase()];
+    let mut base = vec![firewall::loader(), seed::take(), seed::erase(), mail_server::check()];
     base.extend(clamav::services(spec));
     let page = agent::page(spec, target);
     let page_user = page.iter().filter_map(|page| page.user).collect::<Vec<_>>();

@@ -213,6 +213,8 @@ pub struct Limits {
     pub memory_max: Option<Share>,
     /// Whether the rest of it goes on when the kernel kills one of its processes for want of memory.
     pub outlives_its_parts: bool,
+    /// True for work that waits whenever others want the processor or the disk.
+    pub background: bool,
     /// Threads and processes.
     pub tasks: Option<u32>,
     /// Open files and sockets.

@@ -27,6 +27,8 @@ const TIME: Duration = Duration::from_secs(60);
 const FREE_BYTES: u64 = 64 << 20;
 /// What has to run.
 const UNITS: [&str; 2] = ["mail-server.service", "mailkiln-provision.service"];
+/// Reads the whole database once a week.
+const DATABASE_CHECK: &str = "mail-server-check.service";
 
 /// The outcome of all checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -88,6 +90,7 @@ pub fn examine(layout: &Layout, appliance: &Appliance) -> Health {
     let mut checks = Vec::new();
     if layout.systemd().is_dir() {
         checks.push(units(deadline));
+        checks.push(database(deadline));
     }
     checks.push(disk(&layout.state()));
     checks.push(certificate_dates(chain.as_deref(), appliance, now));
@@ -102,20 +105,42 @@ pub fn examine(layout: &Layout, appliance: &Appliance) -> Health {
     Health::of(checks)
 }
 
-/// `is-active` prints one word per unit and needs no privilege.
+/// Fails when a unit that mail needs does not run.
 fn units(deadline: Deadline) -> Check {
-    const NAME: &str = "units";
-    let child = Command::new("systemctl")
-        .arg("is-active")
-        .args(UNITS)
+    systemd_states("is-active", &UNITS, deadline).map_or_else(
+        |why| Check::wrong("units", why),
+        |states| judge_units(&states),
+    )
+}
+
+/// The result of the last check of the mail server's database; fine while there was none.
+fn database(deadline: Deadline) -> Check {
+    systemd_states("is-failed", &[DATABASE_CHECK], deadline).map_or_else(
+        |why| Check::wrong("database", why),
+        |states| judge_database(&states),
+    )
+}
+
+fn judge_database(states: &str) -> Check {
+    if states.trim() == "failed" {
+        let detail = format!("it is damaged, or could not be checked: see `journalctl -u {DATABASE_CHECK}`");
+        Check::wrong("database", detail)
+    } else {
+        Check::fine("database", "no damage was found")
+    }
+}
+
+/// The states of `units`, a line each. `is-active` and `is-failed` need no privilege. Empty when there is
+/// no bus to ask on; else what is wrong.
+fn systemd_states(verb: &str, units: &[&str], deadline: Deadline) -> Result<String, String> {
+    let mut child = Command::new("systemctl")
+        .arg(verb)
+        .args(units)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .spawn();
-    let mut child = match child {
-        Ok(child) => child,
-        Err(error) => return Check::wrong(NAME, format!("systemctl cannot be run: {error}")),
-    };
+        .spawn()
+        .map_err(|error| format!("systemctl cannot be run: {error}"))?;
     loop {
         match child.try_wait() {
             Ok(None) if !deadline.is_over() => sleep(Duration::from_millis(50)),
@@ -124,17 +149,17 @@ fn units(deadline: Deadline) -> Check {
                 // Both fail only when it has just ended.
                 let _ = child.kill();
                 let _ = child.wait();
-                return Check::wrong(NAME, "systemd does not answer; restart the appliance");
+                return Err("systemd does not answer; restart the appliance".to_owned());
             }
         }
     }
     let mut states = String::new();
-    if let Some(mut stdout) = child.stdout.take()
-        && let Err(error) = stdout.read_to_string(&mut states)
-    {
-        return Check::wrong(NAME, format!("systemctl cannot be read: {error}"));
+    if let Some(mut stdout) = child.stdout.take() {
+        stdout
+            .read_to_string(&mut states)
+            .map_err(|error| format!("systemctl cannot be read: {error}"))?;
     }
-    judge_units(&states)
+    Ok(states)
 }
 
 fn judge_units(states: &str) -> Check {
@@ -257,6 +282,15 @@ mod tests {
         assert!(!check.ok && check.detail.starts_with("mailkiln-provision.service is failed"));
         assert!(!judge_units("active\n").ok);
         assert_eq!(judge_units("").detail, "systemd cannot be asked from here");
+    }
+
+    #[test]
+    fn a_failed_check_of_the_database_is_told() {
+        for states in ["inactive\n", "activating\n", ""] {
+            assert!(judge_database(states).ok, "{states:?}");
+        }
+        let check = judge_database("failed\n");
+        assert!(!check.ok && check.detail.contains("mail-server-check.service"));
     }
 
     #[test]

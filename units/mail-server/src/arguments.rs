@@ -9,9 +9,16 @@ use lexopt::{Arg, Parser};
 
 const HELP: &str = "\
 Usage: mailkiln-mail-server --config FILE
+       mailkiln-mail-server check DATABASE
+       mailkiln-mail-server repair DATABASE
 
 The mail server of a Mailkiln appliance. Its source, with ours: units/mail-server in the
 Mailkiln repository and the crate stalwart-lite (AGPL-3.0-only).
+
+Commands:
+  check DATABASE     read all of the database and say what is damaged; the server may run
+  repair DATABASE    put a database in its place that holds every row that can be read; the
+                     server must not run, and the old one stays beside it
 
 Options:
   -c, --config FILE  serve what FILE configures
@@ -33,13 +40,17 @@ pub(crate) enum Arguments {
         /// The TOML file that configures everything.
         config: PathBuf,
     },
+    /// Say what is damaged in a database.
+    Check(PathBuf),
+    /// Replace a damaged database.
+    Repair(PathBuf),
 }
 
 /// Reads the arguments after the program's name.
 ///
 /// # Errors
 ///
-/// An unknown option, an option without its value, or no `--config`.
+/// An unknown option or command, one without its value, or no `--config`.
 pub(crate) fn parse(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Arguments, lexopt::Error> {
@@ -50,12 +61,31 @@ pub(crate) fn parse(
             Arg::Short('c') | Arg::Long("config") => config = Some(parser.value()?.into()),
             Arg::Short('h') | Arg::Long("help") => return Ok(Arguments::Print(HELP)),
             Arg::Short('V') | Arg::Long("version") => return Ok(Arguments::Print(VERSION)),
+            Arg::Value(command) if config.is_none() && command == "check" => {
+                return file(&mut parser).map(Arguments::Check);
+            }
+            Arg::Value(command) if config.is_none() && command == "repair" => {
+                return file(&mut parser).map(Arguments::Repair);
+            }
             other => return Err(other.unexpected()),
         }
     }
     config
         .map(|config| Arguments::Serve { config })
         .ok_or_else(|| "--config FILE is missing".into())
+}
+
+/// The only argument that is left.
+fn file(parser: &mut Parser) -> Result<PathBuf, lexopt::Error> {
+    let file = match parser.next()? {
+        Some(Arg::Value(file)) => file.into(),
+        Some(other) => return Err(other.unexpected()),
+        None => return Err("DATABASE is missing".into()),
+    };
+    match parser.next()? {
+        Some(other) => Err(other.unexpected()),
+        None => Ok(file),
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +105,8 @@ mod tests {
             (&["-c", "a.toml"], serve()),
             (&["--version"], Arguments::Print(VERSION)),
             (&["-c", "a.toml", "-h"], Arguments::Print(HELP)),
+            (&["check", "mail.sqlite"], Arguments::Check("mail.sqlite".into())),
+            (&["repair", "mail.sqlite"], Arguments::Repair("mail.sqlite".into())),
         ] {
             assert_eq!(read(arguments), Ok(expected), "{arguments:?}");
         }
@@ -87,6 +119,9 @@ mod tests {
             (&["--config"], "missing argument for option '--config'"),
             (&["--conf", "x"], "invalid option '--conf'"),
             (&["a.toml"], "unexpected argument \"a.toml\""),
+            (&["check"], "DATABASE is missing"),
+            (&["repair", "a", "b"], "unexpected argument \"b\""),
+            (&["-c", "a.toml", "check", "b"], "unexpected argument \"check\""),
         ] {
             assert_eq!(read(arguments), Err(message.to_owned()), "{arguments:?}");
         }

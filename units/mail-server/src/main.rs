@@ -11,8 +11,11 @@
 //! `async fn` there would be compiled again here, with all that it calls.
 
 mod arguments;
+mod database;
 
+use std::error::Error;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -34,7 +37,11 @@ fn main() -> ExitCode {
             println!("{text}");
             return ExitCode::SUCCESS;
         }
-        Ok(Arguments::Serve { config }) => runtime().and_then(|rt| rt.block_on(serve(config))),
+        Ok(Arguments::Serve { config }) => {
+            runtime().and_then(|rt| rt.block_on(serve(config))).map_err(Into::into)
+        }
+        Ok(Arguments::Check(file)) => database::check(&file).and_then(|damage| judge(&file, &damage)),
+        Ok(Arguments::Repair(file)) => database::repair(&file).map(|report| print(&report)),
         Err(error) => {
             eprintln!("mailkiln-mail-server: {error}; try --help");
             return ExitCode::from(2);
@@ -47,6 +54,32 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints lines on standard output.
+fn print(lines: &[String]) {
+    for line in lines {
+        println!("{line}");
+    }
+}
+
+/// Prints what is damaged.
+///
+/// # Errors
+///
+/// When anything is, with what to do.
+fn judge(file: &Path, damage: &[String]) -> Result<(), Box<dyn Error>> {
+    print(damage);
+    if damage.is_empty() {
+        println!("{} is whole", file.display());
+        return Ok(());
+    }
+    Err(format!(
+        "{} is damaged; restore a backup, or keep what can be read: systemctl stop mail-server.service; \
+         mailkiln-mail-server repair {0}; systemctl start mail-server.service",
+        file.display()
+    )
+    .into())
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {

@@ -90,6 +90,65 @@ class Dav(unittest.TestCase):
         self.assertEqual(self.ask("GET", "/dav/nothing/")[0], 404)
         self.assertEqual(self.ask("BREW", self.home("cal"))[0], 405)
 
+    def grant(self, path, privilege):
+        """Alice gives Bob a privilege on a collection (RFC 3744, 8.1)."""
+        body = (f'<acl xmlns="DAV:"><ace><principal><href>/dav/pal/bob%40example.test/</href></principal>'
+                f"<grant><privilege><{privilege}/></privilege></grant></ace></acl>").encode()
+        status, _, answer = self.ask("ACL", path, body, XML)
+        self.assertEqual(status, 200, answer)
+
+    def test_a_query_reads_what_is_shared_and_nothing_else(self):
+        for folder in ("given/", "kept/"):
+            path = self.home("cal") + folder
+            self.assertEqual(self.ask("MKCALENDAR", path)[0], 201)
+            event = EVENT.replace(b"one@", folder[:-1].encode() + b"@")
+            self.ask("PUT", path + "tea.ics", event, {"Content-Type": "text/calendar"})
+        self.grant(self.home("cal") + "given/", "read")
+        status, _, body = self.ask("REPORT", self.home("cal") + "given/", REPORT, XML, self.bob)
+        self.assertEqual(status, 207, body)
+        self.assertIn(b"SUMMARY:Tea", body)
+        status, _, body = self.ask("REPORT", self.home("cal") + "kept/", REPORT, XML, self.bob)
+        self.assertIn(status, (403, 404))
+        self.assertNotIn(b"SUMMARY:Tea", body)
+
+    def test_free_busy_has_a_bound(self):
+        path = self.home("cal") + "busy/"
+        self.assertEqual(self.ask("MKCALENDAR", path)[0], 201)
+        for number in range(3):
+            event = EVENT.replace(b"one@", f"busy{number}@".encode()).replace(
+                b"SUMMARY", b"RRULE:FREQ=DAILY;COUNT=2500\r\nSUMMARY")
+            status = self.ask("PUT", path + f"{number}.ics", event, {"Content-Type": "text/calendar"})[0]
+            self.assertEqual(status, 201)
+        for days, wanted in (("20260110", 200), ("20320101", 403)):
+            query = (f'<c:free-busy-query xmlns:c="urn:ietf:params:xml:ns:caldav">'
+                     f'<c:time-range start="20260102T000000Z" end="{days}T000000Z"/></c:free-busy-query>')
+            status, _, body = self.ask("REPORT", path, query.encode(), XML)
+            self.assertEqual(status, wanted, body[:300])
+
+    def test_an_hour_that_the_clock_skips_hides_no_event(self):
+        path = self.home("cal") + "night/"
+        self.assertEqual(self.ask("MKCALENDAR", path)[0], 201)
+        event = EVENT.replace(b"one@", b"night@").replace(
+            b"DTSTART:20260102T100000Z", b"DTSTART;TZID=Europe/Berlin:20260327T023000").replace(
+            b"DTEND:20260102T110000Z", b"DTEND;TZID=Europe/Berlin:20260327T024500").replace(
+            b"SUMMARY", b"RRULE:FREQ=DAILY;COUNT=10\r\nSUMMARY")
+        self.assertEqual(
+            self.ask("PUT", path + "night.ics", event, {"Content-Type": "text/calendar"})[0], 201)
+        query = REPORT.replace(b"20260102T", b"20260331T").replace(b"20260103T", b"20260401T")
+        status, _, body = self.ask("REPORT", path, query, XML)
+        self.assertEqual(status, 207)
+        self.assertIn(b"SUMMARY:Tea", body)
+        busy = (b'<c:free-busy-query xmlns:c="urn:ietf:params:xml:ns:caldav"><c:time-range '
+                b'start="20260329T000000Z" end="20260330T000000Z"/></c:free-busy-query>')
+        body = self.ask("REPORT", path, busy, XML)[2]
+        # 02:30 is skipped that night: counted with the offset before, as 03:30.
+        self.assertIn(b"20260329T013000Z", body)
+
+    def test_a_tag_with_a_thousand_namespaces_is_refused(self):
+        names = " ".join(f'xmlns:n{number}="urn:{number}"' for number in range(1000))
+        body = f'<propfind xmlns="DAV:" {names}><prop><displayname/></prop></propfind>'.encode()
+        self.assertEqual(self.ask("PROPFIND", self.home("cal"), body, XML)[0], 400)
+
 
 if __name__ == "__main__":
     unittest.main()

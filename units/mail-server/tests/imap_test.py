@@ -166,5 +166,49 @@ class RefusedCommands(unittest.TestCase):
         self.assertIn(b"a OK", answers)
 
 
+class Searching(unittest.TestCase):
+    """RFC 9051, 6.4.4: substrings of header fields, in what people read."""
+
+    MESSAGE = (b"From: =?utf-8?q?J=C3=BCrgen?= Friend <friend@friend.org>\r\nTo: alice@example.test\r\n"
+               b"Subject: =?utf-8?q?Stromrechnung_f=C3=BCr?=\r\n =?utf-8?q?_Dora?=\r\n"
+               b"X-Tracking: parcel-4711-a\r\nMessage-ID: <a1@friend.org>\r\n\r\nHello\r\n")
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = MailServer().__enter__()
+        cls.addClassCleanup(cls.server.__exit__)
+        cls.session = cls.server.imap(cls.server.account("alice"))
+        for message in (cls.MESSAGE, b"From: other@else.test\r\nSubject: Nothing\r\n\r\nHello\r\n"):
+            status, answer = cls.session.append("INBOX", None, None, message)
+            assert status == "OK", answer
+        cls.session.select("INBOX")
+
+    def found(self, query):
+        """The numbers that match, as text."""
+        status, answer = self.session.search(None, *query)
+        self.assertEqual(status, "OK")
+        return answer[0]
+
+    def test_parts_of_words(self):
+        for query in (("SUBJECT", "rechnung"), ("SUBJECT", "STROM"), ("FROM", "riend@fri"),
+                      ("TO", "lice@"), ("HEADER", "X-Tracking", "4711"), ("TEXT", "tromrech"),
+                      ("OR", "SUBJECT", "rechnung", "SUBJECT", "absent"),
+                      ("SUBJECT", "rech", "FROM", "friend", "NOT", "SUBJECT", "thing"),
+                      ("OR", "(SUBJECT absent SUBJECT rech)", "FROM", "friend.org")):
+            self.assertEqual(self.found(query), b"1", query)
+        for query in (("SUBJECT", "friend"), ("FROM", "rechnung"), ("HEADER", "X-Tracking", "4712"),
+                      ("SUBJECT", "utf-8"), ("SUBJECT", "absent", "SUBJECT", "rechnung")):
+            self.assertEqual(self.found(query), b"", query)
+        self.assertEqual(self.found(("NOT", "SUBJECT", "rechnung")), b"2")
+
+    def test_what_is_no_message_is_refused_with_a_reason(self):
+        connection = Raw(self.server, "alice@example.test")
+        # Only line ends: nothing that a header could be read from.
+        connection.send(b"a APPEND INBOX {2+}\r\n\r\n\r\n")
+        answer = connection.until(b"a ")
+        self.assertNotIn(b"CONTACTADMIN", answer)
+        connection.close()
+
+
 if __name__ == "__main__":
     unittest.main()

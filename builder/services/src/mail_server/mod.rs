@@ -16,7 +16,7 @@ use mailkiln_spec::Spec;
 
 use crate::{
     Capability, ConfigFile, Confinement, Credential, HostFacts, Kind, Limits, NetworkAccess,
-    Ordering, Restart, Sandbox, Service, Share, StateDirectory, user,
+    Ordering, Restart, Sandbox, Service, Share, StateDirectory, Trigger, user,
 };
 
 /// Unit name; also the folder below `/run/credentials`.
@@ -63,6 +63,7 @@ pub(crate) fn service(spec: &Spec, host: &HostFacts, spam_rules: &str) -> Servic
             memory_high: Some(Share(65)),
             memory_max: Some(Share(80)),
             outlives_its_parts: false,
+            background: false,
             tasks: Some(512),
             files: Some(OPEN_FILES),
             // The first start makes the database; recovery after a power cut replays its log.
@@ -70,6 +71,34 @@ pub(crate) fn service(spec: &Spec, host: &HostFacts, spam_rules: &str) -> Servic
             stop: Some(Duration::from_secs(30)),
         },
         config_files: vec![ConfigFile::public(CONFIG, configuration(spec, host, spam_rules))],
+    }
+}
+
+/// Reads the whole database once a week, and fails when anything in it is damaged: what SQLite never
+/// looks at may be damaged for years, and then so is every backup.
+pub(crate) fn check() -> Service {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    Service {
+        kind: Kind::Task,
+        user: Some(user::MAIL_SERVER),
+        state: vec![StateDirectory { name: NAME, mode: 0o700 }],
+        confinement: Confinement::Sandboxed(Sandbox::default()),
+        triggers: vec![Trigger::Every { first: HOUR, pause: 7 * 24 * HOUR, spread: HOUR }],
+        restart: Restart::Never,
+        limits: Limits {
+            background: true,
+            tasks: Some(16),
+            files: Some(256),
+            // Tens of gigabytes on an SD card.
+            start: Some(12 * HOUR),
+            ..Limits::default()
+        },
+        ..Service::oneshot(
+            "mail-server-check",
+            "Check the mail server's database",
+            "/usr/bin/mailkiln-mail-server",
+            vec!["check".to_owned(), server::DATABASE.to_owned()],
+        )
     }
 }
 

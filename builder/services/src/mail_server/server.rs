@@ -8,6 +8,12 @@ use super::secret;
 use super::settings::{Section, Value};
 use crate::{HostFacts, Resolver};
 
+/// The server's state directory.
+const STATE: &str = "/var/lib/mail-server";
+
+/// Mail, indexes and queue.
+pub(crate) const DATABASE: &str = "/var/lib/mail-server/mail.sqlite";
+
 /// A literal of an IMAP APPEND also holds the message's headers in transfer encoding.
 const IMAP_REQUEST_MINIMUM: u64 = 50 << 20;
 
@@ -24,6 +30,7 @@ pub(super) fn sections(spec: &Spec, host: &HostFacts) -> Vec<Section> {
             .set("hostname", spec.host.name.as_str()),
     ];
     sections.extend(storage());
+    sections.push(space(spec));
     sections.extend(api());
     sections.extend(readers(spec));
     sections.push(resolver(host));
@@ -51,7 +58,7 @@ fn storage() -> [Section; 6] {
     [
         Section::new("store.db", "Mail, indexes and queue in one database: one thing to back up.")
             .set("type", "sqlite")
-            .set("path", "/var/lib/mail-server/mail.sqlite")
+            .set("path", DATABASE)
             .set("pool.max-connections", 10)
             .set("pool.workers", 4)
             .set("compression", "lz4"),
@@ -87,6 +94,15 @@ fn storage() -> [Section; 6] {
         .set("contacts.size", 4 << 20)
         .set("scheduling.size", 1 << 20),
     ]
+}
+
+/// A full disk can't delete either. So mail is deferred, and nothing is taken from users, while there is
+/// still room for three messages of the largest size, or 5 % of the disk if that is more; the server keeps
+/// at most a quarter of a small disk free.
+fn space(spec: &Spec) -> Section {
+    Section::new("server.space", "Below this many free bytes nothing new is stored.")
+        .set("path", STATE)
+        .set("reserve", spec.mail.max_message_size.saturating_mul(3))
 }
 
 fn api() -> [Section; 4] {

@@ -2,7 +2,7 @@
 
 use super::unit::UnitText;
 use super::{Files, RenderError};
-use crate::Disk;
+use crate::{Disk, user};
 
 /// A device that there cannot be. `/init` alone knows which partition is `/var`, the one on the root's
 /// own disk, and names it in a drop-in; a label could be any card's or USB stick's.
@@ -37,6 +37,8 @@ fn no_discard() -> Result<String, RenderError> {
     text.section("Service");
     text.set("ExecStart", "")?;
     text.set("ExecStart", "/usr/bin/systemd-repart --dry-run=no --discard=no")?;
+    text.comment("The last 5 % of /var are for the mail server alone: mkfs(8) -m, ext4(5) resuid=.");
+    text.set("Environment", "\"SYSTEMD_REPART_MKFS_OPTIONS_EXT4=-m 5\"")?;
     Ok(text.finish())
 }
 
@@ -69,7 +71,8 @@ fn var(minimum: u64) -> Result<String, RenderError> {
 
 /// State, not programs: nothing on `/var` is executed, changes identity or is a device. Times of
 /// reading are not written, which spares SD cards. After damage to the file system nothing more is
-/// written: mail is deferred rather than lost.
+/// written: mail is deferred rather than lost. What the file system reserves is the mail server's: when
+/// others have filled the disk, it can still delete.
 fn var_mount(commit: Option<u32>) -> Result<String, RenderError> {
     let mut text = UnitText::new("var.mount");
     text.section("Unit");
@@ -84,7 +87,9 @@ fn var_mount(commit: Option<u32>) -> Result<String, RenderError> {
     text.set("Where", "/var")?;
     text.set("Type", "ext4")?;
     let commit = commit.map_or(String::new(), |seconds| format!(",commit={seconds}"));
-    text.set("Options", format_args!("nosuid,nodev,noexec,noatime,errors=remount-ro{commit}"))?;
+    let options = "nosuid,nodev,noexec,noatime,errors=remount-ro";
+    let reserved = format!("resuid={}", user::MAIL_SERVER.id);
+    text.set("Options", format_args!("{options},{reserved}{commit}"))?;
     text.section("Install");
     text.set("RequiredBy", "local-fs.target")?;
     Ok(text.finish())

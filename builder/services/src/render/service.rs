@@ -215,6 +215,10 @@ fn limits(text: &mut UnitText, limits: &Limits) -> Result<(), RenderError> {
     if limits.outlives_its_parts {
         text.set("OOMPolicy", "continue")?;
     }
+    if limits.background {
+        text.set("CPUSchedulingPolicy", "idle")?;
+        text.set("IOSchedulingClass", "idle")?;
+    }
     Ok(())
 }
 
