@@ -36,6 +36,18 @@ class Keys(unittest.TestCase):
         self.assertNotIn("d", keys[0])
 
 
+class Userinfo(unittest.TestCase):
+    """What a client that has signed in may know of its user."""
+
+    def test_every_address_is_there(self):
+        with MailServer() as server:
+            addresses = ["alice@example.test", "tea@example.test"]
+            server.account("alice", emails=[*addresses, "@example.test"])
+            status, _, body = server.http("GET", "/auth/userinfo", None, "alice@example.test", "pass word")
+            self.assertEqual(status, 200, body)
+            self.assertEqual(json.loads(body)["emails"], addresses)
+
+
 class Settings(unittest.TestCase):
     """A value that used to panic."""
 

@@ -41,12 +41,17 @@ class Session:
         self.socket.sendall(octets)
         return self.answer()
 
+    def put(self, name, script):
+        """Uploads a script."""
+        body = script.encode()
+        answer = self.ask(f'PUTSCRIPT "{name}" {{{len(body)}+}}\r\n'.encode() + body + b"\r\n")
+        assert answer.startswith(b"OK"), answer
+
     def activate(self, name, script):
         """Uploads and activates a script."""
-        body = script.encode()
-        put = f'PUTSCRIPT "{name}" {{{len(body)}+}}\r\n'.encode() + body + b"\r\n"
-        answers = self.ask(put), self.ask(f'SETACTIVE "{name}"\r\n'.encode())
-        assert all(answer.startswith(b"OK") for answer in answers), answers
+        self.put(name, script)
+        answer = self.ask(f'SETACTIVE "{name}"\r\n'.encode())
+        assert answer.startswith(b"OK"), answer
 
     def close(self):
         """Ends the session."""
@@ -105,6 +110,17 @@ class Scripts(unittest.TestCase):
             server.deliver(MESSAGE)
             self.assertTrue(server.fetch(alice, "Rounds"))
             self.assertFalse(server.fetch(alice, wait=1))
+
+    def test_a_script_is_included_whatever_the_case_of_its_name(self):
+        with MailServer() as server:
+            alice = server.account("alice")
+            session = Session(server, alice)
+            session.put("My Rules", 'require ["fileinto", "mailbox"];\r\n'
+                        'fileinto :create "Rounds";\r\n')
+            session.activate("main", 'require ["include"];\r\ninclude :personal "My Rules";\r\n')
+            session.close()
+            server.deliver(MESSAGE)
+            self.assertTrue(server.fetch(alice, "Rounds"))
 
     def test_a_circle_of_redirects_ends_with_the_message_kept(self):
         with MailServer() as server:
