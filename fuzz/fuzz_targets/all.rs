@@ -117,6 +117,8 @@ const TARGETS: &[(&str, Parser)] = &[
     ("lock", mailkiln_lock::fuzz::lock),
     // `mail.toml`.
     ("mail_toml", mailkiln_spec::fuzz::mail_toml),
+    // A mail.toml, up to the files that it puts into an image.
+    ("mail_toml_files", mailkiln_assemble::fuzz::mail_toml),
     // depmod's indexes, as init reads them.
     ("module_indexes", mailkiln_init::fuzz::modules),
     // A NAR.

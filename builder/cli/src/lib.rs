@@ -4,7 +4,6 @@
 //! and an exit code: 0 done, 1 failed, 2 bad input (`diff` has its own meaning of 1 and 2). One file per command under `commands`.
 
 mod arguments;
-mod assembly;
 mod commands;
 mod failure;
 mod indexes;
@@ -16,6 +15,7 @@ mod printer;
 mod progress;
 mod report;
 mod spec_file;
+mod tools;
 mod unit_caches;
 mod whole_file;
 

@@ -5,6 +5,7 @@
 use std::env;
 use std::path::Path;
 
+use mailkiln_assemble::{Progress, Supply};
 use mailkiln_fetch::{Cache, Mirrors, read_apt_sources};
 use mailkiln_lock::Lock;
 
@@ -34,20 +35,46 @@ pub(crate) fn lock(path: Option<&Path>) -> Result<Lock, Failure> {
     })
 }
 
-/// Lock, mirrors and cache of a command that reads no `mail.toml`.
+/// A lock, and where its pins are fetched from and kept.
+#[derive(Debug)]
+pub(crate) struct Pins {
+    /// The lock.
+    pub(crate) lock: Lock,
+    /// Mirrors in the order in which they are asked.
+    pub(crate) mirrors: Mirrors,
+    /// The cache of this user.
+    pub(crate) cache: Cache,
+}
+
+impl Pins {
+    /// Opens the lock at `path`, or the one that came with this program, and the cache. `option` and `spec` are the
+    /// mirrors that the command line and `mail.toml` name.
+    ///
+    /// # Errors
+    /// [`Failure`] of [`lock`] and [`mirrors`], or when the cache can't be opened.
+    pub(crate) fn open(
+        path: Option<&Path>,
+        option: Option<&str>,
+        spec: Option<&str>,
+    ) -> Result<Self, Failure> {
+        let lock = lock(path)?;
+        let mirrors = mirrors(option, spec, Some(&lock))?;
+        Ok(Self { lock, mirrors, cache: cache()? })
+    }
+
+    /// What an assembly fetches with.
+    pub(crate) fn supply<'a>(&'a self, progress: &'a dyn Progress) -> Supply<'a> {
+        Supply { cache: &self.cache, mirrors: &self.mirrors, progress }
+    }
+}
+
+/// The cache of this user.
 ///
 /// # Errors
-/// [`Failure`] of [`lock`] and [`mirrors`], or when the cache can't be opened.
-pub(crate) fn opened(
-    path: Option<&Path>,
-    mirror: Option<&str>,
-) -> Result<(Lock, Mirrors, Cache), Failure> {
-    let lock = lock(path)?;
-    let mirrors = mirrors(mirror, None, Some(&lock))?;
-    let cache = Cache::default_root()
-        .and_then(|root| Cache::open(&root))
-        .map_err(|error| Failure::work(&error))?;
-    Ok((lock, mirrors, cache))
+/// [`Failure`] when it can't be opened.
+pub(crate) fn cache() -> Result<Cache, Failure> {
+    let cache = Cache::default_root().and_then(|root| Cache::open(&root));
+    cache.map_err(|error| Failure::work(&error))
 }
 
 /// Mirrors in the order in which they are asked: option or `MAILKILN_MIRROR`, `mail.toml`, apt's own, and last the

@@ -6,24 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use mailkiln_assemble::Progress as _;
 use mailkiln_compile::Step;
 use mailkiln_flash::Phase;
 
 use crate::printer::Printer;
-
-/// Everybody who wants to know how an assembly goes.
-pub(crate) trait Watch: Sync {
-    /// A step has begun that needs no bar.
-    fn step(&self, what: &str);
-    /// Something went otherwise than was asked for, and it goes on.
-    fn warn(&self, what: &str);
-    /// Whoever watches downloads.
-    fn downloads(&self) -> &dyn mailkiln_fetch::Progress;
-    /// Whoever watches packages being unpacked.
-    fn unpacking(&self) -> &dyn mailkiln_sources::Progress;
-    /// Whoever watches compilations.
-    fn compiling(&self) -> &dyn mailkiln_compile::Progress;
-}
 
 /// Pause between two lines where there is no terminal.
 const PAUSE: Duration = Duration::from_secs(15);
@@ -83,7 +70,7 @@ impl<'a> Bars<'a> {
 const BYTES: &str = "{prefix:>12} [{bar:30}] {bytes}/{total_bytes}  {bytes_per_sec}  {eta} left";
 const ITEMS: &str = "{prefix:>12} [{bar:30}] {pos}/{len}  {msg}";
 
-impl Watch for Bars<'_> {
+impl mailkiln_assemble::Progress for Bars<'_> {
     fn step(&self, what: &str) {
         self.end();
         self.printer.message(what);

@@ -6,20 +6,11 @@ use std::env;
 use std::fs;
 use std::path::Path;
 
+use mailkiln_assemble::UnitCaches;
 use mailkiln_fetch::Base;
-use mailkiln_nix_store::TrustedPublicKey;
 
 use crate::commands::public_key;
 use crate::failure::Failure;
-
-/// Where compiled units may be taken from, and who may have signed them.
-#[derive(Debug, Default)]
-pub(crate) struct UnitCaches {
-    /// Addresses, the first to be asked first.
-    pub(crate) bases: Vec<Base>,
-    /// Keys that may sign.
-    pub(crate) keys: Vec<TrustedPublicKey>,
-}
 
 /// What was written in one place.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,41 +21,39 @@ pub(crate) struct Written<'a> {
     pub(crate) keys: &'a [String],
 }
 
-impl UnitCaches {
-    /// What the command line says, then the environment (`MAILKILN_UNITS_FROM` and
-    /// `MAILKILN_UNITS_KEY`, several values with blanks between them), then `mail.toml`. Addresses come from the first
-    /// of these that names any; keys from all.
-    ///
-    /// # Errors
-    /// [`Failure`] when an address or key is not one, or there are addresses and no key.
-    pub(crate) fn gather(options: Written<'_>, spec: Written<'_>) -> Result<Self, Failure> {
-        let variable = |name| -> Vec<String> {
-            let value = env::var(name).unwrap_or_default();
-            value.split_whitespace().map(str::to_owned).collect()
-        };
-        let (from, keys) = (variable("MAILKILN_UNITS_FROM"), variable("MAILKILN_UNITS_KEY"));
-        Self::of(&[options, Written { from: &from, keys: &keys }, spec])
-    }
+/// What the command line says, then the environment (`MAILKILN_UNITS_FROM` and
+/// `MAILKILN_UNITS_KEY`, several values with blanks between them), then `mail.toml`. Addresses come from the first
+/// of these that names any; keys from all.
+///
+/// # Errors
+/// [`Failure`] when an address or key is not one, or there are addresses and no key.
+pub(crate) fn gather(options: Written<'_>, spec: Written<'_>) -> Result<UnitCaches, Failure> {
+    let variable = |name| -> Vec<String> {
+        let value = env::var(name).unwrap_or_default();
+        value.split_whitespace().map(str::to_owned).collect()
+    };
+    let (from, keys) = (variable("MAILKILN_UNITS_FROM"), variable("MAILKILN_UNITS_KEY"));
+    of(&[options, Written { from: &from, keys: &keys }, spec])
+}
 
-    fn of(places: &[Written<'_>]) -> Result<Self, Failure> {
-        let from = places.iter().map(|place| place.from).find(|from| !from.is_empty());
-        let bases: Vec<Base> =
-            from.unwrap_or_default().iter().map(|text| base(text)).collect::<Result<_, _>>()?;
-        let keys = places.iter().flat_map(|place| place.keys);
-        let keys: Vec<_> = keys.map(|text| public_key(text)).collect::<Result<_, _>>()?;
-        if let Some(first) = bases.first().filter(|_| keys.is_empty()) {
-            return Err(Failure::Input {
-                message: format!("no key is named for the unit cache {first}"),
-                causes: Vec::new(),
-                hint: Some(
-                    "add --trusted-public-key NAME:BASE64, MAILKILN_UNITS_KEY or `units_keys` in [build]: what `mailkiln keygen` \
-                     printed for whoever signs the units"
-                        .to_owned(),
-                ),
-            });
-        }
-        Ok(Self { bases, keys })
+fn of(places: &[Written<'_>]) -> Result<UnitCaches, Failure> {
+    let from = places.iter().map(|place| place.from).find(|from| !from.is_empty());
+    let bases: Vec<Base> =
+        from.unwrap_or_default().iter().map(|text| base(text)).collect::<Result<_, _>>()?;
+    let keys = places.iter().flat_map(|place| place.keys);
+    let keys: Vec<_> = keys.map(|text| public_key(text)).collect::<Result<_, _>>()?;
+    if let Some(first) = bases.first().filter(|_| keys.is_empty()) {
+        return Err(Failure::Input {
+            message: format!("no key is named for the unit cache {first}"),
+            causes: Vec::new(),
+            hint: Some(
+                "add --trusted-public-key NAME:BASE64, MAILKILN_UNITS_KEY or `units_keys` in [build]: what `mailkiln keygen` \
+                 printed for whoever signs the units"
+                    .to_owned(),
+            ),
+        });
     }
+    Ok(UnitCaches { bases, keys })
 }
 
 /// An address, or the path of a folder.
@@ -103,7 +92,7 @@ mod tests {
         let none = Written::default();
         let spec = Written { from: &spec, keys: &key };
         let shown = |places: &[Written<'_>]| {
-            let caches = UnitCaches::of(places).unwrap();
+            let caches = of(places).unwrap();
             let bases: Vec<_> = caches.bases.iter().map(ToString::to_string).collect();
             (bases.join(" "), caches.keys.len())
         };
@@ -111,7 +100,7 @@ mod tests {
         assert_eq!(shown(&[none, none, none]), (String::new(), 0));
         assert_eq!(shown(&[none, none, spec]), ("https://b.example/units".to_owned(), 1));
         assert_eq!(shown(&[option, none, spec]), ("https://a.example".to_owned(), 1));
-        let error = UnitCaches::of(&[option]).unwrap_err();
+        let error = of(&[option]).unwrap_err();
         assert!(error.to_string().starts_with("no key is named for the unit cache https://a"));
     }
 

@@ -101,7 +101,11 @@ mod tests {
 
     #[test]
     fn status_has_a_record_for_each_package() {
-        let layer = Layer { package: package("Package: libx\nVersion: 1\n"), entries: Vec::new() };
+        let layer = Layer {
+            package: package("Package: libx\nVersion: 1\n"),
+            entries: Vec::new(),
+            modules: BTreeMap::new(),
+        };
         assert_eq!(
             status([&layer].into_iter()),
             "Package: libx\nStatus: install ok installed\nVersion: 1\n\n"

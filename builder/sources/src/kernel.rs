@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use mailkiln_pin::Sha256;
-use mailkiln_tree::depmod::{self, DepmodError, KernelLists, Module, ModuleInfo};
+use mailkiln_tree::depmod::{self, Dependencies, DepmodError, KernelLists, Module, ModuleInfo};
 use mailkiln_tree::{Contents as _, TreePath};
 
 use crate::Unpacked;
@@ -21,7 +21,7 @@ const FOLDER: &str = "usr/lib/modules/";
 /// these say about themselves.
 const LISTS: [&str; 3] = ["modules.order", "modules.builtin", "modules.builtin.modinfo"];
 /// Most bytes of an uncompressed module; amdgpu, the largest, has 25 MB with its symbols.
-const LARGEST_MODULE: u64 = 256 << 20;
+pub const LARGEST_MODULE: u64 = 256 << 20;
 
 /// What the builds of kernels say about their modules: the lists of each release by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -83,8 +83,14 @@ struct Texts {
     builtin: String,
 }
 
-/// Entries of the layer with their contents.
-type Settled = Vec<(LayerEntry, Vec<u8>)>;
+/// What stays of a kernel's package.
+#[derive(Default)]
+pub(crate) struct Settled {
+    /// Entries of the layer with their contents.
+    pub(crate) entries: Vec<(LayerEntry, Vec<u8>)>,
+    /// Which modules need which, by release.
+    pub(crate) modules: BTreeMap<String, Dependencies>,
+}
 
 impl Kernel {
     /// Whether `path` is a module.
@@ -113,7 +119,7 @@ impl Kernel {
         }
         let nothing = BuildLists::default();
         let known = chosen.map_or(&nothing, |chosen| &chosen.lists);
-        let mut settled = Vec::new();
+        let mut settled = Settled::default();
         for (release, candidates) in releases {
             let texts = known.texts(&release);
             let lists = KernelLists {
@@ -146,15 +152,17 @@ fn settle_release(
             Some(Module { path: below.to_owned(), info: info.clone() })
         })
         .collect();
-    for (name, bytes) in depmod::indexes(&modules, lists)? {
+    let indexes = depmod::indexes(&modules, lists)?;
+    settled.modules.insert(release.to_owned(), indexes.dependencies);
+    for (name, bytes) in indexes.files {
         let path = TreePath::parse(&format!("{FOLDER}{release}/{name}"))?;
         let kind = LayerKind::Directory(()); // settled when the content is stored
-        settled.push((LayerEntry { path, kind, mode: 0o644, uid: 0, gid: 0 }, bytes));
+        settled.entries.push((LayerEntry { path, kind, mode: 0o644, uid: 0, gid: 0 }, bytes));
     }
     let stays = |(index, candidate): (usize, Candidate)| {
         infos.contains_key(&index).then_some((candidate.entry, candidate.content))
     };
-    settled.extend(candidates.into_iter().enumerate().filter_map(stays));
+    settled.entries.extend(candidates.into_iter().enumerate().filter_map(stays));
     Ok(())
 }
 
@@ -197,11 +205,15 @@ fn decompress(path: &TreePath, content: &[u8]) -> Result<Vec<u8>, UnpackError> {
         _ => Box::new(content),
     };
     let mut bytes = Vec::new();
-    stream.take(LARGEST_MODULE).read_to_end(&mut bytes).map_err(|error| UnpackError::Place {
-        path: path.clone(),
-        why: format!("it can't be decompressed: {error}"),
-    })?;
-    Ok(bytes)
+    let refuse = |why: String| UnpackError::Place { path: path.clone(), why };
+    // One byte more than allowed, to notice that there is more.
+    let read = stream.take(LARGEST_MODULE + 1).read_to_end(&mut bytes);
+    match read.map_err(|error| refuse(format!("it can't be decompressed: {error}")))? {
+        length if length as u64 > LARGEST_MODULE => {
+            Err(refuse(format!("it is larger than {} MiB unpacked", LARGEST_MODULE >> 20)))
+        }
+        _ => Ok(bytes),
+    }
 }
 
 /// Splits `usr/lib/modules/RELEASE/REST`.

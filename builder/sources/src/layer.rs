@@ -4,9 +4,11 @@
 //! data and its entries, contents by digest. An index is one line of header with the digest of
 //! the rest, then JSON; it is checked when it is read back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mailkiln_pin::{PackageName, PackageVersion, Sha256};
+use mailkiln_tree::depmod::Dependencies;
 use mailkiln_tree::{Content, Entry, Kind, Owner, TreePath};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +22,9 @@ pub struct Layer {
     pub package: Package,
     /// What it puts where, sorted by path.
     pub entries: Vec<LayerEntry>,
+    /// Which modules of a kernel need which, by the kernel's release; empty for other packages.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modules: BTreeMap<String, Dependencies>,
 }
 
 /// What a package says about itself.
@@ -170,6 +175,10 @@ mod tests {
                 entry("usr/bin/sed", LayerKind::File(Sha256::of(b"x"), 1), 0o4755, 42),
                 entry("usr/bin/s", LayerKind::Symlink("sed".into()), 0o777, 0),
             ],
+            modules: BTreeMap::from([(
+                "6.12".to_owned(),
+                Dependencies::from_iter([("kernel/x.ko".to_owned(), Vec::new())]),
+            )]),
         };
         let bytes = layer.encode().unwrap();
         assert_eq!(Layer::decode(&bytes).unwrap(), layer);

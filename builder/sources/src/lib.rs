@@ -16,9 +16,9 @@ pub mod sbom;
 mod unpack;
 
 pub use assemble::{AssembleError, assemble};
-pub use kernel::BuildLists;
+pub use kernel::{BuildLists, LARGEST_MODULE};
 pub use layer::{BadLayer, Layer, LayerEntry, LayerKind, Package};
-pub use library::{Library, LibraryError, Progress, Silent, Unpacked};
+pub use library::{Library, LibraryError, Progress, Silent, Unpacked, read_packed};
 pub use prune::{KernelChoice, NoSuchModule, Policy, Rule, Verdict};
 pub use unpack::{UnpackError, unpack_deb};
 

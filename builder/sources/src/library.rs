@@ -107,7 +107,10 @@ impl Contents for Unpacked {
 }
 
 /// Reads a content from the first of `packs` that holds it.
-fn read_packed(packs: &[Pack], sha256: &Sha256) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// When none holds it, or the pack can't be read.
+pub fn read_packed(packs: &[Pack], sha256: &Sha256) -> io::Result<Vec<u8>> {
     let pack = packs.iter().find(|pack| pack.contains(sha256)).ok_or_else(|| {
         io::Error::new(io::ErrorKind::NotFound, format!("no pack holds {sha256}"))
     })?;

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use deb822_fast::Deb822;
 use mailkiln_pin::{BadPackageField, Sha256};
 use mailkiln_squashfs::PackWriter;
-use mailkiln_tree::depmod::{DepmodError, NotAModule};
+use mailkiln_tree::depmod::{Dependencies, DepmodError, NotAModule};
 use mailkiln_tree::{BadPath, Kind, TreePath, place};
 
 use crate::copyright;
@@ -91,7 +91,13 @@ pub fn unpack_deb<W: Write>(
         let kind = match &member.kind {
             MemberKind::Directory => LayerKind::Directory(()),
             MemberKind::Symlink(target) => LayerKind::Symlink(target.clone()),
-            MemberKind::Hardlink(target) => unpacking.linked(&entry.path, target)?,
+            MemberKind::Hardlink(target) => match unpacking.linked(target)? {
+                Some(kind) => kind,
+                None => {
+                    let content = linked_content(&archive, &entry.path, &member.path, target)?;
+                    unpacking.store(&content)?
+                }
+            },
             MemberKind::File => {
                 let content = members.content()?;
                 if entry.path.as_str() == copyright {
@@ -102,14 +108,14 @@ pub fn unpack_deb<W: Write>(
         };
         unpacking.insert(LayerEntry { kind, ..entry })?;
     }
-    unpacking.settle_kernel(policy)?;
+    let modules = unpacking.settle_kernel(policy)?;
     unpacking.check_parents()?;
     for (path, content) in dpkg::records(&package, &control_files, unpacking.entries.keys()) {
         let kind = unpacking.store(&content)?;
         let path = TreePath::parse(&path)?;
         unpacking.insert(LayerEntry { path, kind, mode: 0o644, uid: 0, gid: 0 })?;
     }
-    Ok(Layer { package, entries: unpacking.entries.into_values().collect() })
+    Ok(Layer { package, entries: unpacking.entries.into_values().collect(), modules })
 }
 
 /// A layer in the making.
@@ -138,16 +144,13 @@ impl<W: Write> Unpacking<'_, W> {
         Ok(Some(LayerEntry { path, kind: LayerKind::Directory(()), mode, uid, gid }))
     }
 
-    /// A hard link is a second file of the same content; the pack holds it once.
-    fn linked(&self, path: &TreePath, target: &TreePath) -> Result<LayerKind, UnpackError> {
+    /// A hard link is a second file of the same content; the pack holds it once. `None` where its target was pruned.
+    fn linked(&self, target: &TreePath) -> Result<Option<LayerKind>, UnpackError> {
         let target = place(target, &Kind::Symlink(String::new()))?;
-        match self.entries.get(&target).map(|entry| &entry.kind) {
-            Some(LayerKind::File(sha256, size)) => Ok(LayerKind::File(*sha256, *size)),
-            _ => Err(UnpackError::Place {
-                path: path.clone(),
-                why: format!("it is a hard link to {target}, which is no file before it"),
-            }),
-        }
+        Ok(match self.entries.get(&target).map(|entry| &entry.kind) {
+            Some(LayerKind::File(sha256, size)) => Some(LayerKind::File(*sha256, *size)),
+            _ => None,
+        })
     }
 
     fn store(&mut self, content: &[u8]) -> Result<LayerKind, UnpackError> {
@@ -163,14 +166,17 @@ impl<W: Write> Unpacking<'_, W> {
         }
     }
 
-    /// Adds the kernel's modules that stay, and their indexes.
-    fn settle_kernel(&mut self, policy: &Policy) -> Result<(), UnpackError> {
+    /// Adds the kernel's modules that stay, and their indexes; returns which need which, by release.
+    fn settle_kernel(
+        &mut self,
+        policy: &Policy,
+    ) -> Result<BTreeMap<String, Dependencies>, UnpackError> {
         let settled = std::mem::take(&mut self.kernel).settle(policy.modules())?;
-        for (entry, content) in settled {
+        for (entry, content) in settled.entries {
             let kind = self.store(&content)?;
             self.insert(LayerEntry { kind, ..entry })?;
         }
-        Ok(())
+        Ok(settled.modules)
     }
 
     /// Nothing may lie below a file or a link of the same package: it would land elsewhere.
@@ -189,6 +195,29 @@ impl<W: Write> Unpacking<'_, W> {
         }
         Ok(())
     }
+}
+
+/// The content of the file that the member `link` is a hard link to: pruning took the file, so it is looked for in the
+/// archive once more. `path` is where the link lands.
+fn linked_content(
+    archive: &Deb<'_>,
+    path: &TreePath,
+    link: &TreePath,
+    target: &TreePath,
+) -> Result<Vec<u8>, UnpackError> {
+    let mut members = archive.data()?;
+    while let Some(member) = members.next()? {
+        if member.path == *link {
+            break;
+        }
+        if member.path == *target && member.kind == MemberKind::File {
+            return Ok(members.content()?);
+        }
+    }
+    Err(UnpackError::Place {
+        path: path.clone(),
+        why: format!("it is a hard link to {target}, which is not a file before it"),
+    })
 }
 
 /// deb-control(5): one paragraph.

@@ -41,15 +41,13 @@ pub struct Finished {
     pub boot: Boot,
 }
 
-/// The kernel and the stub that packages brought. They leave the root: they are in the UKI.
+/// The kernel that packages brought. It leaves the root: it is in the UKI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Boot {
     /// The kernel's release, which names its folder in `/usr/lib/modules`.
     pub release: String,
     /// The kernel image.
     pub kernel: Content,
-    /// systemd's UEFI stub; `None` when systemd-boot-efi is not among the packages.
-    pub stub: Option<Content>,
 }
 
 /// Runs every fix-up in its order.
@@ -74,17 +72,11 @@ pub fn finish(tree: Tree, input: &FixupInput<'_>) -> Result<Finished, FixupError
     Ok(Finished { tree: draft.tree, boot })
 }
 
-/// Takes the kernel and the stub out of the tree.
+/// Takes the kernel out of the tree, and UEFI programs of systemd, which the running system does not use.
 fn take_boot(draft: &mut Draft<'_>) -> Result<Boot, FixupError> {
     let (release, kernel) = take_kernel(draft)?;
-    let stubs = TreePath::parse("usr/lib/systemd/boot/efi")?;
-    let stub = draft.tree.names_in(&stubs).find(|name| is_stub(name)).map(str::to_owned);
-    let stub = match stub {
-        Some(name) => take_file(draft, stubs.join(&name)?.as_str())?,
-        None => None,
-    };
-    draft.tree.remove(&stubs);
-    Ok(Boot { release, kernel, stub })
+    draft.tree.remove(&TreePath::parse("usr/lib/systemd/boot/efi")?);
+    Ok(Boot { release, kernel })
 }
 
 /// The one kernel there is, with its release. Debian puts it beside its modules since 7.x.
@@ -110,11 +102,6 @@ fn take_kernel(draft: &mut Draft<'_>) -> Result<(String, Content), FixupError> {
             needed_for: "booting",
         }),
     }
-}
-
-/// `linuxx64.efi.stub`, `linuxaa64.efi.stub`; not `addonx64.efi.stub`.
-fn is_stub(name: &str) -> bool {
-    name.starts_with("linux") && name.ends_with(".efi.stub")
 }
 
 fn take_file(draft: &mut Draft<'_>, path: &str) -> Result<Option<Content>, FixupError> {

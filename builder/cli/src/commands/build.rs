@@ -8,23 +8,24 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mailkiln_compile::{HostToolchain, LockedToolchain, Toolchain};
-use mailkiln_fetch::Cache;
+use mailkiln_assemble::{Assembled, Inputs, Tools, assemble};
+use mailkiln_compile::Toolchain;
 use mailkiln_format::{Format, UnknownFormat, publish, unnamed, write_beside};
-use mailkiln_lock::Lock;
-use mailkiln_pin::{Arch, Sha256};
+use mailkiln_image::disk::Extent;
+use mailkiln_pin::Sha256;
 use mailkiln_spec::target::{FormatName, Target, builtin_target};
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
-use crate::arguments::{BuildArguments, ToolchainChoice};
-use crate::assembly::{self, Assembled, Order};
+use crate::arguments::BuildArguments;
 use crate::failure::Failure;
 use crate::lock_age;
-use crate::pins;
+use crate::pins::Pins;
 use crate::printer::Printer;
 use crate::progress::Bars;
 use crate::spec_file::SpecFile;
-use crate::unit_caches::{UnitCaches, Written};
+use crate::tools::{assembly_failure, toolchain, tools};
+use crate::unit_caches::{self, Written};
 
 /// Builds the image in every format that was asked for.
 pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), Failure> {
@@ -35,18 +36,14 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
     let file = SpecFile::read(arguments.config.path())?;
     let target = target()?;
     let formats = formats(arguments, &target)?;
-    let lock = pins::lock(arguments.lock.as_deref())?;
-    lock_age::warn(&lock, printer);
-    let mirrors =
-        pins::mirrors(arguments.mirror.as_deref(), file.spec.mirror.as_deref(), Some(&lock))?;
-    let cache = Cache::default_root()
-        .and_then(|root| Cache::open(&root))
-        .map_err(|error| Failure::work(&error))?;
-    let toolchain = toolchain(arguments.toolchain, &lock, target.arch)?;
+    let mirror = (arguments.mirror.as_deref(), file.spec.mirror.as_deref());
+    let pins = Pins::open(arguments.lock.as_deref(), mirror.0, mirror.1)?;
+    lock_age::warn(&pins.lock, printer);
+    let toolchain = toolchain(arguments.toolchain, &pins.lock, target.arch)?;
     if matches!(toolchain, Toolchain::Host(_)) {
         printer.warning("compiling with this machine's own tools: the image's bytes will not be those of other machines");
     }
-    let units = UnitCaches::gather(
+    let units = unit_caches::gather(
         Written { from: &arguments.units.units_from, keys: &arguments.closure.trusted_public_key },
         Written { from: &file.spec.units.from, keys: &file.spec.units.keys },
     )?;
@@ -59,44 +56,54 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
         });
     }
     let bars = Bars::new(printer);
-    let order = Order {
-        spec: &file.spec,
-        target: &target,
-        lock: &lock,
-        cache: &cache,
-        mirrors: &mirrors,
-        toolchain: &toolchain,
-        units: &units,
-        watch: &bars,
-    };
-    let written = write(&order, &formats, &arguments.output, printer)?;
+    let inputs = Inputs { spec: &file.spec, target: &target, lock: &pins.lock };
+    let tools = tools(pins.supply(&bars), &toolchain, &units)?;
+    let written = write(&inputs, &tools, &formats, &arguments.output, printer)?;
     printer.result(&written)
 }
 
 /// Assembles the disk into a file without a name and publishes it when it is whole.
 fn write(
-    order: &Order<'_>,
+    inputs: &Inputs<'_>,
+    tools: &Tools<'_>,
     formats: &[Format],
     folder: &Path,
     printer: &Printer,
 ) -> Result<Built, Failure> {
-    let name = format!("{}-{}", order.spec.host.name, order.target.name);
-    fs::create_dir_all(folder).map_err(Failure::file("make the folder", folder))?;
-    let mut disk = unnamed(folder).map_err(|error| Failure::work(&error))?;
-    let assembled =
-        assembly::assemble(order, disk.as_file_mut()).map_err(|error| assembly_failure(&error))?;
+    let name = format!("{}-{}", inputs.spec.host.name, inputs.target.name);
+    let mut disk = unfinished(folder)?;
+    let Assembled { disk: assembled, bill } =
+        assemble(inputs, tools, disk.as_file_mut()).map_err(|error| assembly_failure(&error))?;
     printer.message("publishing");
-    let Assembled { disk: assembled, bill } = assembled;
-    let published = publish(disk, &assembled.extents, formats, folder, &name)
-        .map_err(|error| Failure::work(&error))?;
-    let mut files = Vec::new();
-    for artifact in published {
-        write_beside(&artifact.path, "spdx.json", bill.as_bytes())
-            .map_err(|error| Failure::work(&error))?;
-        files.push(Artifact { path: artifact.path, size: artifact.size, sha256: artifact.sha256 });
-    }
+    let files = published(disk, &assembled.extents, &bill, formats, (folder, &name))?;
     let root_hash = Some(assembled.root_hash);
-    Ok(Built { root_hash, system: None, runs: order.target.is_emulated(), files })
+    Ok(Built { root_hash, system: None, runs: inputs.target.is_emulated(), files })
+}
+
+/// A file without a name in `folder`, which is created if it is missing.
+fn unfinished(folder: &Path) -> Result<NamedTempFile, Failure> {
+    fs::create_dir_all(folder).map_err(Failure::file("create the folder", folder))?;
+    unnamed(folder).map_err(|error| Failure::work(&error))
+}
+
+/// Publishes a disk in every format under a name in a folder, each with its bill of materials.
+fn published(
+    disk: NamedTempFile,
+    extents: &[Extent],
+    bill: &str,
+    formats: &[Format],
+    (folder, name): (&Path, &str),
+) -> Result<Vec<Artifact>, Failure> {
+    let artifacts = publish(disk, extents, formats, folder, name);
+    let artifacts = artifacts.map_err(|error| Failure::work(&error))?;
+    artifacts
+        .into_iter()
+        .map(|artifact| {
+            write_beside(&artifact.path, "spdx.json", bill.as_bytes())
+                .map_err(|error| Failure::work(&error))?;
+            Ok(Artifact { path: artifact.path, size: artifact.size, sha256: artifact.sha256 })
+        })
+        .collect()
 }
 
 /// The formats that were asked for, each once; the target's own when none was.
@@ -125,52 +132,6 @@ fn formats(arguments: &BuildArguments, target: &Target) -> Result<Vec<Format>, F
         }
     }
     Ok(formats)
-}
-
-/// What compiles for `target`: over the toolchain of this machine, what it takes for another one.
-pub(super) fn toolchain(
-    choice: ToolchainChoice,
-    lock: &Lock,
-    target: Arch,
-) -> Result<Toolchain, Failure> {
-    match choice {
-        ToolchainChoice::Locked => {
-            let host = host()?;
-            let set = |name| lock.packages(name, host).map_err(|error| Failure::work(&error));
-            let mut pins = set("toolchain")?.to_vec();
-            if host != target {
-                pins.extend_from_slice(set("cross")?);
-            }
-            Ok(Toolchain::Locked(LockedToolchain::new(&pins)))
-        }
-        ToolchainChoice::Host => {
-            let found = HostToolchain::find().map_err(|error| Failure::work(&error))?;
-            Ok(Toolchain::Host(found))
-        }
-    }
-}
-
-/// The architecture that this program runs on, and so compiles on.
-fn host() -> Result<Arch, Failure> {
-    Arch::ALL.into_iter().find(|arch| arch.gnu() == std::env::consts::ARCH).ok_or_else(|| {
-        Failure::Work {
-            message: format!("there is no locked toolchain for {}", std::env::consts::ARCH),
-            causes: Vec::new(),
-            hint: Some("use --toolchain host".to_owned()),
-        }
-    })
-}
-
-/// Exit code 1 with the error's words; a package that mirrors have lost is named by its code too.
-pub(super) fn assembly_failure(error: &assembly::AssemblyError) -> Failure {
-    match error {
-        assembly::AssemblyError::Fetch(fetch) => Failure::Work {
-            message: format!("{fetch} [{}]", fetch.code()),
-            causes: Vec::new(),
-            hint: None,
-        },
-        other => Failure::work(other),
-    }
 }
 
 /// What was built.

@@ -16,8 +16,7 @@ use crate::printer::Printer;
 
 /// Lists or prunes.
 pub(super) fn run(command: &CacheCommand, printer: &Printer) -> Result<(), Failure> {
-    let cache = Cache::default_root().and_then(|root| Cache::open(&root));
-    let cache = cache.map_err(|error| Failure::work(&error))?;
+    let cache = pins::cache()?;
     match command {
         CacheCommand::List => list(&cache, printer),
         CacheCommand::Prune(arguments) => prune(cache, arguments, printer),

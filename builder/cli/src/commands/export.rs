@@ -9,19 +9,18 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use mailkiln_assemble::{Exported, UnitCaches, UnitInputs, store_objects};
 use mailkiln_nix_store::{CacheInfo, Entry, INFO_NAME, SecretKey, add_signature};
 use mailkiln_pin::Arch;
 use serde::Serialize;
 
 use super::export_units;
 use crate::arguments::{ArchChoice, ExportCommand};
-use crate::assembly::{Exported, Workbench, store_objects};
-use crate::commands::build::{assembly_failure, toolchain};
 use crate::failure::Failure;
-use crate::pins;
+use crate::pins::Pins;
 use crate::printer::Printer;
 use crate::progress::Bars;
-use crate::unit_caches::UnitCaches;
+use crate::tools::{assembly_failure, toolchain, tools};
 use crate::whole_file;
 
 /// Longest key file that is read, in bytes; a key has about 100.
@@ -36,17 +35,15 @@ pub(super) fn run(command: &ExportCommand, printer: &Printer) -> Result<(), Fail
     let key = read_key(&arguments.secret_key_file, printer)?;
     let folder = &arguments.directory;
     prepare(folder)?;
-    let (lock, mirrors, cache) =
-        pins::opened(arguments.lock.as_deref(), arguments.mirror.as_deref())?;
+    let pins = Pins::open(arguments.lock.as_deref(), arguments.mirror.as_deref(), None)?;
     let bars = Bars::new(printer);
     let units = UnitCaches::default();
     let mut paths = Vec::new();
     for arch in architectures(&arguments.arch) {
-        let toolchain = toolchain(arguments.toolchain, &lock, arch)?;
-        let (lock, cache, mirrors) = (&lock, &cache, &mirrors);
-        let (units, watch) = (&units, &bars);
-        let bench = Workbench { arch, lock, cache, mirrors, toolchain: &toolchain, units, watch };
-        for exported in store_objects(&bench).map_err(|error| assembly_failure(&error))? {
+        let toolchain = toolchain(arguments.toolchain, &pins.lock, arch)?;
+        let inputs = UnitInputs { arch, lock: &pins.lock };
+        let tools = tools(pins.supply(&bars), &toolchain, &units)?;
+        for exported in store_objects(&inputs, &tools).map_err(|error| assembly_failure(&error))? {
             printer.message(format_args!("archiving {}", exported.object.path()));
             paths.push(add(folder, &exported, &key)?);
         }

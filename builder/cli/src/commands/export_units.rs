@@ -8,6 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use mailkiln_assemble::{Exportable, UnitCaches, UnitInputs, exportable};
 use mailkiln_nix_store::SecretKey;
 use mailkiln_pin::Sha256;
 use mailkiln_unit_cache::{PROGRAMS, Signed, record_name};
@@ -15,13 +16,11 @@ use serde::Serialize;
 
 use super::export::{architectures, read_key};
 use crate::arguments::{ExportUnitsArguments, ToolchainChoice};
-use crate::assembly::{Exportable, Workbench, exportable};
-use crate::commands::build::{assembly_failure, toolchain};
 use crate::failure::Failure;
-use crate::pins;
+use crate::pins::Pins;
 use crate::printer::Printer;
 use crate::progress::Bars;
-use crate::unit_caches::UnitCaches;
+use crate::tools::{assembly_failure, toolchain, tools};
 use crate::whole_file;
 
 /// By this file a folder is known to be a unit cache.
@@ -34,18 +33,16 @@ pub(super) fn run(arguments: &ExportUnitsArguments, printer: &Printer) -> Result
     let key = read_key(&arguments.secret_key_file, printer)?;
     let folder = &arguments.directory;
     prepare(folder)?;
-    let (lock, mirrors, cache) =
-        pins::opened(arguments.lock.as_deref(), arguments.mirror.as_deref())?;
+    let pins = Pins::open(arguments.lock.as_deref(), arguments.mirror.as_deref(), None)?;
     let bars = Bars::new(printer);
     let names: Vec<&str> = arguments.unit.iter().map(|unit| unit.component()).collect();
     let units = UnitCaches::default();
     let mut reports = Vec::new();
     for arch in architectures(&arguments.arch) {
-        let toolchain = &toolchain(ToolchainChoice::Locked, &lock, arch)?;
-        let (lock, cache, mirrors) = (&lock, &cache, &mirrors);
-        let (units, watch) = (&units, &bars);
-        let bench = Workbench { arch, lock, cache, mirrors, toolchain, units, watch };
-        for unit in exportable(&bench, &names).map_err(|error| assembly_failure(&error))? {
+        let toolchain = toolchain(ToolchainChoice::Locked, &pins.lock, arch)?;
+        let inputs = UnitInputs { arch, lock: &pins.lock };
+        let tools = tools(pins.supply(&bars), &toolchain, &units)?;
+        for unit in exportable(&inputs, &tools, &names).map_err(|error| assembly_failure(&error))? {
             reports.push(add(folder, unit, &key)?);
         }
     }

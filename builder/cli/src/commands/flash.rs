@@ -6,7 +6,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use mailkiln_fetch::{Cache, FetchError, Fetcher, Mirrors};
+use mailkiln_fetch::{FetchError, Fetcher, Mirrors};
 use mailkiln_flash::{
     Compression, Contents, Device, FlashError, Flashed, Image, Interrupt, System, Target, flash,
 };
@@ -18,6 +18,7 @@ use super::seed::Loaded;
 use super::sign;
 use crate::arguments::FlashArguments;
 use crate::failure::Failure;
+use crate::pins;
 use crate::printer::Printer;
 use crate::progress::Bars;
 
@@ -142,8 +143,7 @@ fn failure(error: &FlashError) -> Failure {
 
 /// Puts the image into the cache, where an interrupted download is taken up again.
 fn download(address: &str, sha256: Sha256, bars: &Bars<'_>) -> Result<PathBuf, Failure> {
-    let cache = Cache::default_root().and_then(|root| Cache::open(&root));
-    let cache = cache.map_err(|error| Failure::work(&error))?;
+    let cache = pins::cache()?;
     if let Some(path) = cache.blob(&sha256) {
         return Ok(path);
     }

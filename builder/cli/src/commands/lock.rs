@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use mailkiln_compile::embedded;
-use mailkiln_fetch::{Cache, Fetcher};
+use mailkiln_fetch::Fetcher;
 use mailkiln_lock::{
     Component, ComponentSource, CratePin, Lock, PatchPin, Scope, SetName, Universes,
     WantedComponent, WantedFile, check_scope, complete, twice, update_only,
@@ -93,8 +93,7 @@ fn completed(
     printer: &Printer,
 ) -> Result<Lock, Failure> {
     let mirrors = pins::mirrors(arguments.mirror.as_deref(), None, Some(old))?;
-    let cache = Cache::default_root().and_then(|root| Cache::open(&root));
-    let cache = cache.map_err(|error| Failure::work(&error))?;
+    let cache = pins::cache()?;
     let fetcher = Fetcher::new(&cache, &mirrors);
     let offer = Offer::pinned(old, &cache, &fetcher, &Bars::new(printer));
     let offer = offer.map_err(|error| offer_failure(&error))?;
@@ -164,8 +163,7 @@ fn fresh(
     printer: &Printer,
 ) -> Result<Lock, Failure> {
     let mirrors = pins::mirrors(arguments.mirror.as_deref(), None, None)?;
-    let cache = Cache::default_root().and_then(|root| Cache::open(&root));
-    let cache = cache.map_err(|error| Failure::work(&error))?;
+    let cache = pins::cache()?;
     let fetcher = Fetcher::new(&cache, &mirrors);
     // Debian never goes back behind the lock that came with this program either: the newer of both
     // dates counts, suite by suite.

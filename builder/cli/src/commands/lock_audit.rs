@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mailkiln_fetch::{Cache, Fetcher, Mirrors};
+use mailkiln_fetch::{Fetcher, Mirrors};
 use mailkiln_lock::{Finding, audit};
 use serde::Serialize;
 
@@ -42,8 +42,7 @@ pub(super) fn run(path: &Path, file: Option<&Path>, printer: &Printer) -> Result
 }
 
 fn download() -> Result<Vec<u8>, Failure> {
-    let cache = Cache::default_root().and_then(|root| Cache::open(&root));
-    let cache = cache.map_err(|error| Failure::work(&error))?;
+    let cache = pins::cache()?;
     let mirrors = Mirrors::default();
     let found = Fetcher::new(&cache, &mirrors).small(TRACKER, LARGEST);
     let found = found.map_err(|error| {

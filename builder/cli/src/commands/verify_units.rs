@@ -3,18 +3,18 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use mailkiln_assemble::{Compared, UnitCaches, UnitInputs, compare};
 use serde::Serialize;
 
 use super::export::architectures;
 use super::public_key;
 use crate::arguments::{ToolchainChoice, VerifyUnitsArguments};
-use crate::assembly::{Compared, Workbench, compare};
-use crate::commands::build::{assembly_failure, toolchain};
 use crate::failure::Failure;
-use crate::pins;
+use crate::pins::Pins;
 use crate::printer::Printer;
 use crate::progress::Bars;
-use crate::unit_caches::{self, UnitCaches};
+use crate::tools::{assembly_failure, toolchain, tools};
+use crate::unit_caches;
 
 /// Compiles, compares and prints what differs.
 pub(super) fn run(
@@ -25,17 +25,16 @@ pub(super) fn run(
     let keys: Result<Vec<_>, _> =
         arguments.trusted_public_key.iter().map(|text| public_key(text)).collect();
     let units = UnitCaches { bases: base.into_iter().collect(), keys: keys? };
-    let (lock, mirrors, cache) =
-        pins::opened(arguments.lock.as_deref(), arguments.mirror.as_deref())?;
+    let pins = Pins::open(arguments.lock.as_deref(), arguments.mirror.as_deref(), None)?;
     let bars = Bars::new(printer);
     let names: Vec<&str> = arguments.unit.iter().map(|unit| unit.component()).collect();
     let mut compared = Vec::new();
     for arch in architectures(&arguments.arch) {
-        let toolchain = &toolchain(ToolchainChoice::Locked, &lock, arch)?;
-        let (lock, cache, mirrors) = (&lock, &cache, &mirrors);
-        let (units, watch) = (&units, &bars);
-        let bench = Workbench { arch, lock, cache, mirrors, toolchain, units, watch };
-        compared.extend(compare(&bench, &names).map_err(|error| assembly_failure(&error))?);
+        let toolchain = toolchain(ToolchainChoice::Locked, &pins.lock, arch)?;
+        let inputs = UnitInputs { arch, lock: &pins.lock };
+        let tools = tools(pins.supply(&bars), &toolchain, &units)?;
+        compared
+            .extend(compare(&inputs, &tools, &names).map_err(|error| assembly_failure(&error))?);
     }
     let place = match &arguments.from {
         Some(from) => from.clone(),

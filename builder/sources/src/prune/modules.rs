@@ -35,7 +35,9 @@ impl KernelChoice {
     pub(super) fn lines(&self) -> impl Iterator<Item = String> {
         let named = self.named.patterns().iter().map(|it| format!("module {}\n", it.as_str()));
         let needed = self.needed.iter().map(|name| format!("needed module {name}\n"));
-        named.chain(needed).chain(self.lists.lines())
+        // A layer without the graph was made by an older version.
+        let graph = ["graph 1\n".to_owned()].into_iter();
+        graph.chain(named).chain(needed).chain(self.lists.lines())
     }
 
     /// What of the choice a kernel does not have. `paths` are its modules, loadable and built in,

@@ -66,6 +66,20 @@ fn a_package_becomes_a_layer_in_the_merged_usr() {
 }
 
 #[test]
+fn a_hard_link_to_a_pruned_file_keeps_its_content() {
+    let policy =
+        Policy::of([Rule { verdict: Verdict::Drop, pattern: "usr/share/man", reason: "test" }]);
+    let members = [
+        file("./usr/share/man/tool", b"program"),
+        member(b'1', "./usr/bin/tool", "./usr/share/man/tool", b""),
+    ];
+    let (layer, pack) = unpack(&members, &policy).unwrap();
+    assert_eq!(paths(&layer)[0], "usr/bin/tool");
+    let LayerKind::File(sha256, 7) = layer.entries[0].kind else { panic!("{:?}", layer.entries) };
+    assert_eq!(pack.read(&sha256).unwrap(), b"program");
+}
+
+#[test]
 fn ways_around_a_place_are_refused() {
     for (members, why) in [
         (vec![file("./a", b""), file("./a", b"")], "the same path"),
@@ -74,9 +88,12 @@ fn ways_around_a_place_are_refused() {
         (vec![member(b'2', "./a", "/etc", b""), file("./a/passwd", b"")], "no directory"),
         (vec![file("./a/b/passwd", b""), member(b'2', "./a", "etc", b"")], "no directory"),
         (vec![file("./a", b""), file("./a/b", b"")], "no directory"),
-        (vec![member(b'1', "./a", "./b", b"")], "no file before it"),
-        (vec![member(b'1', "./a", "./b", b""), member(b'1', "./b", "./a", b"")], "no file before"),
-        (vec![member(b'2', "./b", "/etc/shadow", b""), member(b'1', "./a", "./b", b"")], "no file"),
+        (vec![member(b'1', "./a", "./b", b"")], "not a file before it"),
+        (vec![member(b'1', "./a", "./b", b""), member(b'1', "./b", "./a", b"")], "not a file"),
+        (
+            vec![member(b'2', "./b", "/etc/shadow", b""), member(b'1', "./a", "./b", b"")],
+            "not a file",
+        ),
         (vec![file("./usr/lib/modules/6/kernel/x.ko", b"no ELF")], "not a kernel module"),
     ] {
         let message = refusal(&members);

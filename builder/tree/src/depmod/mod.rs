@@ -4,12 +4,14 @@
 //! and `modules.builtin.modinfo`. Out: the files of depmod(8). Debian runs depmod when a kernel
 //! is installed; its package ships only the inputs.
 
+mod graph;
 mod modinfo;
 mod trie;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+pub use graph::Dependencies;
 pub use modinfo::{ModuleInfo, NotAModule};
 pub use trie::BadIndex;
 use trie::Index;
@@ -75,28 +77,37 @@ fn normalise(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// The files that depmod writes into `/usr/lib/modules/VERSION/`: name and bytes, sorted by name.
+/// What depmod makes of a kernel's modules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Indexes {
+    /// The files of `/usr/lib/modules/VERSION/`: name and bytes, sorted by name.
+    pub files: Vec<(&'static str, Vec<u8>)>,
+    /// What `modules.dep` says, as a value.
+    pub dependencies: Dependencies,
+}
+
+/// The indexes of `modules`.
 ///
 /// # Errors
 /// [`DepmodError`] when a dependency is missing or circular, or a name is not ASCII.
-pub fn indexes(
-    modules: &[Module],
-    lists: KernelLists<'_>,
-) -> Result<Vec<(&'static str, Vec<u8>)>, DepmodError> {
+pub fn indexes(modules: &[Module], lists: KernelLists<'_>) -> Result<Indexes, DepmodError> {
     let modules = sort(modules, lists.order)?;
-    let dependencies = resolve(&modules)?;
-    let dependency_lines: Vec<String> = modules
+    let needs = resolve(&modules)?;
+    let path = |index: &usize| modules[*index].1.path.clone();
+    let needs = needs.iter().map(|needs| needs.iter().map(path).collect::<Vec<String>>());
+    let paths = modules.iter().map(|(_, module)| module.path.clone());
+    let dependencies: Vec<(String, Vec<String>)> = paths.zip(needs).collect();
+    let dependency_lines: Vec<String> = dependencies
         .iter()
-        .zip(&dependencies)
-        .map(|((_, module), needs)| {
-            let mut line = format!("{}:", module.path);
+        .map(|(path, needs)| {
+            let mut line = format!("{path}:");
             needs.iter().for_each(|need| {
-                let _ = write!(line, " {}", modules[*need].1.path);
+                let _ = write!(line, " {need}");
             });
             line
         })
         .collect();
-    Ok(vec![
+    let files = vec![
         ("modules.alias", alias_text(&modules)),
         ("modules.alias.bin", alias_index(&modules)?),
         ("modules.builtin.alias.bin", builtin_alias_index(lists.builtin_modinfo)?),
@@ -108,7 +119,8 @@ pub fn indexes(
         ("modules.symbols", symbol_text(&modules)),
         ("modules.symbols.bin", symbol_index(&modules)?),
         ("modules.weakdep", hints(&modules, "weakdep", "Weak", |info| &info.weakdeps)),
-    ])
+    ];
+    Ok(Indexes { files, dependencies: dependencies.into_iter().collect() })
 }
 
 /// Modules by name, in depmod's order: as `modules.order` says, others after them by path.

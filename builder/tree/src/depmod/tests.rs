@@ -35,7 +35,8 @@ fn dependencies_are_whole_and_each_comes_before_what_it_needs() {
         module("k/fuse.ko", &[], &["char-major-10-229", "devname:fuse"]),
     ];
     let order = "k/mbcache.ko\nk/ext4.ko\n";
-    let files = indexes(&modules, KernelLists { order, ..KernelLists::default() }).unwrap();
+    let indexes_made = indexes(&modules, KernelLists { order, ..KernelLists::default() }).unwrap();
+    let files = indexes_made.files;
     let dep = text(&files, "modules.dep");
     assert_eq!(
         dep,

@@ -4,20 +4,21 @@
 
 use std::path::Path;
 
+use mailkiln_assemble::{ClosureInputs, Supply, assemble_closure};
 use mailkiln_closure::{Caches, Closure, ClosureError, LocalStore, in_store};
-use mailkiln_fetch::{Base, Cache, Fetcher, Mirrors};
-use mailkiln_format::{Format, publish, unnamed, write_beside};
+use mailkiln_fetch::{Base, Fetcher};
+use mailkiln_format::Format;
 use mailkiln_nix_store::{StorePath, TrustedPublicKey};
 use mailkiln_spec::target::Target;
 
-use super::{Artifact, Built, assembly_failure, formats};
+use super::{Built, formats, published, unfinished};
 use crate::arguments::{BuildArguments, ClosureArguments};
-use crate::assembly::{ClosureOrder, assemble_closure};
 use crate::commands::verify;
 use crate::failure::Failure;
-use crate::pins;
+use crate::pins::Pins;
 use crate::printer::Printer;
-use crate::progress::{Bars, Watch};
+use crate::progress::Bars;
+use crate::tools::assembly_failure;
 
 /// Where this machine's own store is.
 const ROOT: &str = "/";
@@ -30,19 +31,12 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<(), Failure> {
     let formats = formats(arguments, target)?;
-    let (lock, mirrors, cache) =
-        pins::opened(arguments.lock.as_deref(), arguments.mirror.as_deref())?;
+    let pins = Pins::open(arguments.lock.as_deref(), arguments.mirror.as_deref(), None)?;
     let bars = Bars::new(printer);
-    let closure = closure(path, &arguments.closure, &cache, &mirrors, &bars)?;
-    let order = ClosureOrder {
-        closure: &closure,
-        target,
-        lock: &lock,
-        cache: &cache,
-        mirrors: &mirrors,
-        watch: &bars,
-    };
-    let written = write(&order, &formats, &arguments.output, printer)?;
+    let supply = pins.supply(&bars);
+    let closure = closure(path, &arguments.closure, &supply)?;
+    let inputs = ClosureInputs { closure: &closure, target, lock: &pins.lock };
+    let written = write(&inputs, &supply, &formats, &arguments.output, printer)?;
     printer.result(&written)
 }
 
@@ -50,14 +44,13 @@ pub(super) fn run(
 fn closure(
     path: &Path,
     arguments: &ClosureArguments,
-    cache: &Cache,
-    mirrors: &Mirrors,
-    bars: &Bars<'_>,
+    supply: &Supply<'_>,
 ) -> Result<Closure, Failure> {
+    let progress = supply.progress;
     match sources(arguments)? {
         Sources::Store(root) => {
             let top = in_store(root, path).map_err(|error| Failure::input(&error))?;
-            bars.step(&format!("reading {} and what it refers to", top.to_absolute_path()));
+            progress.step(&format!("reading {} and what it refers to", top.to_absolute_path()));
             LocalStore::below(root).closure(&top).map_err(closure_failure)
         }
         Sources::Caches { bases, keys } => {
@@ -69,10 +62,10 @@ fn closure(
                     in_store(Path::new(ROOT), path).map_err(|error| Failure::input(&error))?
                 }
             };
-            bars.step(&format!("asking for {} and what it refers to", top.to_absolute_path()));
-            let fetcher = Fetcher::new(cache, mirrors);
+            progress.step(&format!("asking for {} and what it refers to", top.to_absolute_path()));
+            let fetcher = Fetcher::new(supply.cache, supply.mirrors);
             let caches = Caches { bases: &bases, keys: &keys, fetcher: &fetcher };
-            caches.closure(&top, bars.downloads()).map_err(closure_failure)
+            caches.closure(&top, progress.downloads()).map_err(closure_failure)
         }
     }
 }
@@ -119,28 +112,21 @@ fn sources(arguments: &ClosureArguments) -> Result<Sources<'_>, Failure> {
 
 /// Assembles the disk into a file without a name and publishes it when it is whole.
 fn write(
-    order: &ClosureOrder<'_>,
+    inputs: &ClosureInputs<'_>,
+    supply: &Supply<'_>,
     formats: &[Format],
     folder: &Path,
     printer: &Printer,
 ) -> Result<Built, Failure> {
-    let top = order.closure.top();
-    let name = format!("{}-{}", top.name(), order.target.name);
-    std::fs::create_dir_all(folder).map_err(Failure::file("make the folder", folder))?;
-    let mut disk = unnamed(folder).map_err(|error| Failure::work(&error))?;
-    let (assembled, bill) =
-        assemble_closure(order, disk.as_file_mut()).map_err(|error| assembly_failure(&error))?;
+    let top = inputs.closure.top();
+    let name = format!("{}-{}", top.name(), inputs.target.name);
+    let mut disk = unfinished(folder)?;
+    let (assembled, bill) = assemble_closure(inputs, supply, disk.as_file_mut())
+        .map_err(|error| assembly_failure(&error))?;
     printer.message("publishing");
-    let published = publish(disk, &assembled.extents, formats, folder, &name)
-        .map_err(|error| Failure::work(&error))?;
-    let mut files = Vec::new();
-    for artifact in published {
-        write_beside(&artifact.path, "spdx.json", bill.as_bytes())
-            .map_err(|error| Failure::work(&error))?;
-        files.push(Artifact { path: artifact.path, size: artifact.size, sha256: artifact.sha256 });
-    }
+    let files = published(disk, &assembled.extents, &bill, formats, (folder, &name))?;
     let system = Some(top.to_absolute_path());
     // QEMU's boards are started by files that only an appliance's image says it has.
-    let runs = order.target.is_emulated() && order.target.qemu.is_none();
+    let runs = inputs.target.is_emulated() && inputs.target.qemu.is_none();
     Ok(Built { root_hash: None, system, runs, files })
 }

@@ -7,10 +7,10 @@ use mailkiln_services::{BroughtCertificate, HostFacts, Resolver};
 use mailkiln_spec::{DomainName, Spec};
 
 use crate::arguments::{EmitFilesArguments, HostArguments};
-use crate::assembly::SPAM_RULES;
 use crate::failure::Failure;
 use crate::printer::Printer;
 use crate::spec_file::SpecFile;
+use mailkiln_assemble::SPAM_RULES;
 
 /// Writes them, at the places below the folder that they have below the root; drop-ins of units are below
 /// `lib/systemd/system`.

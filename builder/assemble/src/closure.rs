@@ -1,26 +1,24 @@
 //! From a NixOS system to a disk.
 //!
-//! In: a closure and a target. Out: the disk's bytes in a file that the caller names, and the bill of materials. The boot
+//! In: a closure and a target. Out: the disk's bytes in a file that the caller names, and the bill of parts. The boot
 //! partition is the system's own; what a board's firmware wants beside it comes from the lock's packages, as on an
 //! appliance's disk, except for device trees, which belong to the kernel.
 
 use std::io::{Seek, Write};
 
 use mailkiln_closure::{BootEntry, Closure, ClosureError, Loader, Object, System, SystemError};
-use mailkiln_fetch::{Cache, Mirrors};
 use mailkiln_image::Guid;
 use mailkiln_image::disk::{self, DiskError, SystemDisk, SystemInput, assemble_system};
 use mailkiln_image::ext4::{Draft, Ext4, Ext4Error, Ext4Options, File, Fill, Folder, Needs, Owned};
 use mailkiln_image::fat::FatFile;
 use mailkiln_image::grub::Grub;
-use mailkiln_lock::Lock;
 use mailkiln_nix_store::Shape;
 use mailkiln_pin::Sha256;
 use mailkiln_spec::target::{DeviceTree, Target};
 
-use super::materials::Materials;
-use super::{AssemblyError, bill, firmware, grub_files};
-use crate::progress::Watch;
+use crate::image::grub_files;
+use crate::parts::Parts;
+use crate::{AssembleError, ClosureInputs, Supply, firmware};
 
 /// Room that the root has beyond its content until it grows over the disk: the first boot writes its database, logs and
 /// state before that.
@@ -45,26 +43,9 @@ const MOUNT_POINTS: [(&str, u16); 6] = [
     ("tmp", 0o1777),
 ];
 
-/// Everything that decides such an image's bytes, and where to find it.
-#[derive(Clone, Copy)]
-pub(crate) struct ClosureOrder<'a> {
-    /// The system and all that it needs.
-    pub closure: &'a Closure,
-    /// What it shall run on.
-    pub target: &'a Target,
-    /// Where boot programs of the target come from.
-    pub lock: &'a Lock,
-    /// Where inputs are kept.
-    pub cache: &'a Cache,
-    /// Where inputs are fetched from.
-    pub mirrors: &'a Mirrors,
-    /// Who is told how it goes.
-    pub watch: &'a dyn Watch,
-}
-
 /// A disk can't be made from a closure.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum SystemDiskError {
+pub enum SystemDiskError {
     /// The closure can't be read.
     #[error(transparent)]
     Closure(#[from] ClosureError),
@@ -116,32 +97,33 @@ pub(crate) enum SystemDiskError {
 /// Assembles the disk into `out`, an empty file; with it comes the SPDX document.
 ///
 /// # Errors
-/// [`AssemblyError`]; what is in `out` then is void.
-pub(crate) fn assemble_closure(
-    order: &ClosureOrder<'_>,
+/// [`AssembleError`]; the contents of `out` are unspecified then.
+pub fn assemble_closure(
+    inputs: &ClosureInputs<'_>,
+    supply: &Supply<'_>,
     out: impl Write + Seek,
-) -> Result<(SystemDisk, String), AssemblyError> {
-    let ClosureOrder { closure, target, .. } = *order;
+) -> Result<(SystemDisk, String), AssembleError> {
+    let ClosureInputs { closure, target, lock } = *inputs;
     let top = closure.top().to_absolute_path();
     let system = System::of(closure, &target.name, target.arch).map_err(SystemDiskError::from)?;
-    let materials = Materials::of_boot(order)?;
+    let parts = Parts::of_boot(inputs, supply)?;
     let loader = match &system.boot_loader {
         Some(program) => program.clone(),
-        None => locked_loader(order, &materials, &top)?,
+        None => locked_loader(target, &parts, &top)?,
     };
     let entry = BootEntry::of(&system);
     let files = entry.files(&system, Loader::new(target.arch, &loader));
     let files = files.into_iter().map(|(path, bytes)| FatFile { path, content: bytes.into() });
     let device_tree = |tree: &DeviceTree| device_tree(closure, target, tree);
-    let firmware = firmware::gather(target, &materials, &device_tree)?;
-    let grub_files = grub_files(target, &materials)?;
+    let firmware = firmware::gather(target, &parts, &device_tree)?;
+    let grub_files = grub_files(target, &parts)?;
     let grub = grub_files.as_ref().map(Grub::new).transpose()?;
     if grub.is_some() && entry.command_line.contains(['\'', '"', '\\']) {
         let target = target.name.clone();
         return Err(SystemDiskError::Quotes { system: top, target }.into());
     }
     let root = Root::declare(closure).map_err(SystemDiskError::from)?;
-    order.watch.step("writing the disk");
+    supply.progress.step("writing the disk");
     let input = SystemInput {
         arch: target.arch,
         start: target.disk.start.bytes(),
@@ -159,17 +141,15 @@ pub(crate) fn assemble_closure(
     };
     let disk =
         assemble_system::<SystemDiskError>(&input, out, |filler| root.fill(closure, filler))?;
-    Ok((disk, bill::write_closure(order, &materials)?))
+    let name = format!("{}-{}", closure.top().name(), target.name);
+    let bill = parts.bill().to_spdx(name, closure.top().to_basename(), lock)?;
+    Ok((disk, bill))
 }
 
 /// systemd-boot of the lock.
-fn locked_loader(
-    order: &ClosureOrder<'_>,
-    materials: &Materials,
-    top: &str,
-) -> Result<Vec<u8>, AssemblyError> {
-    let name = Loader::file_name(order.target.arch);
-    let found = materials.boot_file(|path| path.name() == name)?;
+fn locked_loader(target: &Target, parts: &Parts, top: &str) -> Result<Vec<u8>, AssembleError> {
+    let name = Loader::file_name(target.arch);
+    let found = parts.boot_file(|path| path.name() == name)?;
     let lacking = || SystemDiskError::NoLoader { system: top.to_owned(), name };
     Ok(found.ok_or_else(lacking)?)
 }
@@ -179,7 +159,7 @@ fn device_tree(
     closure: &Closure,
     target: &Target,
     tree: &DeviceTree,
-) -> Result<Vec<u8>, AssemblyError> {
+) -> Result<Vec<u8>, AssembleError> {
     let system = closure.top().to_absolute_path();
     let path = format!("{system}/dtbs/{}", tree.source);
     if !closure.has(&path) {

@@ -6,8 +6,8 @@
 use mailkiln_image::cpio::Archive;
 use mailkiln_tree::{Contents as _, TreePath};
 
-use super::AssemblyError;
-use super::materials::Materials;
+use crate::AssembleError;
+use crate::parts::Parts;
 
 /// Folders of packages, and the file that the kernel reads: the contents of the first, one after another.
 const FOLDERS: [(&str, &str); 2] = [
@@ -16,19 +16,19 @@ const FOLDERS: [(&str, &str); 2] = [
 ];
 
 /// The archive.
-pub(super) fn early(materials: &Materials) -> Result<Vec<u8>, AssemblyError> {
+pub(crate) fn early(parts: &Parts) -> Result<Vec<u8>, AssembleError> {
     let mut archive = Archive::default();
     let mut empty = true;
     for (folder, file) in FOLDERS {
         let folder = TreePath::parse(folder)?;
-        let mut parts: Vec<_> = materials
+        let mut files: Vec<_> = parts
             .boot_files()
             .filter(|(path, _)| path.parent().as_ref() == Some(&folder))
             .collect();
-        parts.sort();
+        files.sort();
         let mut bytes = Vec::new();
-        for (path, sha256) in parts {
-            let part = materials.read(&sha256).map_err(|source| AssemblyError::File {
+        for (path, sha256) in files {
+            let part = parts.read(&sha256).map_err(|source| AssembleError::File {
                 what: format!("can't read {path}"),
                 source,
             })?;

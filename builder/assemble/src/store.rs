@@ -1,22 +1,19 @@
 //! Compiled units as paths of a Nix store.
 //!
-//! In: a workbench. Out: for the architecture one store path with the libraries that programs are linked with, and for each
+//! In: a lock and tools. Out: for the architecture one store path with the libraries that programs are linked with, and for each
 //! unit one with its programs as an appliance runs them, and one that starts them. See builder/nix-store/README.md.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
-use mailkiln_compile::Program;
-use mailkiln_fetch::Fetcher;
 use mailkiln_nix_store::{
     Launch, LaunchError, Linkage, LinkageError, Node, ObjectError, StoreObject, launcher,
 };
-use mailkiln_pin::{Arch, Pin, Sha256};
+use mailkiln_pin::{Arch, Pin};
 use mailkiln_sources::{LayerKind, Library, Policy, Unpacked};
 use mailkiln_squashfs::Params;
 
-use super::materials::{Unit, compile, missing_toolchain};
-use super::{AssemblyError, Workbench};
+use crate::compile::{Unit, compile, missing_toolchain, read};
+use crate::{AssembleError, Tools, UnitInputs};
 
 /// The packages that programs may be linked with, and whose copyright files go along. The first gives the version.
 const LIBRARY_PACKAGES: [&str; 3] = ["libc6", "libgcc-s1", "gcc-14-base"];
@@ -25,7 +22,7 @@ const INITRD: &str = "init";
 
 /// A store path, and what it is for.
 #[derive(Debug)]
-pub(crate) struct Exported {
+pub struct Exported {
     /// What it runs on.
     pub arch: Arch,
     /// The unit that it starts; `None` for what such paths refer to.
@@ -36,7 +33,7 @@ pub(crate) struct Exported {
 
 /// A unit can't be brought into a Nix store.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreError {
+pub enum StoreError {
     /// A program wants a library that is not provided for.
     #[error(
         "{wanted_by} is linked with {library}, which is in none of the packages {}: add the package that has it to `LIBRARY_PACKAGES`",
@@ -67,43 +64,37 @@ pub(crate) enum StoreError {
 /// The units for one architecture as store paths; what a path refers to comes before it.
 ///
 /// # Errors
-/// [`AssemblyError`] when an input can't be had, a unit not be compiled, or a program not be brought into a store.
-pub(crate) fn store_objects(bench: &Workbench<'_>) -> Result<Vec<Exported>, AssemblyError> {
-    let pins: Vec<Pin> = bench.lock.packages("image", bench.arch)?.to_vec();
+/// [`AssembleError`] when an input can't be fetched, a unit can't be compiled, or a program can't be brought into a store.
+pub fn store_objects(
+    inputs: &UnitInputs<'_>,
+    tools: &Tools<'_>,
+) -> Result<Vec<Exported>, AssembleError> {
+    let (arch, supply) = (inputs.arch, tools.supply);
+    let pins: Vec<Pin> = inputs.lock.packages("image", arch)?.to_vec();
     let pins: Vec<Pin> =
         pins.into_iter().filter(|pin| LIBRARY_PACKAGES.contains(&pin.name.as_str())).collect();
-    let wanted = [pins.as_slice(), &missing_toolchain(bench)?].concat();
-    Fetcher::new(bench.cache, bench.mirrors).packages(&wanted, bench.watch.downloads())?;
+    let wanted = [pins.as_slice(), &missing_toolchain(inputs, tools)?].concat();
+    supply.fetcher().packages(&wanted, supply.progress.downloads())?;
     let policy = Policy::appliance();
-    let library = Library::new(bench.cache, &policy, Params::default());
-    let packages = library.layers(&pins, bench.watch.unpacking())?;
-    let units: Vec<Unit> = compile(bench)?.into_iter().filter(|unit| unit.name != INITRD).collect();
+    let library = Library::new(supply.cache, &policy, Params::default());
+    let packages = library.layers(&pins, supply.progress.unpacking())?;
+    let units: Vec<Unit> =
+        compile(inputs, tools)?.into_iter().filter(|unit| unit.name != INITRD).collect();
 
     let mut programs = BTreeMap::new();
     for program in units.iter().flat_map(|unit| &unit.programs) {
         programs.insert(program.name.clone(), read(program)?);
     }
-    let libraries = Libraries::of(&programs, &packages, bench.arch)?;
+    let libraries = Libraries::of(&programs, &packages, arch)?;
     let mut objects = Vec::new();
     for unit in &units {
-        let [program, start] = unit_objects(unit, &programs, &libraries, bench.arch)?;
-        objects.push(Exported { arch: bench.arch, unit: None, object: program });
+        let [program, start] = unit_objects(unit, &programs, &libraries, arch)?;
+        objects.push(Exported { arch, unit: None, object: program });
         let unit = Some(unit.name.clone());
-        objects.push(Exported { arch: bench.arch, unit, object: start });
+        objects.push(Exported { arch, unit, object: start });
     }
-    objects.insert(0, Exported { arch: bench.arch, unit: None, object: libraries.object });
+    objects.insert(0, Exported { arch, unit: None, object: libraries.object });
     Ok(objects)
-}
-
-/// A program's bytes, as they were compiled.
-fn read(program: &Program) -> Result<Vec<u8>, AssemblyError> {
-    let failed = |source| AssemblyError::File { what: program.path.display().to_string(), source };
-    let bytes = fs::read(&program.path).map_err(failed)?;
-    if Sha256::of(&bytes) != program.sha256 {
-        let altered = "it was altered in the cache; `mailkiln cache prune` removes it";
-        return Err(failed(std::io::Error::other(altered)));
-    }
-    Ok(bytes)
 }
 
 /// The store path with a unit's programs, and the one that starts them.
@@ -152,7 +143,7 @@ impl Libraries {
         programs: &BTreeMap<String, Vec<u8>>,
         packages: &Unpacked,
         arch: Arch,
-    ) -> Result<Self, AssemblyError> {
+    ) -> Result<Self, AssembleError> {
         let files = library_files(packages, arch)?;
         let mut loader = None;
         let mut wanted = Vec::new();
@@ -191,7 +182,7 @@ impl Libraries {
         let object =
             StoreObject::new(&format!("mailkiln-libraries-{version}"), tree, BTreeSet::new())
                 .map_err(StoreError::from)?;
-        let loader = loader.ok_or_else(|| AssemblyError::Lacking("a dynamic linker".to_owned()))?;
+        let loader = loader.ok_or_else(|| AssembleError::Lacking("a dynamic linker".to_owned()))?;
         Ok(Self { object, loader })
     }
 
@@ -204,7 +195,7 @@ impl Libraries {
 fn library_files(
     packages: &Unpacked,
     arch: Arch,
-) -> Result<BTreeMap<String, Vec<u8>>, AssemblyError> {
+) -> Result<BTreeMap<String, Vec<u8>>, AssembleError> {
     let folder = format!("usr/lib/{}/", arch.multiarch());
     let name = |path: &str| {
         let name = path.strip_prefix(&folder)?;
@@ -214,7 +205,7 @@ fn library_files(
 }
 
 /// What the packages' authors want to be read along with them.
-fn copyright_files(packages: &Unpacked) -> Result<Vec<(String, Vec<u8>)>, AssemblyError> {
+fn copyright_files(packages: &Unpacked) -> Result<Vec<(String, Vec<u8>)>, AssembleError> {
     let name = |path: &str| {
         let path = path.strip_prefix("usr/")?;
         path.ends_with("/copyright").then(|| path.to_owned())
@@ -226,7 +217,7 @@ fn copyright_files(packages: &Unpacked) -> Result<Vec<(String, Vec<u8>)>, Assemb
 fn files(
     packages: &Unpacked,
     name: impl Fn(&str) -> Option<String>,
-) -> Result<Vec<(String, Vec<u8>)>, AssemblyError> {
+) -> Result<Vec<(String, Vec<u8>)>, AssembleError> {
     let mut found = Vec::new();
     for entry in packages.layers.iter().flat_map(|layer| &layer.entries) {
         let path = entry.path.to_string();
@@ -236,8 +227,8 @@ fn files(
             continue;
         };
         let pack = packages.packs.iter().find(|pack| pack.contains(sha256));
-        let bytes = pack.ok_or_else(|| AssemblyError::Lacking(path.clone()))?.read(sha256);
-        let failed = |error| AssemblyError::File {
+        let bytes = pack.ok_or_else(|| AssembleError::Lacking(path.clone()))?.read(sha256);
+        let failed = |error| AssembleError::File {
             what: format!("can't read {path}"),
             source: std::io::Error::other(error),
         };

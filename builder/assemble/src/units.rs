@@ -1,45 +1,44 @@
 //! Compiled units by themselves: taken from unit caches, exported into one, and compiled again to compare.
 //!
-//! In: a workbench. Out: units in the local cache, or facts about them.
+//! In: a lock and tools. Out: units in the local cache, or facts about them.
 
 use mailkiln_compile::{CompiledUnit, Component};
-use mailkiln_fetch::Fetcher;
 use mailkiln_pin::{Arch, Sha256};
 use mailkiln_unit_cache::{Record, Refusal, UnitCache};
 
-use super::materials::{COMPONENTS, compiler, missing_toolchain, source};
-use super::{AssemblyError, Workbench};
+use crate::compile::{COMPONENTS, compiler, missing_toolchain, source};
+use crate::{AssembleError, Tools, UnitInputs};
 
 /// Takes from the unit caches what the local cache does not have. What none of them has, or what is refused, is left to be
 /// compiled.
-pub(super) fn take(bench: &Workbench<'_>) -> Result<(), AssemblyError> {
-    if bench.units.bases.is_empty() {
+pub(crate) fn take(inputs: &UnitInputs<'_>, tools: &Tools<'_>) -> Result<(), AssembleError> {
+    if tools.units.bases.is_empty() {
         return Ok(());
     }
-    let compiler = compiler(bench)?;
-    let fetcher = Fetcher::new(bench.cache, bench.mirrors);
+    let compiler = compiler(inputs, tools);
+    let (fetcher, progress) = (tools.supply.fetcher(), tools.supply.progress);
     for name in COMPONENTS {
-        let Some(component) = source(bench, name)? else { continue };
+        let Some(component) = source(inputs, name)? else { continue };
         if compiler.find(&component)?.is_some() {
             continue;
         }
         let mut taken = false;
-        for base in &bench.units.bases {
-            let cache = UnitCache { base, keys: &bench.units.keys, fetcher: &fetcher };
-            match cache.take(&compiler, &component, bench.watch.downloads()) {
+        for base in &tools.units.bases {
+            let cache = UnitCache { base, keys: &tools.units.keys, fetcher: &fetcher };
+            match cache.take(&compiler, &component, progress.downloads()) {
                 Ok(unit) => {
                     let key = unit.origin.map(|origin| origin.key).unwrap_or_default();
-                    bench.watch.step(&format!("{name} is taken from {base}, signed by {key}"));
+                    progress.step(&format!("{name} is taken from {base}, signed by {key}"));
                     taken = true;
                     break;
                 }
                 Err(refusal) => {
-                    bench.watch.warn(&format!("{name} is not taken from {base}: {refusal}"));
+                    progress.warn(&format!("{name} is not taken from {base}: {refusal}"));
                 }
             }
         }
         if !taken {
-            bench.watch.step(&format!("{name} will be compiled"));
+            progress.step(&format!("{name} will be compiled"));
         }
     }
     Ok(())
@@ -47,7 +46,7 @@ pub(super) fn take(bench: &Workbench<'_>) -> Result<(), AssemblyError> {
 
 /// A unit that can be put into a unit cache.
 #[derive(Debug)]
-pub(crate) struct Exportable {
+pub struct Exportable {
     /// What its record says.
     pub record: Record,
     /// The unit.
@@ -57,22 +56,23 @@ pub(crate) struct Exportable {
 /// The units with these names, compiled where the local cache does not have them.
 ///
 /// # Errors
-/// [`AssemblyError`] when one can't be compiled.
-pub(crate) fn exportable(
-    bench: &Workbench<'_>,
+/// [`AssembleError`] when one can't be compiled.
+pub fn exportable(
+    inputs: &UnitInputs<'_>,
+    tools: &Tools<'_>,
     names: &[&str],
-) -> Result<Vec<Exportable>, AssemblyError> {
-    let compiler = compiler(bench)?;
-    fetch_toolchain(bench)?;
+) -> Result<Vec<Exportable>, AssembleError> {
+    let compiler = compiler(inputs, tools);
+    fetch_toolchain(inputs, tools)?;
     let mut units = Vec::new();
-    for (name, component) in chosen(bench, names)? {
-        let unit = compiler.compile(&component, bench.watch.compiling())?;
+    for (name, component) in chosen(inputs, names)? {
+        let unit = compiler.compile(&component, tools.supply.progress.compiling())?;
         let programs = unit.programs.iter();
         let record = Record {
             component: name,
-            target: bench.arch,
+            target: inputs.arch,
             key: compiler.key(&component),
-            toolchain: bench.toolchain.digest(),
+            toolchain: tools.toolchain.digest(),
             programs: programs.map(|one| (one.name.clone(), one.size, one.sha256)).collect(),
             crates: unit.crates.clone(),
         };
@@ -83,7 +83,7 @@ pub(crate) fn exportable(
 
 /// What came of compiling a unit again.
 #[derive(Debug)]
-pub(crate) struct Compared {
+pub struct Compared {
     /// The component.
     pub unit: String,
     /// What it runs on.
@@ -94,30 +94,31 @@ pub(crate) struct Compared {
     pub refused: Option<String>,
 }
 
-/// Compiles units again and compares: those of the one cache that the workbench names, else those of the local cache. Units
+/// Compiles units again and compares: those of the first cache that the tools name, else those of the local cache. Units
 /// that are in neither are left out.
 ///
 /// # Errors
-/// [`AssemblyError`] when one can't be compiled.
-pub(crate) fn compare(
-    bench: &Workbench<'_>,
+/// [`AssembleError`] when one can't be compiled.
+pub fn compare(
+    inputs: &UnitInputs<'_>,
+    tools: &Tools<'_>,
     names: &[&str],
-) -> Result<Vec<Compared>, AssemblyError> {
-    let compiler = compiler(bench)?;
-    let fetcher = Fetcher::new(bench.cache, bench.mirrors);
+) -> Result<Vec<Compared>, AssembleError> {
+    let compiler = compiler(inputs, tools);
+    let (fetcher, progress) = (tools.supply.fetcher(), tools.supply.progress);
     let mut compared = Vec::new();
     let mut toolchain = false;
-    for (unit, component) in chosen(bench, names)? {
+    for (unit, component) in chosen(inputs, names)? {
         let local = compiler.find(&component)?;
-        let wanted = match bench.units.bases.first() {
+        let wanted = match tools.units.bases.first() {
             None => match local {
                 Some(unit) => facts(&unit),
                 None => continue,
             },
             Some(base) => {
-                let cache = UnitCache { base, keys: &bench.units.keys, fetcher: &fetcher };
+                let cache = UnitCache { base, keys: &tools.units.keys, fetcher: &fetcher };
                 let found = cache.record(&compiler, &component).and_then(|(record, _)| {
-                    cache.programs(&record, bench.watch.downloads())?;
+                    cache.programs(&record, progress.downloads())?;
                     Ok(record
                         .programs
                         .into_iter()
@@ -128,7 +129,7 @@ pub(crate) fn compare(
                     Ok(wanted) => wanted,
                     Err(Refusal::Missing) => continue,
                     Err(refusal) => {
-                        let (arch, different) = (bench.arch, Vec::new());
+                        let (arch, different) = (inputs.arch, Vec::new());
                         let refused = Some(refusal.to_string());
                         compared.push(Compared { unit, arch, different, refused });
                         continue;
@@ -137,12 +138,12 @@ pub(crate) fn compare(
             }
         };
         if !toolchain {
-            fetch_whole_toolchain(bench)?;
+            fetch_whole_toolchain(tools)?;
             toolchain = true;
         }
-        let rebuilt = facts(&compiler.rebuild(&component, bench.watch.compiling())?);
+        let rebuilt = facts(&compiler.rebuild(&component, tools.supply.progress.compiling())?);
         let different = differences(&wanted, &rebuilt);
-        compared.push(Compared { unit, arch: bench.arch, different, refused: None });
+        compared.push(Compared { unit, arch: inputs.arch, different, refused: None });
     }
     Ok(compared)
 }
@@ -162,29 +163,29 @@ fn differences(
 
 /// The components with these names that are compiled from source; all, where there are no names.
 fn chosen(
-    bench: &Workbench<'_>,
+    inputs: &UnitInputs<'_>,
     names: &[&str],
-) -> Result<Vec<(String, Component)>, AssemblyError> {
+) -> Result<Vec<(String, Component)>, AssembleError> {
     let mut chosen = Vec::new();
     for name in COMPONENTS.iter().filter(|name| names.is_empty() || names.contains(name)) {
-        if let Some(component) = source(bench, name)? {
+        if let Some(component) = source(inputs, name)? {
             chosen.push(((*name).to_owned(), component));
         }
     }
     Ok(chosen)
 }
 
-fn fetch_toolchain(bench: &Workbench<'_>) -> Result<(), AssemblyError> {
-    let pins = missing_toolchain(bench)?;
-    Fetcher::new(bench.cache, bench.mirrors).packages(&pins, bench.watch.downloads())?;
+fn fetch_toolchain(inputs: &UnitInputs<'_>, tools: &Tools<'_>) -> Result<(), AssembleError> {
+    let pins = missing_toolchain(inputs, tools)?;
+    tools.supply.fetcher().packages(&pins, tools.supply.progress.downloads())?;
     Ok(())
 }
 
 /// What a compilation needs although the unit is there.
-fn fetch_whole_toolchain(bench: &Workbench<'_>) -> Result<(), AssemblyError> {
-    if let mailkiln_compile::Toolchain::Locked(locked) = bench.toolchain {
-        let pins: Vec<_> = locked.missing(bench.cache).into_iter().cloned().collect();
-        Fetcher::new(bench.cache, bench.mirrors).packages(&pins, bench.watch.downloads())?;
+fn fetch_whole_toolchain(tools: &Tools<'_>) -> Result<(), AssembleError> {
+    if let mailkiln_compile::Toolchain::Locked(locked) = tools.toolchain {
+        let pins: Vec<_> = locked.missing(tools.supply.cache).into_iter().cloned().collect();
+        tools.supply.fetcher().packages(&pins, tools.supply.progress.downloads())?;
     }
     Ok(())
 }

@@ -9,24 +9,24 @@ use mailkiln_image::gpt::Lba;
 use mailkiln_spec::target::{BootContent, DeviceTree, Target};
 use mailkiln_tree::TreePath;
 
-use super::AssemblyError;
-use super::materials::Materials;
+use crate::AssembleError;
+use crate::parts::Parts;
 
 /// Gathers it; a device tree of the kernel is what `device_tree` says.
-pub(super) fn gather(
+pub(crate) fn gather(
     target: &Target,
-    materials: &Materials,
-    device_tree: &dyn Fn(&DeviceTree) -> Result<Vec<u8>, AssemblyError>,
-) -> Result<Firmware<'static>, AssemblyError> {
+    parts: &Parts,
+    device_tree: &dyn Fn(&DeviceTree) -> Result<Vec<u8>, AssembleError>,
+) -> Result<Firmware<'static>, AssembleError> {
     let Target { boot, disk, .. } = target;
     let named = |path: &str, line: usize| {
-        let lacking = || AssemblyError::NoSuchFile {
+        let lacking = || AssembleError::NoSuchFile {
             file: target.file(),
             line,
             path: path.to_owned(),
             packages: boot.packages.join(", "),
         };
-        materials.boot_file(|at| at.as_str() == path)?.ok_or_else(lacking)
+        parts.boot_file(|at| at.as_str() == path)?.ok_or_else(lacking)
     };
     let mut firmware = Firmware { hybrid_mbr: disk.hybrid_mbr, ..Firmware::default() };
     for tree in &boot.device_trees {
@@ -51,13 +51,13 @@ pub(super) fn gather(
 }
 
 /// A device tree of the kernel's package.
-pub(super) fn packaged_device_tree(
+pub(crate) fn packaged_device_tree(
     target: &Target,
-    materials: &Materials,
+    parts: &Parts,
     tree: &DeviceTree,
-) -> Result<Vec<u8>, AssemblyError> {
+) -> Result<Vec<u8>, AssembleError> {
     let is_it = |at: &TreePath| device_tree(at) == Some(tree.source.as_str());
-    materials.boot_file(is_it)?.ok_or_else(|| AssemblyError::NoSuchFile {
+    parts.boot_file(is_it)?.ok_or_else(|| AssembleError::NoSuchFile {
         file: target.file(),
         line: tree.line,
         path: tree.source.clone(),

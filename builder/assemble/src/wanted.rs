@@ -1,0 +1,85 @@
+//! What the services of an appliance want from its image.
+//!
+//! In: a spec and a target. Out: [`Wanted`]: kernel modules, files, users and units. The services are asked once; every
+//! later step reads this value.
+
+use std::time::Duration;
+
+use mailkiln_services::{Appliance, HostFacts, SlotSizes, TargetFacts, appliance};
+use mailkiln_spec::Spec;
+use mailkiln_spec::target::Target;
+use mailkiln_tree::{Entry, TreePath, User};
+
+use crate::AssembleError;
+
+/// The mail server's spam rules, in the order of their files.
+pub const SPAM_RULES: &str = concat!(
+    include_str!("../../../units/mail-server/spam/10-scores.toml"),
+    include_str!("../../../units/mail-server/spam/20-rules.toml"),
+    include_str!("../../../units/mail-server/spam/30-lists.toml"),
+);
+/// The lock's set for machines that have a radio.
+const WIFI: &str = "wifi";
+
+/// What the services want.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Fully qualified host name.
+    pub host: String,
+    /// Name in the time zone database.
+    pub time_zone: String,
+    /// Kernel modules, by name.
+    pub modules: Vec<String>,
+    /// Units, enablement links and configuration, sorted by path.
+    pub entries: Vec<(TreePath, Entry)>,
+    /// Users of the services.
+    pub users: Vec<User>,
+    /// Units of packages that start at boot.
+    pub enable: Vec<String>,
+}
+
+impl Wanted {
+    /// Asks the services of the appliance that `spec` describes, on `target`.
+    ///
+    /// # Errors
+    /// [`AssembleError::Render`] when a value can't be written in the format that needs it.
+    pub fn of(spec: &Spec, target: &Target) -> Result<Self, AssembleError> {
+        let appliance = appliance(spec, &facts(target), SPAM_RULES);
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Ok(Self {
+            modules: owned(appliance.kernel_modules()),
+            entries: appliance.tree_entries()?,
+            users: users(&appliance),
+            enable: owned(appliance.package_units()),
+            host: appliance.host,
+            time_zone: appliance.timezone,
+        })
+    }
+}
+
+fn facts(target: &Target) -> TargetFacts {
+    let (disk, hardware) = (target.disk, target.hardware);
+    let recorded = target.consoles.iter().filter(|console| console.is_recorded());
+    TargetFacts {
+        consoles: target.consoles.iter().map(|console| console.path()).collect(),
+        recorded_consoles: recorded.map(|console| console.path()).collect(),
+        password_page: true,
+        slots: SlotSizes { root: disk.root.bytes(), verity: disk.verity.bytes() },
+        watchdog: hardware.watchdog.map(|seconds| Duration::from_secs(seconds.into())),
+        worn_by_writes: hardware.worn_by_writes,
+        host: HostFacts::default(),
+        wireless: target.packages.sets.iter().any(|set| set == WIFI),
+    }
+}
+
+fn users(appliance: &Appliance) -> Vec<User> {
+    let of = |user: &mailkiln_services::User| User {
+        name: user.name.to_owned(),
+        number: user.id,
+        comment: user.purpose.to_owned(),
+        home: format!("/var/lib/{}", user.name),
+        shell: None,
+        groups: Vec::new(),
+    };
+    appliance.users().iter().map(of).collect()
+}
