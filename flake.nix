@@ -105,16 +105,12 @@
       packages = forEach (
         pkgs:
         {
-          inherit (pkgs)
-            mailkiln
-            mailkiln-acme
-            mailkiln-agent
-            mailkiln-filter
-            mailkiln-init
-            mailkiln-mail-server
-            ;
+          inherit (pkgs) mailkiln;
           default = pkgs.mailkiln;
         }
+        // lib.mapAttrs' (_: unit: lib.nameValuePair unit.build.package pkgs.${unit.build.package}) (
+          import ./units
+        )
         // lib.listToAttrs (
           map (variant: {
             name = "image-${variant}";

@@ -9,15 +9,10 @@ use mailkiln_services::{
     Appliance, Directory, HostFacts, Reach, Service, SlotSizes, TargetFacts, User, appliance,
 };
 use mailkiln_spec::Spec;
+use mailkiln_unit::Extent;
 
 use crate::ModulesError;
 use crate::units::{CLAMD, DOMAIN, HOST, Values, Variants};
-
-const PROGRAMS: &str = "/usr/bin/mailkiln-";
-/// A service that a host does without: its consoles are its own, and `mailkiln-agent status` says the same.
-const CONSOLE: &str = "mailkiln-console";
-/// A service whose program is not ours, and the unit that it belongs to.
-const BESIDE: (&str, &str) = ("mailkiln-certificate", "acme");
 
 /// Tables that turn services off, and when they are not turned off.
 const SWITCHES: [(&str, &str); 2] = [
@@ -108,7 +103,7 @@ impl Model {
         let optional = self.optional.iter().flat_map(|(_, appliance)| &appliance.services);
         let mut services: Vec<&Service> = Vec::new();
         for service in self.plain.services.iter().chain(optional) {
-            if service.name != CONSOLE && services.iter().all(|it| it.name != service.name) {
+            if is_on_hosts(service) && services.iter().all(|it| it.name != service.name) {
                 services.push(service);
             }
         }
@@ -236,8 +231,13 @@ pub fn on_a_host(spec: &Spec, facts: &HostFacts, spam_rules: &str) -> Appliance 
     host
 }
 
-/// `/usr/bin/mailkiln-agent` is of the unit `agent`.
-fn unit_of(service: &Service) -> Option<&str> {
-    let beside = (service.name == BESIDE.0).then_some(BESIDE.1);
-    service.program.strip_prefix(PROGRAMS).or(beside)
+/// The unit that declares a service.
+fn unit_of(service: &Service) -> Option<&'static str> {
+    mailkiln_unit::service(service.name).map(|(unit, _)| unit.name.as_str())
+}
+
+/// Whether a host has the service too: what only images have is the host's own there.
+fn is_on_hosts(service: &Service) -> bool {
+    let declared = mailkiln_unit::service(service.name);
+    declared.is_none_or(|(_, declared)| declared.on == Extent::Everywhere)
 }

@@ -21,9 +21,6 @@ pub const IMAGE_ONLY: [(&str, &str); 4] = [
     ("ssh", "the host's `services.openssh` says it"),
 ];
 
-/// Units whose program may be one that is not ours: the package in nixpkgs that has the same interface.
-const FOREIGN: [&str; 1] = ["mail-server"];
-
 /// Units that more can be said about than their package.
 const TOLD: [(&str, &str); 1] = [("acme", include_str!("../written/acme.nix"))];
 
@@ -189,7 +186,7 @@ fn directories(model: &Model) -> Value {
 
 /// The module of one unit.
 fn unit_module(model: &Model, unit: &str, names: &Names) -> Result<Value, ModulesError> {
-    let foreign = FOREIGN.contains(&unit);
+    let foreign = mailkiln_unit::unit(unit).is_some_and(|unit| unit.nix.foreign);
     let package = Value::text(format!("mailkiln-{unit}"));
     let told = TOLD.iter().find(|(name, _)| *name == unit).map(|(_, text)| Value::code(*text));
     let usual = ("package", Value::code(format!("lib.mkPackageOption pkgs {package} {{ }}")));

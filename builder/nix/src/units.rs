@@ -17,9 +17,6 @@ pub(crate) const HOST: &str = "the-host.invalid";
 pub(crate) const CLAMD: &str = "10.254.253.252";
 /// The service that makes accounts, and so the only one that a change of them concerns.
 const PROVISION: &str = "mailkiln-provision";
-/// Users of an image whose names a host may give to somebody else.
-const USERS: [(&str, &str); 2] =
-    [("mail-server", "mailkiln-mail-server"), ("mail-filter", "mailkiln-filter")];
 /// What a host may set otherwise without `mkForce`: it knows what else runs on it.
 const LIMITS: [&str; 8] = [
     "MemoryHigh",
@@ -190,7 +187,8 @@ fn settings(plain: Vec<Directive>, with: Vec<(&'static str, Vec<Directive>)>) ->
 
 /// The name that a user of an image has on a host.
 pub(crate) fn user_name(name: &str) -> &str {
-    USERS.iter().find(|(image, _)| *image == name).map_or(name, |(_, host)| host)
+    let user = mailkiln_unit::user(name);
+    user.and_then(|user| user.nixos_name.as_deref()).unwrap_or(name)
 }
 
 fn user_setting(values: &Values) -> Value {

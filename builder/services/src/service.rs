@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mailkiln_unit::{Kind, Reach};
+
 use crate::{ConfigFile, Confinement, Sandbox, User};
 
 /// A program that systemd starts and watches. Everything here is a typed value; the text of a
@@ -93,21 +95,6 @@ impl Service {
     }
 }
 
-/// How a service tells that it is ready: systemd.service(5), `Type=`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Runs to its end; what it has done stays done until the next boot.
-    Oneshot,
-    /// Runs to its end, and may be started again then.
-    Task,
-    /// Ready as soon as it runs.
-    Simple,
-    /// Says `READY=1`.
-    Notify,
-    /// Says `READY=1`, and reloads on SIGHUP between `RELOADING=1` and `READY=1`.
-    NotifyReload,
-}
-
 /// A directory below `/var/lib`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateDirectory {
@@ -120,21 +107,29 @@ pub struct StateDirectory {
 /// A TCP port that a service listens on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Port {
+    /// What settings call it.
+    pub name: &'static str,
     /// Number.
     pub number: u16,
     /// What is spoken there.
     pub purpose: &'static str,
     /// From where it can be reached.
     pub reach: Reach,
+    /// On loopback: the users that may connect, beside root.
+    pub clients: &'static [String],
 }
 
-/// From where a port can be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// From this machine only.
-    Loopback,
-    /// From everywhere; the firewall opens it.
-    Public,
+impl Port {
+    /// A port as its unit declares it.
+    pub(crate) fn of(port: &'static mailkiln_unit::Port) -> Self {
+        Self {
+            name: &port.name,
+            number: port.number,
+            purpose: &port.purpose,
+            reach: port.reach,
+            clients: &port.clients,
+        }
+    }
 }
 
 /// A secret that systemd reads as root and hands to the service alone.

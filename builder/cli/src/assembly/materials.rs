@@ -27,8 +27,6 @@ use mailkiln_tree::{Contents, TreePath};
 use super::{AssemblyError, ClosureOrder, Order, Workbench, units};
 use crate::progress::Watch;
 
-/// The programs of the appliance, by the names that locks use.
-pub(super) const COMPONENTS: [&str; 5] = ["init", "agent", "acme", "filter", "mail-server"];
 /// The cache's kind for packs of compiled programs.
 const PROGRAM_PACK: &str = "program-pack";
 
@@ -39,7 +37,7 @@ pub(super) struct Materials {
     pub(super) layers: Vec<Layer>,
     /// Packages that boot files are taken from, the kernel's for its device trees; not installed.
     pub(super) boot: Vec<Layer>,
-    /// Compiled or prebuilt components, in the order of [`COMPONENTS`].
+    /// Compiled or prebuilt components, in the order of [`mailkiln_unit::units`].
     pub(super) units: Vec<Unit>,
     /// Contents of all of them.
     pub(super) packs: Vec<Pack>,
@@ -213,7 +211,7 @@ fn locked(
 pub(super) fn missing_toolchain(bench: &Workbench<'_>) -> Result<Vec<Pin>, AssemblyError> {
     let Toolchain::Locked(locked) = bench.toolchain else { return Ok(Vec::new()) };
     let compiler = compiler(bench)?;
-    for name in COMPONENTS {
+    for name in mailkiln_unit::names() {
         if let Some(component) = source(bench, name)?
             && compiler.find(&component)?.is_none()
         {
@@ -272,13 +270,13 @@ pub(super) fn source(
 
 pub(super) fn compile(bench: &Workbench<'_>) -> Result<Vec<Unit>, AssemblyError> {
     let compiler = compiler(bench)?;
-    COMPONENTS
-        .iter()
+    mailkiln_unit::names()
+        .into_iter()
         .map(|name| match source(bench, name)? {
             Some(component) => {
                 let CompiledUnit { programs, crates, built_by, origin, .. } =
                     compiler.compile(&component, bench.watch.compiling())?;
-                let (name, built_by) = ((*name).to_owned(), Some(built_by));
+                let (name, built_by) = (name.to_owned(), Some(built_by));
                 Ok(Unit { name, programs, crates, built_by, origin })
             }
             None => prebuilt(bench, name),
@@ -312,8 +310,10 @@ fn prebuilt(bench: &Workbench<'_>, name: &str) -> Result<Unit, AssemblyError> {
     };
     let fetcher = Fetcher::new(bench.cache, bench.mirrors);
     let paths = fetcher.files(&[wanted], bench.watch.downloads())?;
+    let unit = mailkiln_unit::unit(name);
+    let binary = unit.map_or_else(|| name.to_owned(), |unit| unit.build.binary.clone());
     let program = |path: PathBuf| Program {
-        name: program_name(name),
+        name: binary.clone(),
         path,
         size: file.size,
         sha256: file.sha256,
@@ -325,14 +325,6 @@ fn prebuilt(bench: &Workbench<'_>, name: &str) -> Result<Unit, AssemblyError> {
         built_by: None,
         origin: None,
     })
-}
-
-/// What a component's program is called on the appliance.
-pub(super) fn program_name(component: &str) -> String {
-    match component {
-        "init" => "init".to_owned(),
-        name => format!("mailkiln-{name}"),
-    }
 }
 
 /// The programs of a unit as a pack: compressed once, like those of packages.

@@ -10,6 +10,7 @@ use mailkiln_tree::{
     Content, Contents as _, Enablement, Entry, FixupInput, Identity, Kind, Owner, Tree, TreePath,
     User, finish,
 };
+use mailkiln_unit::Place;
 
 use super::materials::Materials;
 use super::{AssemblyError, Order};
@@ -63,7 +64,7 @@ impl Root {
         materials: &Materials,
     ) -> Result<Self, AssemblyError> {
         let mut tree = assemble(&materials.layers)?;
-        for unit in materials.units.iter().filter(|unit| unit.name != "init") {
+        for unit in materials.units.iter().filter(|unit| is_installed(&unit.name)) {
             for program in &unit.programs {
                 let content = Content::Packed { sha256: program.sha256, size: program.size };
                 let entry = Entry {
@@ -112,6 +113,11 @@ impl Root {
         let os_release = text(&finished.tree, materials, "usr/lib/os-release")?;
         Ok(Self { tree: finished.tree, kernel, release: finished.boot.release, os_release })
     }
+}
+
+/// Whether a unit's programs are in the root; the initrd has its own.
+fn is_installed(unit: &str) -> bool {
+    mailkiln_unit::unit(unit).is_none_or(|unit| unit.build.place == Place::Bin)
 }
 
 /// The image's version: ours, and the day of the lock.

@@ -7,7 +7,7 @@ use mailkiln_fetch::Fetcher;
 use mailkiln_pin::{Arch, Sha256};
 use mailkiln_unit_cache::{Record, Refusal, UnitCache};
 
-use super::materials::{COMPONENTS, compiler, missing_toolchain, source};
+use super::materials::{compiler, missing_toolchain, source};
 use super::{AssemblyError, Workbench};
 
 /// Takes from the unit caches what the local cache does not have. What none of them has, or what is refused, is left to be
@@ -18,7 +18,7 @@ pub(super) fn take(bench: &Workbench<'_>) -> Result<(), AssemblyError> {
     }
     let compiler = compiler(bench)?;
     let fetcher = Fetcher::new(bench.cache, bench.mirrors);
-    for name in COMPONENTS {
+    for name in mailkiln_unit::names() {
         let Some(component) = source(bench, name)? else { continue };
         if compiler.find(&component)?.is_some() {
             continue;
@@ -166,7 +166,8 @@ fn chosen(
     names: &[&str],
 ) -> Result<Vec<(String, Component)>, AssemblyError> {
     let mut chosen = Vec::new();
-    for name in COMPONENTS.iter().filter(|name| names.is_empty() || names.contains(name)) {
+    let all = mailkiln_unit::names();
+    for name in all.iter().filter(|name| names.is_empty() || names.contains(name)) {
         if let Some(component) = source(bench, name)? {
             chosen.push(((*name).to_owned(), component));
         }

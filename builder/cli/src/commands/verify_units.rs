@@ -28,7 +28,7 @@ pub(super) fn run(
     let (lock, mirrors, cache) =
         pins::opened(arguments.lock.as_deref(), arguments.mirror.as_deref())?;
     let bars = Bars::new(printer);
-    let names: Vec<&str> = arguments.unit.iter().map(|unit| unit.component()).collect();
+    let names: Vec<&str> = arguments.unit.iter().map(String::as_str).collect();
     let mut compared = Vec::new();
     for arch in architectures(&arguments.arch) {
         let toolchain = &toolchain(ToolchainChoice::Locked, &lock, arch)?;

@@ -36,11 +36,8 @@ fn of_the_image(service: &Service, directives: Vec<mailkiln_services::Directive>
 
 /// What a user of an image is called on a host.
 fn user_name(name: &str) -> &str {
-    match name {
-        "mail-server" => "mailkiln-mail-server",
-        "mail-filter" => "mailkiln-filter",
-        other => other,
-    }
+    let user = mailkiln_unit::user(name);
+    user.and_then(|user| user.nixos_name.as_deref()).unwrap_or(name)
 }
 
 /// The settings of a unit as Nix evaluates them.
