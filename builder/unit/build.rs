@@ -6,12 +6,12 @@
 #[allow(dead_code, unreachable_pub, reason = "the library uses all of it")]
 #[path = "src/manifest.rs"]
 mod manifest;
-#[allow(dead_code, unreachable_pub, reason = "the library uses all of it")]
-#[path = "src/service.rs"]
-mod service;
 #[allow(unreachable_pub, reason = "the library uses it")]
 #[path = "src/rules.rs"]
 mod rules;
+#[allow(dead_code, unreachable_pub, reason = "the library uses all of it")]
+#[path = "src/service.rs"]
+mod service;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -45,9 +45,8 @@ fn confine(sandbox: &mut Sandbox, challenge: &AcmeChallenge) {
 /// Where the authority looks for the proof.
 fn port(challenge: &AcmeChallenge) -> Option<Port> {
     let purpose = "proofs for the certificate";
-    let port = |name, number| {
-        Some(Port { name, number, purpose, reach: Reach::Public, clients: &[] })
-    };
+    let port =
+        |name, number| Some(Port { name, number, purpose, reach: Reach::Public, clients: &[] });
     match challenge {
         AcmeChallenge::Http01 => port("http-01", 80),
         AcmeChallenge::TlsAlpn01 => port("tls-alpn-01", 443),

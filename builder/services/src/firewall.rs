@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Capability, Confinement, Limits, NetworkAccess, Ordering, Port, Reach, Restart,
-    Sandbox, Service, User, declared, user,
+    Capability, Confinement, Limits, NetworkAccess, Ordering, Port, Reach, Restart, Sandbox,
+    Service, User, declared, user,
 };
 
 /// What may come in. Everything may go out: a mail server must reach any host.

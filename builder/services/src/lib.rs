@@ -35,8 +35,8 @@ pub use host::{BroughtCertificate, HostFacts, Resolver};
 pub use journal::Journal;
 pub use kernel::KernelSetting;
 pub use machine::Machine;
-pub use render::{Directive, RenderError};
 pub use mailkiln_unit::{Access, Capability, Kind, NetworkAccess, Reach};
+pub use render::{Directive, RenderError};
 pub use sandbox::{Confinement, Device, Sandbox};
 pub use service::{
     Credential, Limits, Ordering, Port, Restart, Service, Share, StateDirectory, Trigger,

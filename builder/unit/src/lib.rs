@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 pub use manifest::{Build, Directory, Health, Nix, Place, Tests, Unit, UnitError, User};
 pub use rules::together;
 pub use service::{
-    Access, Capability, Credential, Device, Every, Extent, Kind, Limits, NetworkAccess, Port, Reach,
-    Restart, Sandbox, Service, StateDirectory,
+    Access, Capability, Credential, Device, Every, Extent, Kind, Limits, NetworkAccess, Port,
+    Reach, Restart, Sandbox, Service, StateDirectory,
 };
 
 /// Name and text of each `unit.toml`, sorted by name.
@@ -67,9 +67,15 @@ mod tests {
     fn every_file_is_read_and_units_keep_their_order() {
         assert_eq!(units().len(), TEXTS.len());
         let named: Vec<&str> = names();
-        assert!(named.starts_with(&["init", "agent", "acme", "filter", "mail-server"]), "{named:?}");
+        assert!(
+            named.starts_with(&["init", "agent", "acme", "filter", "mail-server"]),
+            "{named:?}"
+        );
         assert_eq!(user("mail-filter").map(|user| user.id), Some(805));
-        assert_eq!(service("mailkiln-certificate").map(|(unit, _)| unit.name.as_str()), Some("acme"));
+        assert_eq!(
+            service("mailkiln-certificate").map(|(unit, _)| unit.name.as_str()),
+            Some("acme")
+        );
         assert_eq!(port("imaps").map(|port| port.number), Some(993));
         assert!(together(units()).is_ok());
     }

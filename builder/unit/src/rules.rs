@@ -41,7 +41,11 @@ pub(crate) fn alone(unit: &Unit) -> Result<(), UnitError> {
     for user in &unit.users {
         if !OWN_USERS.contains(&user.id) {
             let cure = "write a number from 801 to 899 that no user has had before";
-            return Err(wrong(unit, format!("the user {} has the number {}", user.name, user.id), cure));
+            return Err(wrong(
+                unit,
+                format!("the user {} has the number {}", user.name, user.id),
+                cure,
+            ));
         }
     }
     unit.services.iter().try_for_each(|service| one_service(unit, service))
@@ -49,7 +53,8 @@ pub(crate) fn alone(unit: &Unit) -> Result<(), UnitError> {
 
 fn one_service(unit: &Unit, service: &Service) -> Result<(), UnitError> {
     let Service { name, .. } = service;
-    let paths = service.program.iter().chain(&service.sandbox.writable).chain(&service.when_changed);
+    let paths =
+        service.program.iter().chain(&service.sandbox.writable).chain(&service.when_changed);
     for path in paths {
         if !path.trim_start_matches('-').starts_with('/') {
             let cure = "write an absolute path";
@@ -129,14 +134,20 @@ mod tests {
             ("colour = 1", "unknown field `colour`"),
             ("[[user]]\nname = 'toy'\nid = 1000\npurpose = 'x'", "from 801 to 899"),
             ("[[user]]\nname = 'Toy'\nid = 850\npurpose = 'x'", "`Toy` does not fit"),
-            ("[[service]]\nname = 'toy'\nplace = 1\ndescription = 'x'\nuser = 'toy'", "no user `toy`"),
+            (
+                "[[service]]\nname = 'toy'\nplace = 1\ndescription = 'x'\nuser = 'toy'",
+                "no user `toy`",
+            ),
             (
                 "[[service]]\nname = 'toy'\nplace = 1\ndescription = 'x'\nprogram = 'toy'",
                 "absolute path",
             ),
         ] {
             let error = read(more).unwrap_err();
-            assert!(error.starts_with("units/toy/unit.toml: ") && error.contains(expected), "{error}");
+            assert!(
+                error.starts_with("units/toy/unit.toml: ") && error.contains(expected),
+                "{error}"
+            );
         }
         assert!(Unit::read("other", TOY).unwrap_err().to_string().contains("`workspace`"));
     }
@@ -148,7 +159,9 @@ mod tests {
         let other = Unit { order: 98, name: "other".to_owned(), ..other };
         let mut both = vec![one, other];
         both[1].build.binary = "x".to_owned();
-        assert!(together(&both).unwrap_err().to_string().contains("user number 850 is there twice"));
+        assert!(
+            together(&both).unwrap_err().to_string().contains("user number 850 is there twice")
+        );
         both[1].users[0].id = 851;
         assert!(together(&both).is_ok());
     }

@@ -19,7 +19,9 @@ pub struct UnitsArguments {
 
 /// The units of this program, each with a word about it.
 fn units() -> PossibleValuesParser {
-    let value = |unit: &'static Unit| PossibleValue::new(unit.name.as_str()).help(unit.description.as_str());
+    let value = |unit: &'static Unit| {
+        PossibleValue::new(unit.name.as_str()).help(unit.description.as_str())
+    };
     PossibleValuesParser::new(mailkiln_unit::units().iter().map(value))
 }
 

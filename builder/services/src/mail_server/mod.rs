@@ -33,11 +33,8 @@ pub(crate) fn service(
 
 /// Those that depend on the domains and on the relay.
 fn credentials(spec: &Spec) -> Vec<Credential> {
-    let required = |name: String| Credential {
-        source: format!("{SECRETS}/{name}.pem"),
-        name,
-        fallback: None,
-    };
+    let required =
+        |name: String| Credential { source: format!("{SECRETS}/{name}.pem"), name, fallback: None };
     let mut all = Vec::new();
     for domain in &spec.domains {
         for algorithm in identity::ALGORITHMS {
