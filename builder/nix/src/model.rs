@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use mailkiln_services::{
-    Appliance, Directory, HostFacts, Reach, Service, SlotSizes, TargetFacts, User, appliance,
+    Appliance, Directory, HostFacts, Reach, Service, SlotSizes, Socket, TargetFacts, User,
+    appliance,
 };
 use mailkiln_spec::Spec;
 use mailkiln_unit::Extent;
@@ -15,17 +16,18 @@ use crate::ModulesError;
 use crate::units::{CLAMD, DOMAIN, HOST, Values, Variants};
 
 /// Tables that turn services off, and when they are not turned off.
-const SWITCHES: [(&str, &str); 2] = [
+const SWITCHES: [(&str, &str); 3] = [
     (
         "cfg.settings.filter == null || cfg.settings.filter.enable != false",
         "[filter]\nenable = false\n",
     ),
     ("cfg.acme.client == \"mailkiln\"", "[acme]\nenable = false\n"),
+    ("cfg.settings.web == null || cfg.settings.web.enable != false", "[web]\nenable = false\n"),
 ];
 
 /// Tables that bring something more or something else, and when they are there. Where the condition of
 /// one begins with another's, it is only compared with that one.
-fn optional() -> [(&'static str, String); 9] {
+fn optional() -> [(&'static str, String); 11] {
     let dns = "[acme]\nchallenge = \"dns-01\"\ndns_provider";
     [
         (
@@ -57,7 +59,7 @@ fn optional() -> [(&'static str, String); 9] {
         ),
         (
             "cfg.settings.acme != null && cfg.settings.acme.challenge == \"tls-alpn-01\"",
-            "[acme]\nchallenge = \"tls-alpn-01\"\n".to_owned(),
+            "[acme]\nchallenge = \"tls-alpn-01\"\n[web]\nenable = false\n".to_owned(),
         ),
         (
             "cfg.settings.acme != null && cfg.settings.acme.challenge == \"dns-01\"",
@@ -66,6 +68,16 @@ fn optional() -> [(&'static str, String); 9] {
         (
             "cfg.settings.acme != null && cfg.settings.acme.challenge == \"dns-01\" && cfg.settings.acme.dns_provider == \"exec\"",
             format!("{dns} = \"exec\"\n"),
+        ),
+        (
+            "cfg.settings.web != null && cfg.settings.web.behind_proxy == true",
+            "[web]\nbehind_proxy = true\n".to_owned(),
+        ),
+        // Without the web unit the client answers http-01 itself.
+        (
+            "cfg.settings.web != null && cfg.settings.web.enable == false && \
+             (cfg.settings.acme == null || cfg.settings.acme.challenge == null || cfg.settings.acme.challenge == \"http-01\")",
+            "[web]\nenable = false\n".to_owned(),
         ),
     ]
 }
@@ -159,6 +171,23 @@ impl Model {
         with.retain(|(_, ports)| *ports != public(service));
         let none = public(service).is_empty() && with.is_empty();
         (!none).then(|| Values::of(public(service), with))
+    }
+
+    /// What systemd opens for a service, and under which condition of those that the service does not have itself.
+    pub(crate) fn sockets<'a>(&'a self, service: &'a Service) -> Vec<(&'a Socket, Option<String>)> {
+        let has = |service: &Service, socket: &Socket| service.sockets.contains(socket);
+        let others: Vec<_> = self.with(service).collect();
+        let own = service.sockets.iter().map(|socket| {
+            let without = others.iter().filter(|(_, other)| !has(other, socket));
+            let without: Vec<String> =
+                without.map(|(condition, _)| format!("!({condition})")).collect();
+            (socket, (!without.is_empty()).then(|| without.join(" && ")))
+        });
+        let more = others.iter().flat_map(|(condition, other)| {
+            let more = other.sockets.iter().filter(|socket| !has(service, socket));
+            more.map(|socket| (socket, Some((*condition).to_owned())))
+        });
+        own.chain(more).collect()
     }
 
     /// Below `/etc`: the configuration files, and when a host has them.

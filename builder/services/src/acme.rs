@@ -25,29 +25,31 @@ pub(crate) fn client(mut service: Service, spec: &Spec, acme: &Acme) -> Service 
     if !acme.roots.is_empty() {
         service.config_files.push(ConfigFile::public(ROOTS, roots(acme)));
     }
-    service.ports.extend(port(&acme.challenge));
+    let own_port = port(spec, &acme.challenge);
+    service.ports.extend(own_port);
     service.credentials.extend(credentials(acme));
     if let Confinement::Sandboxed(sandbox) = &mut service.confinement {
-        confine(sandbox, &acme.challenge);
+        confine(sandbox, acme, own_port.is_some());
     }
     service
 }
 
-fn confine(sandbox: &mut Sandbox, challenge: &AcmeChallenge) {
-    if port(challenge).is_some() {
+fn confine(sandbox: &mut Sandbox, acme: &Acme, listens: bool) {
+    if listens {
         sandbox.capabilities.push(Capability::NetBindService);
     }
-    if matches!(challenge, AcmeChallenge::Dns01 { provider: AcmeDns::Exec, .. }) {
+    if matches!(acme.challenge, AcmeChallenge::Dns01 { provider: AcmeDns::Exec, .. }) {
         sandbox.programs.push(HOOK.to_owned());
     }
 }
 
-/// Where the authority looks for the proof.
-fn port(challenge: &AcmeChallenge) -> Option<Port> {
+/// Where the authority looks for the proof, unless the web unit answers it there.
+fn port(spec: &Spec, challenge: &AcmeChallenge) -> Option<Port> {
     let purpose = "proofs for the certificate";
     let port =
         |name, number| Some(Port { name, number, purpose, reach: Reach::Public, clients: &[] });
     match challenge {
+        AcmeChallenge::Http01 if spec.web.is_some() => None,
         AcmeChallenge::Http01 => port("http-01", 80),
         AcmeChallenge::TlsAlpn01 => port("tls-alpn-01", 443),
         AcmeChallenge::Dns01 { .. } => None,
@@ -89,16 +91,22 @@ fn configuration(spec: &Spec, acme: &Acme) -> String {
         "profile": acme.profile,
         "eab_key_id": acme.eab_key_id,
         "roots": (!acme.roots.is_empty()).then_some(ROOTS),
-        "challenge": challenge(&acme.challenge, spec.network.ipv6),
+        "challenge": challenge(&acme.challenge, spec),
         "keep_key": acme.keep_key,
     });
     format!("{settings:#}\n")
 }
 
-fn challenge(challenge: &AcmeChallenge, ipv6: bool) -> Value {
-    let everywhere = if ipv6 { "[::]" } else { "0.0.0.0" };
+fn challenge(challenge: &AcmeChallenge, spec: &Spec) -> Value {
+    let everywhere = if spec.network.ipv6 { "[::]" } else { "0.0.0.0" };
     match challenge {
-        AcmeChallenge::Http01 => json!({"kind": "http-01", "listen": format!("{everywhere}:80")}),
+        AcmeChallenge::Http01 => {
+            let listen = format!("{everywhere}:80");
+            match spec.web {
+                Some(_) => json!({"kind": "http-01", "listen": listen, "served": true}),
+                None => json!({"kind": "http-01", "listen": listen}),
+            }
+        }
         AcmeChallenge::TlsAlpn01 => {
             json!({"kind": "tls-alpn-01", "listen": format!("{everywhere}:443")})
         }

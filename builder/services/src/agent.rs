@@ -23,10 +23,11 @@ pub(crate) fn console(mut service: Service, target: &TargetFacts) -> Service {
     service
 }
 
-/// Where the page listens. Proofs by TLS need the port for themselves.
+/// Where the page listens, if there is one: the web unit has such a page too, and proofs by TLS need the port for
+/// themselves.
 pub(crate) fn page_address(spec: &Spec, target: &TargetFacts) -> Option<String> {
     let proofs = spec.acme.as_ref().is_some_and(|acme| acme.challenge == AcmeChallenge::TlsAlpn01);
     let everywhere = if spec.network.ipv6 { "[::]" } else { "0.0.0.0" };
     let port = mailkiln_unit::port("page").map(|port| port.number)?;
-    (target.password_page && !proofs).then(|| format!("{everywhere}:{port}"))
+    (target.password_page && !proofs && spec.web.is_none()).then(|| format!("{everywhere}:{port}"))
 }

@@ -107,7 +107,7 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
     Appliance {
         host: spec.host.name.to_string(),
         timezone: spec.host.timezone.clone(),
-        firewall: Firewall::of(services.iter().chain(&base), dhcp, spec.network.ipv6),
+        firewall: Firewall::of(services.iter().chain(&base), &users, dhcp, spec.network.ipv6),
         users,
         services,
         base,

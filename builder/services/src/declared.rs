@@ -9,7 +9,7 @@ use mailkiln_unit::{Extent, Unit, units};
 
 use crate::{
     Confinement, Credential, Device, Directory, Limits, Ordering, Port, Restart, Sandbox, Service,
-    Share, StateDirectory, Trigger, User, user,
+    Share, Socket, StateDirectory, Trigger, User, user,
 };
 
 /// Every service of every unit, in the order of their start, and where it belongs.
@@ -65,6 +65,14 @@ fn service(unit: &'static Unit, declared: &'static mailkiln_unit::Service) -> Se
             .collect(),
         runtime_directory: declared.runtime_directory.as_deref(),
         ports: declared.ports.iter().map(Port::of).collect(),
+        sockets: declared
+            .ports
+            .iter()
+            .filter_map(|port| {
+                let address = port.number.to_string();
+                port.socket.as_deref().map(|name| Socket { name, address })
+            })
+            .collect(),
         credentials: declared
             .credentials
             .iter()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Capability, Confinement, Limits, NetworkAccess, Ordering, Port, Reach, Restart, Sandbox,
-    Service, User, declared, user,
+    Service, User, user,
 };
 
 /// What may come in. Everything may go out: a mail server must reach any host.
@@ -69,6 +69,7 @@ impl Firewall {
     /// Opens the public ports of `services`, lets those to ports on loopback that may connect, and nothing else.
     pub(crate) fn of<'a>(
         services: impl Iterator<Item = &'a Service>,
+        users: &[User],
         dhcp: bool,
         ipv6: bool,
     ) -> Self {
@@ -80,7 +81,7 @@ impl Firewall {
                 number: port.number,
                 purpose: port.purpose,
                 users: std::iter::once(user::ROOT)
-                    .chain(port.clients.iter().filter_map(|name| declared::named(name)))
+                    .chain(users.iter().filter(|user| port.admits(user)).copied())
                     .collect(),
             })
             .collect();

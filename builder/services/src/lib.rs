@@ -26,6 +26,7 @@ mod service;
 mod settings;
 mod ssh;
 mod user;
+mod web;
 
 pub use appliance::{Appliance, Directory, Takeover, TargetFacts, appliance};
 pub use config_file::ConfigFile;
@@ -39,6 +40,6 @@ pub use mailkiln_unit::{Access, Capability, Kind, NetworkAccess, Reach};
 pub use render::{Directive, RenderError};
 pub use sandbox::{Confinement, Device, Sandbox};
 pub use service::{
-    Credential, Limits, Ordering, Port, Restart, Service, Share, StateDirectory, Trigger,
+    Credential, Limits, Ordering, Port, Restart, Service, Share, Socket, StateDirectory, Trigger,
 };
 pub use user::User;

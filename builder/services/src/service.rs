@@ -30,6 +30,8 @@ pub struct Service {
     pub runtime_directory: Option<&'static str>,
     /// Where it listens.
     pub ports: Vec<Port>,
+    /// What systemd opens for it, and hands over when it starts.
+    pub sockets: Vec<Socket>,
     /// Secrets that are handed to it as files in `/run/credentials/NAME.service/`.
     pub credentials: Vec<Credential>,
     /// Environment variables, sorted by name.
@@ -69,6 +71,7 @@ impl Service {
             state: Vec::new(),
             runtime_directory: None,
             ports: Vec::new(),
+            sockets: Vec::new(),
             credentials: Vec::new(),
             environment: Vec::new(),
             umask: 0o077,
@@ -129,6 +132,32 @@ impl Port {
             reach: port.reach,
             clients: &port.clients,
         }
+    }
+
+    /// Whether `user` may connect to it from this machine.
+    pub(crate) fn admits(&self, user: &User) -> bool {
+        self.clients.iter().any(|client| client == user.name)
+    }
+}
+
+/// A socket that systemd opens: systemd.socket(5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Socket {
+    /// The name under which the service gets it.
+    pub name: &'static str,
+    /// Where it is: `443`, `0.0.0.0:443`, or the absolute path of a Unix socket, which the service's own group may use.
+    pub address: String,
+}
+
+impl Socket {
+    /// Whether it is a Unix socket.
+    pub fn is_unix(&self) -> bool {
+        self.address.starts_with('/')
+    }
+
+    /// Its unit without `.socket`. A unit has one name for all that it opens, so each socket has its own.
+    pub fn unit(&self, service: &Service) -> String {
+        format!("{}-{}", service.name, self.name)
     }
 }
 

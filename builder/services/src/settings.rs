@@ -4,7 +4,7 @@
 
 use mailkiln_spec::Spec;
 
-use crate::{Service, TargetFacts, acme, agent, filter, mail_server};
+use crate::{Service, TargetFacts, acme, agent, filter, mail_server, web};
 
 /// The service as it is on the appliance that `spec` describes; nothing where `spec` does without it.
 pub(crate) fn applied(
@@ -25,6 +25,7 @@ pub(crate) fn applied(
             spec.filter.as_ref().and_then(|filter| filter.rules.as_ref()).map(|_| service)
         }
         "mail-server" => Some(mail_server::service(service, spec, host, spam_rules)),
+        "mailkiln-web" => spec.web.map(|web| web::service(service, spec, web, host)),
         "mailkiln-acme" => spec.acme.as_ref().map(|acme| acme::client(service, spec, acme)),
         "mailkiln-certificate" => spec.acme.as_ref().map(|_| service),
         _ => Some(service),

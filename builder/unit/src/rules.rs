@@ -156,8 +156,9 @@ mod tests {
     fn what_two_units_share_is_refused() {
         let user = "[[user]]\nname = 'a'\nid = 850\npurpose = 'x'\n";
         let (one, other) = (read(user).unwrap(), read(&user.replace("'a'", "'b'")).unwrap());
-        let other = Unit { order: 98, name: "other".to_owned(), ..other };
         let mut both = vec![one, other];
+        both[1].order = 98;
+        both[1].name = "other".to_owned();
         both[1].build.binary = "x".to_owned();
         assert!(
             together(&both).unwrap_err().to_string().contains("user number 850 is there twice")

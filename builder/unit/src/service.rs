@@ -137,9 +137,8 @@ pub struct Port {
     /// On loopback: the users that may connect, beside root.
     #[serde(default)]
     pub clients: Vec<String>,
-    /// Whether systemd opens it and hands it over under this name: the service then needs no capability for it.
-    #[serde(default)]
-    pub socket: bool,
+    /// Where systemd opens it, the name under which the service gets it: it then needs no capability for it.
+    pub socket: Option<String>,
 }
 
 /// From where a port can be reached.

@@ -18,7 +18,7 @@ const RECIPIENTS: [&str; 2] = ["200/1h", "1000/1d"];
 const TRANSFER_MINIMUM: u64 = 250 << 20;
 
 pub(super) fn sections(spec: &Spec) -> Vec<Section> {
-    let mut sections = vec![session(spec), extensions(), authentication(), recipients(spec)];
+    let mut sections = vec![session(spec), extensions(), authentication(spec), recipients(spec)];
     sections.extend(message(spec));
     sections.extend(limits());
     sections
@@ -46,7 +46,12 @@ fn extensions() -> Section {
         .set("mt-priority", when(AUTHENTICATED, "mixer", "false"))
 }
 
-fn authentication() -> Section {
+fn authentication(spec: &Spec) -> Section {
+    // The web unit signs in by a token of the person who has signed in to it.
+    let mechanisms = match spec.web {
+        Some(_) => "[plain, login, oauthbearer]",
+        None => "[plain, login]",
+    };
     Section::new(
         "session.auth",
         "Never on 25 and for released mail, elsewhere a must, no password without TLS, and the\n\
@@ -54,7 +59,7 @@ fn authentication() -> Section {
     )
     .set("directory", when(WITHOUT_LOGIN, "false", "'*'"))
     .set("require", when(WITHOUT_LOGIN, "false", "true"))
-    .set("mechanisms", when("listener != 'smtp' && is_tls", "[plain, login]", "false"))
+    .set("mechanisms", when("listener != 'smtp' && is_tls", mechanisms, "false"))
     .set("must-match-sender", true)
     .set("errors.total", 3)
     .set("errors.wait", "2s")

@@ -41,7 +41,12 @@ const fn listener(id: &'static str, protocol: &'static str, tls: Tls) -> Listene
     Listener { id, protocol, tls }
 }
 
-const LISTENERS: [Listener; 9] = [
+/// Listeners of the web unit. It says for whom it asks by a PROXY header, so that delays and bans meet the reader.
+const OF_WEB: [&str; 2] = ["web-imaps", "web-submissions"];
+/// Whose PROXY headers are believed. The firewall lets nobody but the web unit connect from there.
+const PROXIES: [&str; 1] = ["127.0.0.1/32"];
+
+const LISTENERS: [Listener; 11] = [
     listener("smtp", "smtp", Tls::Starttls),
     listener("submissions", "smtp", Tls::Implicit),
     listener("submission", "smtp", Tls::Starttls),
@@ -51,13 +56,19 @@ const LISTENERS: [Listener; 9] = [
     listener("sieve", "managesieve", Tls::Starttls),
     listener(API, "http", Tls::Off),
     listener(RELEASE, "smtp", Tls::Off),
+    listener("web-imaps", "imap", Tls::Implicit),
+    listener("web-submissions", "smtp", Tls::Implicit),
 ];
 
-/// The listeners that there are, with their ports: without a filter nothing is released. Loopback's numbers are the
+/// The listeners that there are, with their ports: without a filter nothing is released, and without a web unit
+/// nobody asks for others. Loopback's numbers are the
 /// host's choice.
 fn wanted(spec: &Spec, host: &HostFacts) -> Vec<(&'static Listener, Port)> {
-    let filtered = spec.filter.is_some();
-    let wanted = LISTENERS.iter().filter(|listener| filtered || listener.id != RELEASE);
+    let wanted = LISTENERS.iter().filter(|listener| match listener.id {
+        RELEASE => spec.filter.is_some(),
+        id if OF_WEB.contains(&id) => spec.web.is_some(),
+        _ => true,
+    });
     let with_port = wanted.filter_map(|listener| {
         let port = Port::of(mailkiln_unit::port(listener.id)?);
         let number = match listener.id {
@@ -82,13 +93,7 @@ pub(super) fn sections(spec: &Spec, host: &HostFacts) -> Vec<Section> {
         .iter()
         .map(|(listener, port)| listener_section(listener, port, everywhere))
         .collect();
-    let (chain, key) = match &host.certificate {
-        Some(brought) => (brought.chain.clone(), brought.key.clone()),
-        None => {
-            let own = |file| format!("/var/lib/mailkiln-acme/live/{}/{file}.pem", spec.host.name);
-            (own("fullchain"), own("key"))
-        }
-    };
+    let (chain, key) = certificate(spec, host);
     sections.push(
         Section::new(
             "certificate.default",
@@ -112,6 +117,17 @@ pub(super) fn sections(spec: &Spec, host: &HostFacts) -> Vec<Section> {
     sections
 }
 
+/// Absolute paths of the certificate and of its key.
+pub(crate) fn certificate(spec: &Spec, host: &HostFacts) -> (String, String) {
+    match &host.certificate {
+        Some(brought) => (brought.chain.clone(), brought.key.clone()),
+        None => {
+            let own = |file| format!("/var/lib/mailkiln-acme/live/{}/{file}.pem", spec.host.name);
+            (own("fullchain"), own("key"))
+        }
+    }
+}
+
 fn listener_section(listener: &Listener, port: &Port, everywhere: &str) -> Section {
     let address = match port.reach {
         Reach::Public => everywhere,
@@ -122,6 +138,10 @@ fn listener_section(listener: &Listener, port: &Port, everywhere: &str) -> Secti
         .set("protocol", listener.protocol)
         .set("max-connections", MAX_CONNECTIONS)
         .set("max-connections-per-client", MAX_PER_CLIENT);
+    let section = match OF_WEB.contains(&listener.id) {
+        true => section.set("proxy.trusted-networks", PROXIES),
+        false => section,
+    };
     match listener.tls {
         Tls::Implicit => section.set("tls.implicit", true),
         Tls::Starttls => section.set("tls.implicit", false),

@@ -9,6 +9,7 @@ mod server;
 mod settings;
 mod spam;
 
+pub(crate) use listeners::certificate;
 use mailkiln_spec::Spec;
 
 use crate::{ConfigFile, Credential, HostFacts, Service};

@@ -24,7 +24,7 @@ pub(super) fn sections(spec: &Spec, host: &HostFacts) -> Vec<Section> {
             .set("hostname", spec.host.name.as_str()),
     ];
     sections.extend(storage());
-    sections.extend(api());
+    sections.extend(api(spec));
     sections.extend(readers(spec));
     sections.push(resolver(host));
     sections
@@ -79,7 +79,10 @@ fn storage() -> [Section; 6] {
             "cache",
             "Bytes. The server's defaults are made for 100 MB and more; this one shares a machine.",
         )
-        .set("message.size", 16 << 20)
+        // One shard: what is larger than a part of a shard is never cached, and a mailbox of 100,000
+        // messages is one item of 10 MB.
+        .set("message.size", 32 << 20)
+        .set("message.capacity", 32)
         .set("access-token.size", 2 << 20)
         .set("http-auth.size", 1 << 20)
         .set("files.size", 2 << 20)
@@ -89,7 +92,12 @@ fn storage() -> [Section; 6] {
     ]
 }
 
-fn api() -> [Section; 4] {
+fn api(spec: &Spec) -> [Section; 4] {
+    let web = spec.web.is_some();
+    let reach = match web {
+        true => "The web unit passes requests on, and says for whom.",
+        false => "Only loopback reaches it, and nothing forwards for others.",
+    };
     [
         Section::new("authentication.fallback-admin", "The API's administrator.")
             .set("user", "admin")
@@ -98,9 +106,9 @@ fn api() -> [Section; 4] {
             .set("key", secret("oauth-key"))
             .set("client-registration.anonymous", false)
             .set("client-registration.require", true),
-        Section::new("http", "Only loopback reaches it, and nothing forwards for others.")
+        Section::new("http", reach)
             .set("url", "'https://' + config_get('server.hostname')")
-            .set("use-x-forwarded", false)
+            .set("use-x-forwarded", web)
             .set("rate-limit.account", "1000/1m")
             .set("rate-limit.anonymous", "100/1m"),
         Section::new("form", "No contact form.").set("enable", false),

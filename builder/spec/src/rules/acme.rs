@@ -12,9 +12,7 @@ use crate::address::Address;
 use crate::document::Located;
 use crate::domain_name::DomainName;
 use crate::file::{AcmeChallengeValue, AcmeDnsValue, AcmeKeyValue, AcmeTable, Text};
-use crate::model::{
-    Acme, AcmeChallenge, AcmeDns, AcmeKey, DnsCompany, MailSettings, WEB_LABELS,
-};
+use crate::model::{Acme, AcmeChallenge, AcmeDns, AcmeKey, DnsCompany, MailSettings, WEB_LABELS};
 use crate::problem::{Flaw, Problem, Problems, Reported, shown};
 
 /// <https://letsencrypt.org/docs/acme-protocol-updates/>
