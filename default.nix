@@ -16,12 +16,10 @@ in
       all = pkgs.extend overlay;
     in
     {
-      inherit (all)
-        mailkiln
-        mailkiln-acme
-        mailkiln-agent
-        mailkiln-filter
-        mailkiln-mail-server
-        ;
-    };
+      inherit (all) mailkiln;
+    }
+    // pkgs.lib.mapAttrs' (_: unit: {
+      name = unit.build.package;
+      value = all.${unit.build.package};
+    }) (import ./units);
 }

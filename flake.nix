@@ -84,9 +84,14 @@
       # module with other defaults, so that they can be joined, and a setting of the host always wins.
       nixosModules = {
         default = module { };
-        # The mail server alone, without the filter.
+        # The mail server alone, without the filter and the web unit.
         mail-server = module {
           services.mailkiln.settings.filter.enable = lib.mkOverride 1400 false;
+          services.mailkiln.settings.web.enable = lib.mkOverride 1400 false;
+        };
+        # With the web unit.
+        web = module {
+          services.mailkiln.settings.web.enable = lib.mkDefault true;
         };
         # With the filter.
         filter = module {
@@ -105,16 +110,12 @@
       packages = forEach (
         pkgs:
         {
-          inherit (pkgs)
-            mailkiln
-            mailkiln-acme
-            mailkiln-agent
-            mailkiln-filter
-            mailkiln-init
-            mailkiln-mail-server
-            ;
+          inherit (pkgs) mailkiln;
           default = pkgs.mailkiln;
         }
+        // lib.mapAttrs' (_: unit: lib.nameValuePair unit.build.package pkgs.${unit.build.package}) (
+          import ./units
+        )
         // lib.listToAttrs (
           map (variant: {
             name = "image-${variant}";
@@ -162,12 +163,19 @@
               default
               mail-server
               filter
+              web
               acme
               ;
           in
           assert runs "mailkiln-filter" [ default ];
           assert !runs "mailkiln-acme" [ default ];
           assert !runs "mailkiln-filter" [ mail-server ];
+          assert runs "mailkiln-web" [ default ];
+          assert !runs "mailkiln-web" [ mail-server ];
+          assert runs "mailkiln-web" [
+            mail-server
+            web
+          ];
           assert runs "mailkiln-filter" [
             mail-server
             filter

@@ -1,7 +1,8 @@
 # Our packages, for any nixpkgs: by the flake, by default.nix, or by hand in nixpkgs.overlays.
-final: _:
+final: prev:
 let
-  inherit (final) lib;
+  # Of prev, since the names of our packages depend on it.
+  inherit (prev) lib;
   systems = [
     "x86_64-linux"
     "aarch64-linux"
@@ -50,21 +51,42 @@ let
       ]
     );
 
-  # The crates of the mail server, with our patches on them: units/mail-server/README.md says why.
+  # The crates of a unit, with our patches on them: units/mail-server/README.md says why.
   patched =
+    name:
     let
-      published = final.rustPlatform.importCargoLock { lockFile = ./units/mail-server/Cargo.lock; };
-      patches = lib.filter (lib.hasSuffix ".patch") (
-        lib.attrNames (builtins.readDir ./units/mail-server/patches)
-      );
+      folder = ./units + "/${name}";
+      published = final.rustPlatform.importCargoLock { lockFile = folder + "/Cargo.lock"; };
+      patches = lib.filter (lib.hasSuffix ".patch") (lib.attrNames (builtins.readDir (folder + "/patches")));
     in
-    final.runCommand "mailkiln-mail-server-crates" { } ''
+    final.runCommand "mailkiln-${name}-crates" { } ''
       cp -rL ${published} $out
       chmod -R u+w $out
-      ${lib.concatMapStrings (name: ''
-        patch --fuzz=0 --strip=1 --directory=$out < ${./units/mail-server/patches + "/${name}"}
+      ${lib.concatMapStrings (patch: ''
+        patch --fuzz=0 --strip=1 --directory=$out < ${folder + "/patches/${patch}"}
       '') patches}
     '';
+
+  # A unit's package, from its unit.toml. One with a published crate behind it is built with our patches on that.
+  unit =
+    name: told:
+    lib.nameValuePair told.build.package (
+      rust (
+        {
+          name = told.build.package;
+          source = ./. + "/${told.build.workspace}";
+          program = told.build.binary;
+          meta = {
+            inherit (told) description;
+          }
+          // lib.optionalAttrs (told ? nix.licenses) {
+            license = map (license: lib.licenses.${license}) told.nix.licenses;
+          };
+        }
+        // lib.optionalAttrs (told.build ? upstream) { cargoDeps = patched name; }
+        // lib.optionalAttrs (told.nix.notifies_reload or false) { passthru.notifiesReload = true; }
+      )
+    );
 in
 {
   mailkiln = rust {
@@ -72,36 +94,5 @@ in
     source = ./.;
     meta.description = "Builds mail appliances and NixOS hosts from one file";
   };
-  mailkiln-acme = rust {
-    name = "mailkiln-acme";
-    source = ./units;
-    meta.description = "ACME client of a Mailkiln mail server";
-  };
-  mailkiln-agent = rust {
-    name = "mailkiln-agent";
-    source = ./units;
-    meta.description = "Looks after a Mailkiln mail server: secrets, accounts, health";
-  };
-  mailkiln-filter = rust {
-    name = "mailkiln-filter";
-    source = ./units/filter;
-    meta.description = "Looks into the attachments of mail";
-  };
-  mailkiln-init = rust {
-    name = "mailkiln-init";
-    source = ./units;
-    program = "init";
-    meta.description = "First program of a Mailkiln image";
-  };
-  mailkiln-mail-server = rust {
-    name = "mailkiln-mail-server";
-    source = ./units/mail-server;
-    cargoDeps = patched;
-    # It says when it is ready and when it has reloaded, which the module asks for.
-    passthru.notifiesReload = true;
-    meta = {
-      description = "Stalwart's mail server with the patches and the defaults of Mailkiln";
-      license = lib.licenses.agpl3Only;
-    };
-  };
 }
+// lib.mapAttrs' unit (import ./units)

@@ -1,7 +1,7 @@
-//! Gathers the sources of `units/` into a table of (path, bytes) per component, sorted by path.
+//! Gathers the sources of every unit into a table of (path, bytes) per component, sorted by path.
 //!
-//! In: `units/{Cargo.toml,Cargo.lock,init,store,agent,acme}`, `units/filter` and `units/mail-server`. Out:
-//! `embedded_files.rs`. Only what a compilation reads: manifests, locks, `src` and patches.
+//! In: `[build]` of each `units/*/unit.toml`, and the folders that it names. Out: `embedded_files.rs`. Only what a
+//! compilation reads: manifests, locks, `src` and patches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -13,26 +13,21 @@ use std::path::{Path, PathBuf};
 /// Files at a package's root that count; of its folders, those in [`FOLDERS`] do.
 const FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "build.rs"];
 const FOLDERS: [&str; 2] = ["src", "patches"];
-/// The members of the workspace `units`.
-const MEMBERS: [&str; 4] = ["init", "store", "agent", "acme"];
 
 fn main() -> io::Result<()> {
     let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
-    let units = here.join("../../units").canonicalize()?;
-    let mut code = String::new();
-    for package in ["init", "agent", "acme"] {
-        code += &table(&package.to_uppercase(), &units, member(&units, package)?)?;
+    let root = here.join("../..").canonicalize()?;
+    let mut code = String::from("const FILES: &[(&str, &[(&str, &[u8])])] = &[\n");
+    for unit in mailkiln_unit::units() {
+        let workspace = root.join(&unit.build.workspace);
+        let files = match unit.shares_workspace() {
+            true => member(&workspace, &unit.name)?,
+            false => whole(&workspace)?,
+        };
+        code += &table(&unit.name, &workspace, files)?;
     }
-    let mut filter = Files::default();
-    for package in ["", "inspect", "program"] {
-        gather(&units.join("filter"), package, &mut filter)?;
-    }
-    let mut mail_server = Files::default();
-    gather(&units.join("mail-server"), "", &mut mail_server)?;
-    code += &table("FILTER", &units.join("filter"), filter)?;
-    code += &table("MAIL_SERVER", &units.join("mail-server"), mail_server)?;
-    fs::write(out.join("embedded_files.rs"), code)
+    fs::write(out.join("embedded_files.rs"), code + "];\n")
 }
 
 /// Files of a component: path, and whether its content counts. Cargo wants every member of a
@@ -40,7 +35,26 @@ fn main() -> io::Result<()> {
 /// empty one: a change in it does not change the component.
 type Files = BTreeMap<String, bool>;
 
-/// The files of one member of the appliance's workspace: its own, those of members that it depends
+/// The files of a workspace that one unit has for itself: those at its root, and all its members.
+fn whole(workspace: &Path) -> io::Result<Files> {
+    let mut files = Files::default();
+    gather(workspace, "", &mut files)?;
+    for package in members(workspace)? {
+        gather(workspace, &package, &mut files)?;
+    }
+    Ok(files)
+}
+
+/// The members that a workspace's manifest lists.
+fn members(workspace: &Path) -> io::Result<Vec<String>> {
+    let manifest: toml::Table =
+        fs::read_to_string(workspace.join("Cargo.toml"))?.parse().map_err(io::Error::other)?;
+    let listed = manifest.get("workspace").and_then(|table| table.get("members"));
+    let listed = listed.and_then(toml::Value::as_array).into_iter().flatten();
+    Ok(listed.filter_map(|member| member.as_str().map(str::to_owned)).collect())
+}
+
+/// The files of one member of a workspace that units share: its own, those of members that it depends
 /// on, and the other members' manifests.
 fn member(units: &Path, package: &str) -> io::Result<Files> {
     let mut files = Files::default();
@@ -53,10 +67,10 @@ fn member(units: &Path, package: &str) -> io::Result<Files> {
             open.extend(path_dependencies(&units.join(package).join("Cargo.toml"))?);
         }
     }
-    for other in MEMBERS.iter().filter(|member| !used.contains(**member)) {
+    for other in members(units)?.into_iter().filter(|member| !used.contains(member)) {
         files.insert(format!("{other}/Cargo.toml"), true);
         for source in ["src/lib.rs", "src/main.rs"] {
-            let on_disk = units.join(other).join(source);
+            let on_disk = units.join(&other).join(source);
             println!("cargo:rerun-if-changed={}", on_disk.display());
             if on_disk.is_file() {
                 files.insert(format!("{other}/{source}"), false);
@@ -113,7 +127,7 @@ fn descend(root: &Path, folder: &str, paths: &mut Files) -> io::Result<()> {
 }
 
 fn table(name: &str, root: &Path, files: Files) -> io::Result<String> {
-    let mut code = format!("const {name}: &[(&str, &[u8])] = &[\n");
+    let mut code = format!("({name:?}, &[\n");
     for (path, whole) in files {
         let content = if whole {
             let file = root.join(&path);
@@ -125,5 +139,5 @@ fn table(name: &str, root: &Path, files: Files) -> io::Result<String> {
         };
         writeln!(code, "    ({path:?}, {content}),").map_err(io::Error::other)?;
     }
-    Ok(code + "];\n")
+    Ok(code + "]),\n")
 }

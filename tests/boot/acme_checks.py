@@ -124,8 +124,12 @@ def late_name(world):
     all_show(found["sha256"])
 
 
-@CHECKS("outside of a validation nobody listens on port 80")
-def closed(world):
-    assert ":80 " not in world.shell("ss -H -tln"), "port 80 is open"
+@CHECKS("the web unit answers proofs, and the client holds neither a port nor a capability")
+def answered_by_the_web_unit(world):
+    settings = json.loads(world.shell("cat /etc/mailkiln/acme.json"))
+    assert settings["challenge"]["served"] is True, settings
+    shown = world.shell("systemctl show mailkiln-acme --property=AmbientCapabilities,CapabilityBoundingSet")
+    assert shown.split() == ["CapabilityBoundingSet=", "AmbientCapabilities="], shown
+    assert not world.shell("ls /var/lib/mailkiln-acme/challenges").strip(), "an answer was left behind"
     failed = world.shell("systemctl --failed --no-legend")
     assert not failed.strip(), failed

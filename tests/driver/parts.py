@@ -5,11 +5,11 @@ Jobs stand in the order in which they are preferred when several could start: wh
 
 import platform
 
-from driver import needs
+from driver import needs, units
 from driver.job import Job, Part, Step
 from driver.workplace import IMAGES, PYTHON, ROOT
 
-WORKSPACES = {"builder": "Cargo.toml", "units": "units/Cargo.toml", "filter": "units/filter/Cargo.toml"}
+WORKSPACES = {"builder": "Cargo.toml", **units.workspaces()}
 FUZZ = "fuzz/Cargo.toml"
 IMAGE_NEEDS = (*needs.CARGO, *needs.IMAGE)
 NICE = 10
@@ -88,7 +88,7 @@ def lint(run):
 
 def licences(run):
     """Licences and sources of every dependency, and known flaws."""
-    manifests = (*WORKSPACES.values(), FUZZ, "units/mail-server/Cargo.toml")
+    manifests = (*WORKSPACES.values(), FUZZ, *units.patched())
     kinds = {"licences": ("licenses", "bans", "sources"), "advisories": ("advisories",)}
     steps = {
         kind: tuple(step(f"{kind}: {path}", PYTHON, "-m", "driver.deny", ROOT / path, *checks, not_run=f"{kind}: not checked: no database")
@@ -122,9 +122,11 @@ def rust_tests(run):
         Job("test compiled", "test", tuple(without_junit(one) for one in compiled), needs=needs.CARGO, cargo=True, nice=NICE,
             cargo_tools=("nextest",)),
         tests("builder", nextest("builder", run)),
-        tests("units", nextest("units", run)),
-        tests("filter", nextest("filter", run), *findings),
+        *(tests(name, nextest(name, run), *(findings if name == "filter" else ())) for name in units.workspaces()),
         tests("documentation", *documented),
+        # It compiles the builder once more, and finds all other units compiled.
+        Job("test toy", "test", (pytest("toy", "tests/toy", run),), needs=(*needs.PYTEST, *needs.DISKS, *needs.IMAGE), requires=("builder",),
+            after=("image x86_64",), cargo=True, nice=NICE),
     )  # fmt: skip
 
 
@@ -163,10 +165,8 @@ def closure(run):
 def programs(run):
     """The image's own programs, on loopback."""
     tools = (*needs.PYTEST, *needs.DISKS, *needs.TOOLS, *needs.PROGRAMS, *needs.BIND, *needs.LOOPBACK, *needs.CLIENTS)
-    units = {"mail-server": "units/mail-server/tests", "filter": "units/filter/program/tests", "agent": "units/agent/tests",
-             "acme": "units/acme/tests"}  # fmt: skip
     jobs = []
-    for name, folder in units.items():
+    for name, (folder, _) in units.tested().items():
         junit = run.junit / f"programs-{name}.xml"
         one = step(f"programs {name}", PYTHON, "-m", "driver.programs", name, folder, junit, run.kept / "pytest" / name,
                    *run.pytest_options(), junit=junit, none_is_well=run.selection)  # fmt: skip

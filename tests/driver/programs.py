@@ -1,5 +1,4 @@
-"""Runs the image's own mail server, filter, agent and ACME client, with the image's own C library, under the tests that lie
-beside their sources: `python3 -m driver.programs NAME FOLDER JUNIT CACHE [PYTEST ARGUMENT...]`.
+"""Runs the image's own programs, with the image's own C library, under the tests that lie beside their sources: `python3 -m driver.programs NAME FOLDER JUNIT CACHE [PYTEST ARGUMENT...]`.
 
 FOLDER/run names the programs that it takes; it makes the network of the tests and starts them there.
 """
@@ -9,17 +8,11 @@ import shlex
 import subprocess
 import sys
 
+from driver import units
 from driver.tools import extract
 from driver.workplace import PYTHON, ROOT, workplace
 
-# The programs that FOLDER/run takes, in its order.
-TAKES = {
-    "mail-server": ("mail-server",),
-    "filter": ("filter", "mail-server"),
-    "agent": ("agent", "mail-server"),
-    "acme": ("acme", "agent", "mail-server"),
-}
-PROGRAMS = ("agent", "acme", "filter", "mail-server")
+PROGRAMS = tuple(name for name, unit in units.UNITS.items() if unit["build"].get("place", "bin") == "bin")
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
 
@@ -56,7 +49,7 @@ def main():
         runner.chmod(0o755)
         # A test that drops a connection on purpose is no news.
         environment = os.environ | {"PYTHONWARNINGS": "ignore::ResourceWarning", "PYTHON_TESTS": str(runner)}
-        command = [ROOT / tests / "run", *(found[program] for program in TAKES[name]), *servers, "--junit-xml", junit, *options, "."]
+        command = [ROOT / tests / "run", *(found[program] for program in units.tested()[name][1]), *servers, "--junit-xml", junit, *options, "."]
         sys.exit(subprocess.run([*map(str, command)], env=environment, check=False).returncode)
 
 

@@ -1,11 +1,11 @@
 """Which Rust tests run: all, those whose name has the keyword in it, or those that failed last."""
 
-from driver import cases
+from driver import cases, units
 
 # Tests that other parts run with their own tools.
 NIX = "package(mailkiln-nix)"
 SETTINGS = "package(mailkiln-services) & binary(appliance) & test(judge_mail_server)"
-EVERYTHING = {"builder": f"not {NIX}", "units": "all()", "filter": "all()", "nix": NIX, "settings": SETTINGS}
+EVERYTHING = {"builder": f"not {NIX}", **dict.fromkeys(units.workspaces(), "all()"), "nix": NIX, "settings": SETTINGS}
 
 
 def nextest_selection(run, workspace):

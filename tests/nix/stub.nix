@@ -322,13 +322,9 @@ let
   };
   pkgs =
     listToAttrs (
-      map own [
-        "mailkiln"
-        "mailkiln-agent"
-        "mailkiln-acme"
-        "mailkiln-filter"
-        "mailkiln-mail-server"
-      ]
+      map own (
+        [ "mailkiln" ] ++ map (name: (import ../../units).${name}.build.package) (attrNames (import ../../units))
+      )
     )
     // {
       mailkiln-mail-server = package "mailkiln-mail-server" "mailkiln-mail-server" // {

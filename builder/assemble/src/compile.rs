@@ -19,8 +19,6 @@ use mailkiln_squashfs::{Pack, PackWriter, Params};
 
 use crate::{AssembleError, Tools, UnitInputs};
 
-/// The programs of the appliance, by the names that locks use.
-pub(crate) const COMPONENTS: [&str; 5] = ["init", "agent", "acme", "filter", "mail-server"];
 /// The cache's kind for packs of compiled programs.
 const PROGRAM_PACK: &str = "program-pack";
 
@@ -46,7 +44,7 @@ pub(crate) fn missing_toolchain(
 ) -> Result<Vec<Pin>, AssembleError> {
     let Toolchain::Locked(locked) = tools.toolchain else { return Ok(Vec::new()) };
     let compiler = compiler(inputs, tools);
-    for name in COMPONENTS {
+    for name in mailkiln_unit::names() {
         if let Some(component) = source(inputs, name)?
             && compiler.find(&component)?.is_none()
         {
@@ -105,13 +103,13 @@ pub(crate) fn compile(
     tools: &Tools<'_>,
 ) -> Result<Vec<Unit>, AssembleError> {
     let compiler = compiler(inputs, tools);
-    COMPONENTS
-        .iter()
+    mailkiln_unit::names()
+        .into_iter()
         .map(|name| match source(inputs, name)? {
             Some(component) => {
                 let CompiledUnit { programs, crates, built_by, origin, .. } =
                     compiler.compile(&component, tools.supply.progress.compiling())?;
-                let (name, built_by) = ((*name).to_owned(), Some(built_by));
+                let (name, built_by) = (name.to_owned(), Some(built_by));
                 Ok(Unit { name, programs, crates, built_by, origin })
             }
             None => prebuilt(inputs, tools, name),
@@ -145,8 +143,10 @@ fn prebuilt(inputs: &UnitInputs<'_>, tools: &Tools<'_>, name: &str) -> Result<Un
     };
     let supply = tools.supply;
     let paths = supply.fetcher().files(&[wanted], supply.progress.downloads())?;
+    let unit = mailkiln_unit::unit(name);
+    let binary = unit.map_or_else(|| name.to_owned(), |unit| unit.build.binary.clone());
     let program = |path: PathBuf| Program {
-        name: program_name(name),
+        name: binary.clone(),
         path,
         size: file.size,
         sha256: file.sha256,
@@ -158,14 +158,6 @@ fn prebuilt(inputs: &UnitInputs<'_>, tools: &Tools<'_>, name: &str) -> Result<Un
         built_by: None,
         origin: None,
     })
-}
-
-/// What a component's program is called on the appliance.
-pub(crate) fn program_name(component: &str) -> String {
-    match component {
-        "init" => "init".to_owned(),
-        name => format!("mailkiln-{name}"),
-    }
 }
 
 /// The programs of a unit as a pack: compressed once, like those of packages.

@@ -25,7 +25,7 @@ use crate::{AssembleError, ClosureInputs, Inputs, Tools, Wanted, units};
 pub(crate) struct Parts {
     /// Packages that are installed.
     pub(crate) layers: Vec<Layer>,
-    /// Compiled or prebuilt components, in the order of [`compile::COMPONENTS`].
+    /// Compiled or prebuilt components, in the order of [`mailkiln_unit::units`].
     pub(crate) units: Vec<Unit>,
     /// Packages that boot files are taken from, the kernel's for its device trees; not installed.
     boot: Vec<Layer>,

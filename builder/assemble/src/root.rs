@@ -6,6 +6,7 @@ use mailkiln_sources::assemble;
 use mailkiln_tree::{
     Content, Enablement, Entry, FixupInput, Identity, Kind, Owner, Tree, TreePath, finish,
 };
+use mailkiln_unit::Place;
 
 use crate::parts::Parts;
 use crate::{AssembleError, Inputs, Wanted};
@@ -35,7 +36,7 @@ impl Root {
     ) -> Result<Self, AssembleError> {
         let target = inputs.target;
         let mut tree = assemble(&parts.layers)?;
-        for unit in parts.units.iter().filter(|unit| unit.name != "init") {
+        for unit in parts.units.iter().filter(|unit| is_installed(&unit.name)) {
             for program in &unit.programs {
                 let content = Content::Packed { sha256: program.sha256, size: program.size };
                 let entry = Entry {
@@ -74,4 +75,9 @@ impl Root {
         let os_release = parts.text(&finished.tree, &os_release)?;
         Ok(Self { tree: finished.tree, kernel, release: finished.boot.release, os_release })
     }
+}
+
+/// Whether a unit's programs are in the root; the initrd has its own.
+fn is_installed(unit: &str) -> bool {
+    mailkiln_unit::unit(unit).is_none_or(|unit| unit.build.place == Place::Bin)
 }

@@ -6,8 +6,7 @@ use mailkiln_compile::{CompiledUnit, Component};
 use mailkiln_pin::{Arch, Sha256};
 use mailkiln_unit_cache::{Record, Refusal, UnitCache};
 
-use crate::compile::{COMPONENTS, compiler, missing_toolchain, source};
-use crate::{AssembleError, Tools, UnitInputs};
+use crate::compile::{compiler, missing_toolchain, source};
 
 /// Takes from the unit caches what the local cache does not have. What none of them has, or what is refused, is left to be
 /// compiled.
@@ -17,7 +16,7 @@ pub(crate) fn take(inputs: &UnitInputs<'_>, tools: &Tools<'_>) -> Result<(), Ass
     }
     let compiler = compiler(inputs, tools);
     let (fetcher, progress) = (tools.supply.fetcher(), tools.supply.progress);
-    for name in COMPONENTS {
+    for name in mailkiln_unit::names() {
         let Some(component) = source(inputs, name)? else { continue };
         if compiler.find(&component)?.is_some() {
             continue;
@@ -167,7 +166,8 @@ fn chosen(
     names: &[&str],
 ) -> Result<Vec<(String, Component)>, AssembleError> {
     let mut chosen = Vec::new();
-    for name in COMPONENTS.iter().filter(|name| names.is_empty() || names.contains(name)) {
+    let all = mailkiln_unit::names();
+    for name in all.iter().filter(|name| names.is_empty() || names.contains(name)) {
         if let Some(component) = source(inputs, name)? {
             chosen.push(((*name).to_owned(), component));
         }

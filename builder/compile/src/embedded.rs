@@ -11,30 +11,21 @@ use crate::patch::Patch;
 
 include!(concat!(env!("OUT_DIR"), "/embedded_files.rs"));
 
-/// The names that [`embedded`] knows.
-pub const EMBEDDED: [&str; 5] = ["init", "agent", "acme", "filter", "mail-server"];
-
 /// A component of this repository, by the name that locks use.
 pub fn embedded(name: &str) -> Option<Component> {
-    let (files, package, binary) = match name {
-        "init" => (INIT, "mailkiln-init", "init"),
-        "agent" => (AGENT, "mailkiln-agent", "mailkiln-agent"),
-        "acme" => (ACME, "mailkiln-acme", "mailkiln-acme"),
-        "filter" => (FILTER, "mailkiln-filter", "mailkiln-filter"),
-        "mail-server" => (MAIL_SERVER, "mailkiln-mail-server", "mailkiln-mail-server"),
-        _ => return None,
-    };
+    let unit = mailkiln_unit::unit(name)?;
+    let (_, files) = FILES.iter().find(|(of, _)| *of == name)?;
     let mut component = Component {
         name: name.to_owned(),
         files: BTreeMap::new(),
         patches: Vec::new(),
-        package: package.to_owned(),
-        binaries: vec![binary.to_owned()],
+        package: unit.build.package.clone(),
+        binaries: vec![unit.build.binary.clone()],
         features: Features::default(),
         rustflags: Vec::new(),
         environment: BTreeMap::new(),
     };
-    for (path, bytes) in files {
+    for (path, bytes) in *files {
         match std::str::from_utf8(bytes) {
             Ok(text) if path.starts_with("patches/") => {
                 component.patches.push(Patch { path: (*path).to_owned(), text: text.to_owned() });
@@ -44,8 +35,7 @@ pub fn embedded(name: &str) -> Option<Component> {
             }
         }
     }
-    // It runs where there is no library to load.
-    if name == "init" {
+    if unit.build.is_static {
         component.rustflags.push(String::from("-Ctarget-feature=+crt-static"));
     }
     Some(component)
@@ -57,7 +47,7 @@ mod tests {
 
     #[test]
     fn every_embedded_component_has_a_lock_and_only_what_cargo_reads() {
-        for name in EMBEDDED {
+        for name in mailkiln_unit::names() {
             let component = embedded(name).unwrap();
             assert!(!component.crates().unwrap().is_empty(), "{name}");
             assert!(component.files.contains_key("Cargo.toml"), "{name}");

@@ -36,7 +36,7 @@ pub use cargo_lock::{CargoLockError, LockedCrate};
 pub use compiler::{CompileError, Compiler};
 pub use component::{Component, Features};
 pub use crates::{CratesError, missing as missing_crates};
-pub use embedded::{EMBEDDED, embedded};
+pub use embedded::embedded;
 pub use file_error::FileError;
 pub use metadata::{MetadataError, UsedCrate};
 pub use patch::{Patch, PatchError};

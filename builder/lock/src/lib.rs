@@ -32,4 +32,4 @@ pub use release::{
 pub use solve::{SolveError, Universe, Wanted};
 pub use universes::{Offered, Universes};
 pub use update::{Scope, UpdateError, check_scope, complete, twice, update_only};
-pub use wanted::{WantedComponent, WantedError, WantedFile, WantedSet, WantedSuite};
+pub use wanted::{WantedError, WantedFile, WantedSet, WantedSuite};

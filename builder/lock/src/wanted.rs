@@ -24,9 +24,6 @@ pub struct WantedFile {
     /// Sets of packages by name.
     #[serde(rename = "set")]
     pub sets: BTreeMap<String, WantedSet>,
-    /// Programs that are not packages.
-    #[serde(rename = "component", default)]
-    pub components: Vec<WantedComponent>,
 }
 
 /// A suite to read.
@@ -71,18 +68,6 @@ pub struct WantedSet {
     /// Packages for aarch64 machines only.
     #[serde(default)]
     pub aarch64: BTreeMap<String, String>,
-}
-
-/// A program that is not a package.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WantedComponent {
-    /// Its name in the lock.
-    pub name: String,
-    /// The folder of its sources.
-    pub directory: String,
-    /// The published crate that it builds with patches, if there is one.
-    pub upstream: Option<String>,
 }
 
 fn yes() -> bool {
@@ -235,8 +220,6 @@ mod tests {
         for set in ["image", "kernel", "ssh", "boot", "toolchain", "cross"] {
             assert!(own.sets.contains_key(set), "{set}");
         }
-        let names: Vec<_> = own.components.iter().map(|one| one.name.as_str()).collect();
-        assert_eq!(names, ["init", "agent", "acme", "filter", "mail-server"]);
         assert!(
             own.sets.values().flat_map(|set| &set.over).all(|over| own.sets.contains_key(over))
         );

@@ -6,31 +6,28 @@
 use std::collections::BTreeSet;
 
 use mailkiln_services::{
-    Appliance, Directory, HostFacts, Reach, Service, SlotSizes, TargetFacts, User, appliance,
+    Appliance, Directory, HostFacts, Reach, Service, SlotSizes, Socket, TargetFacts, User,
+    appliance,
 };
 use mailkiln_spec::Spec;
+use mailkiln_unit::Extent;
 
 use crate::ModulesError;
 use crate::units::{CLAMD, DOMAIN, HOST, Values, Variants};
 
-const PROGRAMS: &str = "/usr/bin/mailkiln-";
-/// A service that a host does without: its consoles are its own, and `mailkiln-agent status` says the same.
-const CONSOLE: &str = "mailkiln-console";
-/// A service whose program is not ours, and the unit that it belongs to.
-const BESIDE: (&str, &str) = ("mailkiln-certificate", "acme");
-
 /// Tables that turn services off, and when they are not turned off.
-const SWITCHES: [(&str, &str); 2] = [
+const SWITCHES: [(&str, &str); 3] = [
     (
         "cfg.settings.filter == null || cfg.settings.filter.enable != false",
         "[filter]\nenable = false\n",
     ),
     ("cfg.acme.client == \"mailkiln\"", "[acme]\nenable = false\n"),
+    ("cfg.settings.web == null || cfg.settings.web.enable != false", "[web]\nenable = false\n"),
 ];
 
 /// Tables that bring something more or something else, and when they are there. Where the condition of
 /// one begins with another's, it is only compared with that one.
-fn optional() -> [(&'static str, String); 9] {
+fn optional() -> [(&'static str, String); 11] {
     let dns = "[acme]\nchallenge = \"dns-01\"\ndns_provider";
     [
         (
@@ -62,7 +59,7 @@ fn optional() -> [(&'static str, String); 9] {
         ),
         (
             "cfg.settings.acme != null && cfg.settings.acme.challenge == \"tls-alpn-01\"",
-            "[acme]\nchallenge = \"tls-alpn-01\"\n".to_owned(),
+            "[acme]\nchallenge = \"tls-alpn-01\"\n[web]\nenable = false\n".to_owned(),
         ),
         (
             "cfg.settings.acme != null && cfg.settings.acme.challenge == \"dns-01\"",
@@ -71,6 +68,16 @@ fn optional() -> [(&'static str, String); 9] {
         (
             "cfg.settings.acme != null && cfg.settings.acme.challenge == \"dns-01\" && cfg.settings.acme.dns_provider == \"exec\"",
             format!("{dns} = \"exec\"\n"),
+        ),
+        (
+            "cfg.settings.web != null && cfg.settings.web.behind_proxy == true",
+            "[web]\nbehind_proxy = true\n".to_owned(),
+        ),
+        // Without the web unit the client answers http-01 itself.
+        (
+            "cfg.settings.web != null && cfg.settings.web.enable == false && \
+             (cfg.settings.acme == null || cfg.settings.acme.challenge == null || cfg.settings.acme.challenge == \"http-01\")",
+            "[web]\nenable = false\n".to_owned(),
         ),
     ]
 }
@@ -108,7 +115,7 @@ impl Model {
         let optional = self.optional.iter().flat_map(|(_, appliance)| &appliance.services);
         let mut services: Vec<&Service> = Vec::new();
         for service in self.plain.services.iter().chain(optional) {
-            if service.name != CONSOLE && services.iter().all(|it| it.name != service.name) {
+            if is_on_hosts(service) && services.iter().all(|it| it.name != service.name) {
                 services.push(service);
             }
         }
@@ -164,6 +171,23 @@ impl Model {
         with.retain(|(_, ports)| *ports != public(service));
         let none = public(service).is_empty() && with.is_empty();
         (!none).then(|| Values::of(public(service), with))
+    }
+
+    /// What systemd opens for a service, and under which condition of those that the service does not have itself.
+    pub(crate) fn sockets<'a>(&'a self, service: &'a Service) -> Vec<(&'a Socket, Option<String>)> {
+        let has = |service: &Service, socket: &Socket| service.sockets.contains(socket);
+        let others: Vec<_> = self.with(service).collect();
+        let own = service.sockets.iter().map(|socket| {
+            let without = others.iter().filter(|(_, other)| !has(other, socket));
+            let without: Vec<String> =
+                without.map(|(condition, _)| format!("!({condition})")).collect();
+            (socket, (!without.is_empty()).then(|| without.join(" && ")))
+        });
+        let more = others.iter().flat_map(|(condition, other)| {
+            let more = other.sockets.iter().filter(|socket| !has(service, socket));
+            more.map(|socket| (socket, Some((*condition).to_owned())))
+        });
+        own.chain(more).collect()
     }
 
     /// Below `/etc`: the configuration files, and when a host has them.
@@ -236,8 +260,13 @@ pub fn on_a_host(spec: &Spec, facts: &HostFacts, spam_rules: &str) -> Appliance 
     host
 }
 
-/// `/usr/bin/mailkiln-agent` is of the unit `agent`.
-fn unit_of(service: &Service) -> Option<&str> {
-    let beside = (service.name == BESIDE.0).then_some(BESIDE.1);
-    service.program.strip_prefix(PROGRAMS).or(beside)
+/// The unit that declares a service.
+fn unit_of(service: &Service) -> Option<&'static str> {
+    mailkiln_unit::service(service.name).map(|(unit, _)| unit.name.as_str())
+}
+
+/// Whether a host has the service too: what only images have is the host's own there.
+fn is_on_hosts(service: &Service) -> bool {
+    let declared = mailkiln_unit::service(service.name);
+    declared.is_none_or(|(_, declared)| declared.on == Extent::Everywhere)
 }

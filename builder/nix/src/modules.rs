@@ -8,7 +8,7 @@ use mailkiln_services::RenderError;
 use crate::model::Model;
 use crate::options::options;
 use crate::source::{BadNix, Source};
-use crate::units::{Names, entry, triggers, user_name};
+use crate::units::{Names, entry, socket, triggers, user_name};
 use crate::value::{Key, Value};
 
 const ORIGIN: &str = "modules` from the service model; a change here is lost.";
@@ -20,9 +20,6 @@ pub const IMAGE_ONLY: [(&str, &str); 4] = [
     ("network", "the host's `networking` says it"),
     ("ssh", "the host's `services.openssh` says it"),
 ];
-
-/// Units whose program may be one that is not ours: the package in nixpkgs that has the same interface.
-const FOREIGN: [&str; 1] = ["mail-server"];
 
 /// Units that more can be said about than their package.
 const TOLD: [(&str, &str); 1] = [("acme", include_str!("../written/acme.nix"))];
@@ -189,14 +186,14 @@ fn directories(model: &Model) -> Value {
 
 /// The module of one unit.
 fn unit_module(model: &Model, unit: &str, names: &Names) -> Result<Value, ModulesError> {
-    let foreign = FOREIGN.contains(&unit);
+    let foreign = mailkiln_unit::unit(unit).is_some_and(|unit| unit.nix.foreign);
     let package = Value::text(format!("mailkiln-{unit}"));
     let told = TOLD.iter().find(|(name, _)| *name == unit).map(|(_, text)| Value::code(*text));
     let usual = ("package", Value::code(format!("lib.mkPackageOption pkgs {package} {{ }}")));
     let declared = Value::attrs([(unit, told.unwrap_or_else(|| Value::attrs([usual])))]);
     let mut sets: [(&str, Vec<(&str, Value)>); 3] =
         [("services", Vec::new()), ("timers", Vec::new()), ("paths", Vec::new())];
-    let mut ports = Vec::new();
+    let (mut ports, mut sockets) = (Vec::new(), Vec::new());
     for service in model.of_unit(unit) {
         let condition = model.condition(service);
         let mut entry = entry(&model.variants(service), names)?;
@@ -207,6 +204,13 @@ fn unit_module(model: &Model, unit: &str, names: &Names) -> Result<Value, Module
         for (set, entry) in units {
             let entries = sets.iter_mut().filter(|(name, _)| *name == set);
             entries.for_each(|(_, all)| all.push((service.name, only(condition, entry.clone()))));
+        }
+        for (opened, when) in model.sockets(service) {
+            let (name, entry) = socket(service, opened, names)?;
+            let all: Vec<String> =
+                condition.map(|it| format!("({it})")).into_iter().chain(when).collect();
+            let when = (!all.is_empty()).then(|| all.join(" && "));
+            sockets.push((name, only(when.as_deref(), entry)));
         }
         if let Some(open) = model.ports(service) {
             ports.push(match condition {
@@ -220,6 +224,9 @@ fn unit_module(model: &Model, unit: &str, names: &Names) -> Result<Value, Module
     let mut config = String::from("{ ");
     for (name, entries) in sets.into_iter().filter(|(_, entries)| !entries.is_empty()) {
         config.push_str(&format!("systemd.{name} = {}; ", Value::attrs(entries)));
+    }
+    if !sockets.is_empty() {
+        config.push_str(&format!("systemd.sockets = {}; ", Value::attrs(sockets)));
     }
     if !ports.is_empty() {
         let ports = match ports.as_slice() {

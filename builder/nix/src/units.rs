@@ -5,7 +5,7 @@
 //! the domains, and a table's part depends on it being there. What evaluates from it is what an image
 //! has; a test compares the two.
 
-use mailkiln_services::{Directive, RenderError, Service};
+use mailkiln_services::{Directive, RenderError, Service, Socket};
 
 use crate::value::{Key, Piece, Value};
 
@@ -17,9 +17,6 @@ pub(crate) const HOST: &str = "the-host.invalid";
 pub(crate) const CLAMD: &str = "10.254.253.252";
 /// The service that makes accounts, and so the only one that a change of them concerns.
 const PROVISION: &str = "mailkiln-provision";
-/// Users of an image whose names a host may give to somebody else.
-const USERS: [(&str, &str); 2] =
-    [("mail-server", "mailkiln-mail-server"), ("mail-filter", "mailkiln-filter")];
 /// What a host may set otherwise without `mkForce`: it knows what else runs on it.
 const LIMITS: [&str; 8] = [
     "MemoryHigh",
@@ -137,6 +134,17 @@ pub(crate) fn triggers(
     Ok(service.trigger_directives()?.into_iter().map(entry).collect())
 }
 
+/// The entry of `systemd.sockets` for a socket of a service, with its name.
+pub(crate) fn socket(
+    service: &Service,
+    socket: &Socket,
+    names: &Names,
+) -> Result<(String, Value), RenderError> {
+    let (unit, directives) = service.socket_directives(socket)?;
+    let entry = attributes(settings(directives, Vec::new()), "socketConfig", names);
+    Ok((unit.trim_end_matches(".socket").to_owned(), Value::Attrs(entry)))
+}
+
 /// Settings as nixpkgs has them; `config` is the set for those of the unit's own kind.
 fn attributes(settings: Settings, config: &str, names: &Names) -> Vec<(String, Value)> {
     let mut attrs: Vec<(String, Value)> = Vec::new();
@@ -153,7 +161,7 @@ fn attributes(settings: Settings, config: &str, names: &Names) -> Vec<(String, V
             }
             (_, "Environment") => {}
             ("Unit", _) => unit.push((key, names.setting(&values))),
-            (_, "User" | "Group") => own.push((key, user_setting(&values))),
+            (_, "User" | "Group" | "SocketGroup") => own.push((key, user_setting(&values))),
             (_, limit) if LIMITS.contains(&limit) => {
                 let value = names.setting(&values);
                 own.push((key, Value::code(format!("lib.mkDefault {value}"))));
@@ -190,7 +198,8 @@ fn settings(plain: Vec<Directive>, with: Vec<(&'static str, Vec<Directive>)>) ->
 
 /// The name that a user of an image has on a host.
 pub(crate) fn user_name(name: &str) -> &str {
-    USERS.iter().find(|(image, _)| *image == name).map_or(name, |(_, host)| host)
+    let user = mailkiln_unit::user(name);
+    user.and_then(|user| user.nixos_name.as_deref()).unwrap_or(name)
 }
 
 fn user_setting(values: &Values) -> Value {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use mailkiln_spec::{DEFAULT_INTERFACE, Network, Spec};
 use mailkiln_tree::{Entry, TreePath};
+use mailkiln_unit::Extent;
 
 use crate::{
     ConfigFile, Disk, Firewall, HostFacts, Journal, KernelSetting, Machine, RenderError, Service,
-    SlotSizes, User, acme, agent, clamav, filter, firewall, kernel, mail_server, render, seed, ssh,
-    user,
+    SlotSizes, User, acme, clamav, declared, firewall, kernel, render, settings, ssh,
 };
 
 /// What the services must know about the board or cloud the image is for.
@@ -87,52 +87,34 @@ pub struct Takeover {
     pub to: String,
 }
 
-/// State of the ACME client; what several users write is in it.
-const ACME_STATE: Directory = Directory {
-    path: "/var/lib/mailkiln-acme",
-    mode: 0o755,
-    owner: user::MAILKILN_ACME,
-    whole: false,
-};
-
-/// Certificates: written by whoever gets them (the agent's self-signed one, later ACME's), read
-/// by the group. Set-group-ID, so that a certificate belongs to the group whoever wrote it.
-const CERTIFICATES: Directory = Directory {
-    path: "/var/lib/mailkiln-acme/live",
-    mode: 0o2770,
-    owner: user::MAILKILN_ACME,
-    whole: true,
-};
-
 /// What runs on the appliance that `spec` describes, on `target`. `spam_rules` is the text of
 /// the spam filter's rule files in the mail server's TOML, one after the other.
 pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Appliance {
-    let mut services = vec![agent::prepare(spec, target)];
-    services.extend(filter::services(spec, &target.host));
-    services.extend([
-        mail_server::service(spec, &target.host, spam_rules),
-        agent::provision(),
-        agent::console(target),
-    ]);
-    services.extend(spec.acme.iter().flat_map(|acme| acme::services(spec, acme)));
-    let mut base = vec![firewall::loader(), seed::take(), seed::erase(), mail_server::check()];
+    let (mut services, mut base) = (Vec::new(), vec![firewall::loader()]);
+    for (extent, declared) in declared::services() {
+        let service = settings::applied(declared, spec, target, spam_rules);
+        match extent {
+            Extent::Base => base.extend(service),
+            Extent::Everywhere | Extent::Images => services.extend(service),
+        }
+    }
     base.extend(clamav::services(spec));
-    let page = agent::page(spec, target);
-    let page_user = page.iter().filter_map(|page| page.user).collect::<Vec<_>>();
-    base.extend(page);
     base.extend(spec.ssh.iter().flat_map(|ssh| ssh::services(ssh, spec.network.ipv6)));
+    let mut users = declared::users(&[services.as_slice(), &base].concat());
+    users.extend(clamav::users(spec));
+    users.sort_by_key(|user| user.id);
     let dhcp = spec.network.addresses.is_empty();
     Appliance {
         host: spec.host.name.to_string(),
         timezone: spec.host.timezone.clone(),
-        users: user::ALL.into_iter().chain(clamav::users(spec)).chain(page_user).collect(),
-        firewall: Firewall::of(services.iter().chain(&base), &target.host, dhcp, spec.network.ipv6),
+        firewall: Firewall::of(services.iter().chain(&base), &users, dhcp, spec.network.ipv6),
+        users,
         services,
         base,
-        directories: vec![ACME_STATE, CERTIFICATES, acme::CHALLENGES, seed::NETWORK],
+        directories: declared::directories(),
         takeovers: vec![Takeover {
             from: format!("/var/lib/acme/{}", spec.host.name),
-            to: format!("{}/{}", CERTIFICATES.path, spec.host.name),
+            to: format!("{}/{}", acme::CERTIFICATES, spec.host.name),
         }],
         network: network(spec, target),
         journal: if target.worn_by_writes { Journal::ON_A_CARD } else { Journal::DEFAULT },

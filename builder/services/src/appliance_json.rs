@@ -4,7 +4,7 @@
 use mailkiln_spec::{OnFailure, Spec};
 use serde_json::{Value, json};
 
-use crate::{TargetFacts, agent, clamav};
+use crate::{TargetFacts, agent, clamav, web};
 
 /// The file's text: keys sorted, one indented line each, a newline at the end.
 pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
@@ -53,6 +53,7 @@ pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
         "relay_user": spec.relay.as_ref().and_then(|relay| relay.user.as_deref()),
         "clamav": meanwhile,
         "ssh": spec.ssh.is_some(),
+        "web": spec.web.map(|_| json!({"oauth_client": web::OAUTH_CLIENT, "redirect": web::redirect(spec)})),
     });
     // On an image there is no such thing.
     if let (Some(path), Some(fields)) = (certificate, appliance.as_object_mut()) {

@@ -1,115 +1,40 @@
-//! The filter: what looks into attachments, and what fetches its rules.
+//! The filter, which looks into attachments: what `mail.toml` says to it.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use mailkiln_spec::{ClamAv, Filter, FilterActions, OnFailure, Spec};
 
-use crate::{
-    ConfigFile, Confinement, HostFacts, Kind, Limits, NetworkAccess, Ordering, Port, Reach,
-    Restart, Sandbox, Service, Share, StateDirectory, Trigger, clamav, user,
-};
+use crate::{ConfigFile, Confinement, HostFacts, Service, clamav, user};
 
-const PROGRAM: &str = "/usr/bin/mailkiln-filter";
 const CONFIG: &str = "/etc/mailkiln/filter.toml";
-/// Below `/var/lib`, so inside the directory that belongs to the agent.
+/// Below `/var/lib`.
 const STATE: &str = "mailkiln/filter";
+/// Below `/run`.
 const RUNTIME: &str = "mailkiln-filter";
 /// Seconds that one message may take.
 const SECONDS: u32 = 20;
 
-/// The services of a filter, if `mail.toml` wants one.
-pub(crate) fn services(spec: &Spec, host: &HostFacts) -> Vec<Service> {
-    let Some(filter) = &spec.filter else { return Vec::new() };
-    let mut services = vec![filter_service(spec, filter, host)];
-    if filter.rules.is_some() {
-        services.push(rules_service());
-    }
-    services
-}
-
-fn filter_service(spec: &Spec, filter: &Filter, host: &HostFacts) -> Service {
+/// The filter as `mail.toml` wants it.
+pub(crate) fn service(
+    mut service: Service,
+    spec: &Spec,
+    filter: &Filter,
+    host: &HostFacts,
+) -> Service {
     let (groups, peers) = match filter.clamav {
         None => (Vec::new(), Vec::new()),
         Some(ClamAv::Here) => (vec![user::CLAMAV.name], Vec::new()),
         Some(ClamAv::At(address)) => (Vec::new(), vec![address.ip()]),
     };
-    Service {
-        kind: Kind::Notify,
-        groups,
-        runtime_directory: Some(RUNTIME),
-        ports: vec![Port {
-            number: host.filter_port,
-            purpose: "mail filter",
-            reach: Reach::Loopback,
-        }],
-        confinement: Confinement::Sandboxed(Sandbox {
-            network: NetworkAccess::Loopback,
-            peers,
-            confines_itself: true,
-            ..Sandbox::default()
-        }),
-        ordering: Ordering {
-            // Its state lies in a directory of the agent's, which must be made first.
-            after: vec!["mailkiln-prepare.service"],
-            before: vec!["mail-server.service"],
-            wanted_by: vec!["multi-user.target"],
-            ..Ordering::default()
-        },
-        restart: Restart::OnFailure {
-            first: Duration::from_secs(1),
-            longest: Duration::from_secs(30),
-        },
-        limits: Limits {
-            // Workers limit themselves; this is for all of them together. The mail server's share
-            // comes on top: neither is used up but under attack.
-            memory_high: Some(Share(40)),
-            memory_max: Some(Share(50)),
-            outlives_its_parts: true,
-            start: Some(Duration::from_secs(180)),
-            ..limits()
-        },
-        config_files: vec![ConfigFile::public(CONFIG, configuration(spec, filter, host))],
-        ..program("mailkiln-filter", "Look into attachments", &["serve"])
+    service.groups.extend(groups);
+    if let Confinement::Sandboxed(sandbox) = &mut service.confinement {
+        sandbox.peers = peers;
     }
-}
-
-/// Fetches rules once a day. Apart from the filter, which never talks to the world.
-fn rules_service() -> Service {
-    Service {
-        confinement: Confinement::Sandboxed(Sandbox {
-            network: NetworkAccess::Internet,
-            ..Sandbox::default()
-        }),
-        ordering: Ordering {
-            after: vec!["mailkiln-filter.service", "network-online.target"],
-            wants: vec!["network-online.target"],
-            ..Ordering::default()
-        },
-        kind: Kind::Task,
-        triggers: vec![Trigger::Every {
-            first: Duration::from_secs(300),
-            pause: Duration::from_secs(86_400),
-            spread: Duration::from_secs(3600),
-        }],
-        // The timer comes back.
-        restart: Restart::Never,
-        limits: Limits { start: Some(Duration::from_secs(600)), ..limits() },
-        ..program("mailkiln-filter-rules", "Fetch malware rules", &["rules", "update"])
+    for port in &mut service.ports {
+        port.number = host.filter_port;
     }
-}
-
-fn program(name: &'static str, description: &'static str, arguments: &[&str]) -> Service {
-    let arguments = arguments.iter().map(|&it| it.to_owned()).collect();
-    Service {
-        user: Some(user::MAIL_FILTER),
-        state: vec![StateDirectory { name: STATE, mode: 0o750 }],
-        ..Service::oneshot(name, description, PROGRAM, arguments)
-    }
-}
-
-fn limits() -> Limits {
-    Limits { tasks: Some(256), files: Some(4096), ..Limits::default() }
+    service.config_files = vec![ConfigFile::public(CONFIG, configuration(spec, filter, host))];
+    service
 }
 
 /// The filter's own settings. Everything in it has passed the rules of `mail.toml`.

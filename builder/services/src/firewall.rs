@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Capability, Confinement, HostFacts, Limits, NetworkAccess, Ordering, Port, Reach, Restart,
-    Sandbox, Service, User, user,
+    Capability, Confinement, Limits, NetworkAccess, Ordering, Port, Reach, Restart, Sandbox,
+    Service, User, user,
 };
 
 /// What may come in. Everything may go out: a mail server must reach any host.
@@ -42,18 +42,6 @@ pub struct LocalPort {
     pub users: Vec<User>,
 }
 
-/// Who talks to a port on loopback. One that is not listed is root's alone.
-fn clients(port: u16, host: &HostFacts) -> &'static [User] {
-    match port {
-        // The agent makes accounts there, and people change their password by the page.
-        api if api == host.api_port => &[user::MAILKILN, user::MAILKILN_PAGE],
-        // What was released from the quarantine is delivered without another look.
-        release if release == host.release_port => &[user::MAIL_FILTER],
-        filter if filter == host.filter_port => &[user::MAIL_SERVER],
-        _ => &[],
-    }
-}
-
 /// A token bucket for each source: an IPv4 address, or an IPv6 /64, since that is what one
 /// customer gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,10 +66,10 @@ const FLOOD: FloodLimit = FloodLimit {
 };
 
 impl Firewall {
-    /// Opens the public ports of `services` and nothing else.
+    /// Opens the public ports of `services`, lets those to ports on loopback that may connect, and nothing else.
     pub(crate) fn of<'a>(
         services: impl Iterator<Item = &'a Service>,
-        host: &HostFacts,
+        users: &[User],
         dhcp: bool,
         ipv6: bool,
     ) -> Self {
@@ -93,7 +81,7 @@ impl Firewall {
                 number: port.number,
                 purpose: port.purpose,
                 users: std::iter::once(user::ROOT)
-                    .chain(clients(port.number, host).iter().copied())
+                    .chain(users.iter().filter(|user| port.admits(user)).copied())
                     .collect(),
             })
             .collect();

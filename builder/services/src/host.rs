@@ -40,10 +40,11 @@ pub struct BroughtCertificate {
 
 impl Default for HostFacts {
     fn default() -> Self {
+        let number = |name| mailkiln_unit::port(name).map_or(0, |port| port.number);
         Self {
-            api_port: 8080,
-            filter_port: 10_025,
-            release_port: 10_026,
+            api_port: number("http"),
+            filter_port: number("filter"),
+            release_port: number("release"),
             resolver: Resolver::Resolved,
             certificate: None,
         }

@@ -11,6 +11,7 @@ mod appliance;
 mod appliance_json;
 mod clamav;
 mod config_file;
+mod declared;
 mod disk;
 mod filter;
 mod firewall;
@@ -21,10 +22,11 @@ mod machine;
 mod mail_server;
 mod render;
 mod sandbox;
-mod seed;
 mod service;
+mod settings;
 mod ssh;
 mod user;
+mod web;
 
 pub use appliance::{Appliance, Directory, Takeover, TargetFacts, appliance};
 pub use config_file::ConfigFile;
@@ -34,10 +36,10 @@ pub use host::{BroughtCertificate, HostFacts, Resolver};
 pub use journal::Journal;
 pub use kernel::KernelSetting;
 pub use machine::Machine;
+pub use mailkiln_unit::{Access, Capability, Kind, NetworkAccess, Reach};
 pub use render::{Directive, RenderError};
-pub use sandbox::{Access, Capability, Confinement, Device, NetworkAccess, Sandbox};
+pub use sandbox::{Confinement, Device, Sandbox};
 pub use service::{
-    Credential, Kind, Limits, Ordering, Port, Reach, Restart, Service, Share, StateDirectory,
-    Trigger,
+    Credential, Limits, Ordering, Port, Restart, Service, Share, Socket, StateDirectory, Trigger,
 };
 pub use user::User;

@@ -7,6 +7,8 @@
 
 use std::net::IpAddr;
 
+use mailkiln_unit::{Access, Capability, NetworkAccess};
+
 /// Whether a service is locked in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Confinement {
@@ -50,29 +52,6 @@ pub struct Sandbox {
     pub whole_proc: bool,
 }
 
-/// A capability: capabilities(7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Capability {
-    /// Listen on ports below 1024.
-    NetBindService,
-    /// Change the firewall.
-    NetAdmin,
-}
-
-/// Whom a service may talk to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum NetworkAccess {
-    /// Nobody: it lives in an empty network namespace. Unix sockets remain.
-    #[default]
-    None,
-    /// Programs on this machine.
-    Loopback,
-    /// Everybody.
-    Internet,
-    /// Nobody, but it sets up the host's network and so has to be in its namespace.
-    Configures,
-}
-
 /// A device node that a service may open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Device {
@@ -80,15 +59,4 @@ pub struct Device {
     pub path: String,
     /// What it may do with it.
     pub access: Access,
-}
-
-/// What a service may do with a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Read.
-    Read,
-    /// Write.
-    Write,
-    /// Both.
-    ReadWrite,
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mailkiln_unit::{Kind, Reach};
+
 use crate::{ConfigFile, Confinement, Sandbox, User};
 
 /// A program that systemd starts and watches. Everything here is a typed value; the text of a
@@ -28,6 +30,8 @@ pub struct Service {
     pub runtime_directory: Option<&'static str>,
     /// Where it listens.
     pub ports: Vec<Port>,
+    /// What systemd opens for it, and hands over when it starts.
+    pub sockets: Vec<Socket>,
     /// Secrets that are handed to it as files in `/run/credentials/NAME.service/`.
     pub credentials: Vec<Credential>,
     /// Environment variables, sorted by name.
@@ -67,6 +71,7 @@ impl Service {
             state: Vec::new(),
             runtime_directory: None,
             ports: Vec::new(),
+            sockets: Vec::new(),
             credentials: Vec::new(),
             environment: Vec::new(),
             umask: 0o077,
@@ -93,21 +98,6 @@ impl Service {
     }
 }
 
-/// How a service tells that it is ready: systemd.service(5), `Type=`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Runs to its end; what it has done stays done until the next boot.
-    Oneshot,
-    /// Runs to its end, and may be started again then.
-    Task,
-    /// Ready as soon as it runs.
-    Simple,
-    /// Says `READY=1`.
-    Notify,
-    /// Says `READY=1`, and reloads on SIGHUP between `RELOADING=1` and `READY=1`.
-    NotifyReload,
-}
-
 /// A directory below `/var/lib`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StateDirectory {
@@ -120,21 +110,55 @@ pub struct StateDirectory {
 /// A TCP port that a service listens on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Port {
+    /// What settings call it.
+    pub name: &'static str,
     /// Number.
     pub number: u16,
     /// What is spoken there.
     pub purpose: &'static str,
     /// From where it can be reached.
     pub reach: Reach,
+    /// On loopback: the users that may connect, beside root.
+    pub clients: &'static [String],
 }
 
-/// From where a port can be reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
-    /// From this machine only.
-    Loopback,
-    /// From everywhere; the firewall opens it.
-    Public,
+impl Port {
+    /// A port as its unit declares it.
+    pub(crate) fn of(port: &'static mailkiln_unit::Port) -> Self {
+        Self {
+            name: &port.name,
+            number: port.number,
+            purpose: &port.purpose,
+            reach: port.reach,
+            clients: &port.clients,
+        }
+    }
+
+    /// Whether `user` may connect to it from this machine.
+    pub(crate) fn admits(&self, user: &User) -> bool {
+        self.clients.iter().any(|client| client == user.name)
+    }
+}
+
+/// A socket that systemd opens: systemd.socket(5).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Socket {
+    /// The name under which the service gets it.
+    pub name: &'static str,
+    /// Where it is: `443`, `0.0.0.0:443`, or the absolute path of a Unix socket, which the service's own group may use.
+    pub address: String,
+}
+
+impl Socket {
+    /// Whether it is a Unix socket.
+    pub fn is_unix(&self) -> bool {
+        self.address.starts_with('/')
+    }
+
+    /// Its unit without `.socket`. A unit has one name for all that it opens, so each socket has its own.
+    pub fn unit(&self, service: &Service) -> String {
+        format!("{}-{}", service.name, self.name)
+    }
 }
 
 /// A secret that systemd reads as root and hands to the service alone.

@@ -53,7 +53,13 @@ fn daemon(ssh: &Ssh, ipv6: bool) -> Service {
         runtime_directory: Some("sshd"),
         // Shells inherit it.
         umask: 0o022,
-        ports: vec![Port { number: ssh.port, purpose: "remote shells", reach: Reach::Public }],
+        ports: vec![Port {
+            name: "ssh",
+            number: ssh.port,
+            purpose: "remote shells",
+            reach: Reach::Public,
+            clients: &[],
+        }],
         confinement: Confinement::Unconfined {
             reason: "the shells it starts inherit every restriction",
         },

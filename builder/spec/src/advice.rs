@@ -31,6 +31,13 @@ pub fn advice(spec: &Spec) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if spec.web.is_some_and(|web| web.behind_proxy) {
+        advice.push(
+            "`web.behind_proxy`: only a NixOS host has a web server of its own. An image would have no web \
+             unit on ports 80 and 443, so that none is built from this file."
+                .to_owned(),
+        );
+    }
     let network = &spec.network;
     let any_card = network.interface.contains(['*', '?', ' ']) && network.mac.is_none();
     if !network.addresses.is_empty() && any_card && network.driver.is_none() {

@@ -43,6 +43,9 @@ pub(crate) struct MailToml {
     pub(crate) acme: Option<Located<AcmeTable>>,
     /// The filter that looks into attachments.
     pub(crate) filter: Option<Located<FilterTable>>,
+    /// The web unit on ports 80 and 443: webmail, calendars and contacts, MTA-STS, what mail programs ask
+    /// to set themselves up.
+    pub(crate) web: Option<Located<WebTable>>,
     /// How the image is built.
     pub(crate) build: Option<Located<BuildTable>>,
 }
@@ -434,6 +437,24 @@ pub(crate) struct ActionsTable {
     /// Containers of a kind that the filter cannot open. Default: `mark`.
     #[schemars(example = &"mark")]
     pub(crate) opaque: Option<Located<ActionValue>>,
+}
+
+/// The web unit on ports 80 and 443: webmail, calendars and contacts, MTA-STS, what mail programs ask to
+/// set themselves up.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebTable {
+    /// Whether there is a web unit. Default: true.
+    #[schemars(example = true)]
+    pub(crate) enable: Option<Located<bool>>,
+    /// Whether browsers are told to insist on HTTPS for a year (HSTS). Default: true.
+    #[schemars(example = true)]
+    pub(crate) hsts: Option<Located<bool>>,
+    /// Only on a NixOS host: whether its own web server has ports 80 and 443, and passes requests on to
+    /// the Unix socket `/run/mailkiln-web/http`. Default: false; true where nginx, Caddy or
+    /// another web server of NixOS is enabled.
+    #[schemars(example = false)]
+    pub(crate) behind_proxy: Option<Located<bool>>,
 }
 
 /// How the image is built.

@@ -31,6 +31,8 @@ pub struct Spec {
     pub acme: Option<Acme>,
     /// `[filter]`: what looks into attachments; `None` when it is switched off.
     pub filter: Option<Filter>,
+    /// `[web]`: the web unit; `None` when it is switched off.
+    pub web: Option<Web>,
     /// `[build] mirror`: where packages are downloaded from, if the file says so.
     pub mirror: Option<String>,
     /// `[build] units_from` and `units_keys`.
@@ -218,6 +220,15 @@ pub struct Acme {
     pub keep_key: bool,
 }
 
+/// `[web]`: there without a word in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Web {
+    /// Whether browsers are told to insist on HTTPS.
+    pub hsts: bool,
+    /// Whether a web server of a NixOS host has the ports and passes requests on.
+    pub behind_proxy: bool,
+}
+
 /// Kind of a certificate's key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AcmeKey {
@@ -309,13 +320,17 @@ impl DnsCompany {
     }
 }
 
+/// What the web unit answers in each domain: names below it.
+pub const WEB_LABELS: [&str; 3] = ["autoconfig", "autodiscover", "mta-sts"];
+
 impl Spec {
     /// The names that a certificate of this appliance shall have: the host first, then those that
-    /// mail programs and other servers look for in each domain, then the extra ones.
+    /// mail programs and other servers look for in each domain, if the web unit answers them, then the
+    /// extra ones. The same names are in the DNS records.
     pub fn certificate_names(&self) -> Vec<DomainName> {
         let mut names = vec![self.host.name.clone()];
-        for domain in &self.domains {
-            for label in ["autoconfig", "autodiscover", "mta-sts"] {
+        for domain in self.domains.iter().filter(|_| self.web.is_some()) {
+            for label in WEB_LABELS {
                 // A domain so long that no name fits below it has none.
                 names.extend(format!("{label}.{}", domain.name).parse::<DomainName>());
             }

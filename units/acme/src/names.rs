@@ -45,13 +45,15 @@ pub struct Examined {
 
 /// Examines all names of the settings.
 pub async fn examine(settings: &Settings, layout: &Layout) -> Examined {
-    let Challenge::Http01 { listen } = settings.challenge else {
+    let Challenge::Http01 { listen, served } = settings.challenge else {
         return examine_without_probe(settings, layout).await;
     };
     // A word that nobody else can know.
     let (token, answer) = (random(), random());
     let answers = BTreeMap::from([(token.clone(), answer.clone())]);
-    let Ok(responder) = http_01::Responder::start(listen, layout, answers).await else {
+    let Ok(responder) =
+        http_01::Responder::start((!served).then_some(listen), layout, answers).await
+    else {
         return examine_without_probe(settings, layout).await;
     };
     let found = sort_out(settings, layout, async |name: &Name, ip| {

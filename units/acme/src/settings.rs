@@ -70,6 +70,9 @@ pub enum Challenge {
     Http01 {
         /// Where to listen, unless somebody else does already.
         listen: SocketAddr,
+        /// Whether another service of the appliance serves the answers: then nothing listens here.
+        #[serde(default)]
+        served: bool,
     },
     /// A certificate of a special kind in a TLS handshake.
     #[serde(rename = "tls-alpn-01")]
@@ -265,6 +268,8 @@ pub(crate) mod tests {
         let settings: Settings = serde_json::from_str(EXAMPLE).unwrap();
         assert_eq!(settings.names.len(), 3);
         assert_eq!(settings.key, KeyKind::EcdsaP256);
+        let served = r#"{"kind": "http-01", "listen": "[::]:80", "served": true}"#;
+        assert!(matches!(serde_json::from_str(served), Ok(Challenge::Http01 { served: true, .. })));
         let dns = r#"{"kind": "dns-01", "wait": 5, "provider": {"kind": "rfc2136",
                       "server": "192.0.2.53:53", "key_name": "acme", "zones": ["example.org"]}}"#;
         assert!(matches!(serde_json::from_str(dns).unwrap(), Challenge::Dns01 { wait: 5, .. }));

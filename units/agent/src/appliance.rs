@@ -33,6 +33,9 @@ pub struct Appliance {
     /// Where the page listens on which people change their password; `None` where there is none.
     #[serde(default)]
     pub page: Option<SocketAddr>,
+    /// What the web unit signs people in by; `None` where there is none.
+    #[serde(default)]
+    pub web: Option<Web>,
     /// What becomes of mail that ClamAV can't look into; `None` where there is no ClamAV.
     #[serde(default)]
     pub clamav: Option<Unscanned>,
@@ -46,6 +49,15 @@ pub struct Appliance {
     /// Where the mail server listens, as the health probe reaches it.
     #[serde(default)]
     pub loopback: Loopback,
+}
+
+/// The OAuth client of the web unit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Web {
+    /// Its name.
+    pub oauth_client: String,
+    /// The address that tokens are asked for with.
+    pub redirect: String,
 }
 
 /// What becomes of mail that could not be looked into.
@@ -286,6 +298,7 @@ pub(crate) mod tests {
       "api": "http://127.0.0.1:8080",
       "consoles": ["/dev/tty1", "/dev/ttyS0"],
       "postmaster": "postmaster@example.org",
+      "web": {"oauth_client": "mailkiln-web", "redirect": "https://mail.example.org/sign-in"},
       "relay_user": null,
       "ssh": false
     }"#;
@@ -300,6 +313,8 @@ pub(crate) mod tests {
         assert_eq!(appliance.accounts[0].quota, Some(1 << 30));
         assert_eq!(appliance.accounts[1].address.as_str(), "bob@example.net");
         assert_eq!(appliance.loopback.imaps.to_string(), "127.0.0.1:993");
+        let web = appliance.web.as_ref().map(|web| web.redirect.as_str());
+        assert_eq!(web, Some("https://mail.example.org/sign-in"));
         let names: Vec<_> = appliance.certificate_names().iter().map(|n| n.0.clone()).collect();
         assert_eq!(names, ["mail.example.org", "example.net", "example.org"]);
         assert_eq!(appliance.probe_address().unwrap().as_str(), "mailkiln-probe@example.org");

@@ -247,6 +247,22 @@ class ChangeTest(unittest.TestCase):
             self.assertEqual(server.error(ALICE), "notFound")
             self.assertEqual(server.agent("provision")[1], "")
 
+    def test_the_web_unit_has_an_oauth_client_and_nobody_else(self):
+        name, redirect = "mailkiln-web", f"https://{HOST}/sign-in"
+        with Appliance() as server:
+            server.agent("provision")
+            self.assertEqual(server.error(name), "notFound")
+            for address in (redirect, f"https://other.{DOMAIN}/sign-in"):
+                server.description["web"] = {"oauth_client": name, "redirect": address}
+                server.describe()
+                server.agent("provision")
+                client = server.api("GET", f"/principal/{name}")
+                self.assertEqual((client["type"], client["urls"]), ("oauthClient", address))
+            del server.description["web"]
+            server.describe()
+            server.agent("provision")
+            self.assertEqual(server.error(name), "notFound")
+
     def test_a_domain_taken_out_goes_when_nobody_uses_it(self):
         with Appliance() as server:
             server.agent("provision")

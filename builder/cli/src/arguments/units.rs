@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use mailkiln_unit::Unit;
 
 use super::ArchChoice;
 
@@ -15,19 +17,12 @@ pub struct UnitsArguments {
     pub units_from: Vec<String>,
 }
 
-/// The components of an appliance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum UnitChoice {
-    /// What mounts the root.
-    Init,
-    /// First boot, accounts, health, console.
-    Agent,
-    /// Certificates.
-    Acme,
-    /// Attachments.
-    Filter,
-    /// SMTP, IMAP, POP3, JMAP.
-    MailServer,
+/// The units of this program, each with a word about it.
+fn units() -> PossibleValuesParser {
+    let value = |unit: &'static Unit| {
+        PossibleValue::new(unit.name.as_str()).help(unit.description.as_str())
+    };
+    PossibleValuesParser::new(mailkiln_unit::units().iter().map(value))
 }
 
 /// `mailkiln export units`.
@@ -47,8 +42,8 @@ pub struct ExportUnitsArguments {
     #[arg(long, value_enum, value_name = "ARCH")]
     pub arch: Vec<ArchChoice>,
     /// Which units; may be given several times [default: all]
-    #[arg(long, value_enum, value_name = "UNIT")]
-    pub unit: Vec<UnitChoice>,
+    #[arg(long, value_name = "UNIT", value_parser = units())]
+    pub unit: Vec<String>,
     /// The lock to take the toolchain and units from [default: the one that came with this program]
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
@@ -73,25 +68,12 @@ pub struct VerifyUnitsArguments {
     #[arg(long, value_enum, value_name = "ARCH")]
     pub arch: Vec<ArchChoice>,
     /// Which units; may be given several times [default: all]
-    #[arg(long, value_enum, value_name = "UNIT")]
-    pub unit: Vec<UnitChoice>,
+    #[arg(long, value_name = "UNIT", value_parser = units())]
+    pub unit: Vec<String>,
     /// The lock to take the toolchain and units from [default: the one that came with this program]
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
     /// Where to download packages; the lock's digests decide what is taken
     #[arg(long, value_name = "URL")]
     pub mirror: Option<String>,
-}
-
-impl UnitChoice {
-    /// Its name in locks.
-    pub fn component(self) -> &'static str {
-        match self {
-            Self::Init => "init",
-            Self::Agent => "agent",
-            Self::Acme => "acme",
-            Self::Filter => "filter",
-            Self::MailServer => "mail-server",
-        }
-    }
 }

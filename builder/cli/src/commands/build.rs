@@ -34,6 +34,16 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
         return closure::run(path, arguments, &target()?, printer);
     }
     let file = SpecFile::read(arguments.config.path())?;
+    if file.spec.web.is_some_and(|web| web.behind_proxy) {
+        return Err(Failure::Input {
+            message: "an image has no web server that the web unit could be behind".to_owned(),
+            causes: Vec::new(),
+            hint: Some(
+                "remove `behind_proxy` from [web], or write `enable = false` there; on a NixOS host it has a use"
+                    .to_owned(),
+            ),
+        });
+    }
     let target = target()?;
     let formats = formats(arguments, &target)?;
     let mirror = (arguments.mirror.as_deref(), file.spec.mirror.as_deref());

@@ -129,6 +129,14 @@ fn filter(spec: &Spec) -> String {
         .join("; ")
 }
 
+fn web(spec: &Spec) -> &'static str {
+    match spec.web {
+        None => "off: no webmail, calendars, contacts or MTA-STS",
+        Some(web) if web.behind_proxy => "behind the host's own web server",
+        Some(_) => "on ports 80 and 443",
+    }
+}
+
 fn listed(items: &[impl ToString]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
@@ -146,6 +154,7 @@ impl fmt::Display for Summary<'_> {
             ("outgoing", outgoing(spec)),
             ("limits", limits(spec)),
             ("filter", filter(spec)),
+            ("web", web(spec).to_owned()),
             ("domains", domains.join(", ")),
         ] {
             writeln!(f, "  {title:<10} {value}")?;

@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &ExportUnitsArguments, printer: &Printer) -> Result
     prepare(folder)?;
     let pins = Pins::open(arguments.lock.as_deref(), arguments.mirror.as_deref(), None)?;
     let bars = Bars::new(printer);
-    let names: Vec<&str> = arguments.unit.iter().map(|unit| unit.component()).collect();
+    let names: Vec<&str> = arguments.unit.iter().map(String::as_str).collect();
     let units = UnitCaches::default();
     let mut reports = Vec::new();
     for arch in architectures(&arguments.arch) {

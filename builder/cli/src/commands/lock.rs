@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use mailkiln_compile::embedded;
 use mailkiln_fetch::Fetcher;
 use mailkiln_lock::{
-    Component, ComponentSource, CratePin, Lock, PatchPin, Scope, SetName, Universes,
-    WantedComponent, WantedFile, check_scope, complete, twice, update_only,
+    Component, ComponentSource, CratePin, Lock, PatchPin, Scope, SetName, Universes, WantedFile,
+    check_scope, complete, twice, update_only,
 };
 use mailkiln_pin::{Arch, Pin, Sha256};
 use mailkiln_spec::target::builtin_targets;
+use mailkiln_unit::Unit;
 use serde::Serialize;
 
 use super::lock_audit;
@@ -47,7 +48,7 @@ pub(super) fn run(arguments: &LockArguments, printer: &Printer) -> Result<(), Fa
     if !updating && arguments.check {
         refuse_lacking(path, missing.clone())?;
     }
-    let components = components(&wanted)?;
+    let components = components()?;
     let new = match (&old, &arguments.update) {
         (Some(old), None) if !missing.is_empty() => {
             with_components(&completed(arguments, &wanted, old, printer)?, components)?
@@ -248,11 +249,11 @@ fn offer_failure(error: &OfferError) -> Failure {
 }
 
 /// Pins of the units whose sources travel in this program.
-fn components(wanted: &WantedFile) -> Result<Vec<Component>, Failure> {
-    wanted.components.iter().map(component).collect()
+fn components() -> Result<Vec<Component>, Failure> {
+    mailkiln_unit::units().iter().map(component).collect()
 }
 
-fn component(wanted: &WantedComponent) -> Result<Component, Failure> {
+fn component(wanted: &Unit) -> Result<Component, Failure> {
     let missing = |what: &str| Failure::Work {
         message: format!("unit {}: {what} is not part of this program", wanted.name),
         causes: Vec::new(),
@@ -261,8 +262,8 @@ fn component(wanted: &WantedComponent) -> Result<Component, Failure> {
     let unit = embedded(&wanted.name).ok_or_else(|| missing("its source"))?;
     let cargo_lock = unit.files.get("Cargo.lock").ok_or_else(|| missing("its Cargo.lock"))?;
     let cargo_lock = Sha256::of(cargo_lock);
-    let directory = wanted.directory.clone();
-    let source = match &wanted.upstream {
+    let directory = wanted.build.workspace.clone();
+    let source = match &wanted.build.upstream {
         None => ComponentSource::Workspace { directory, cargo_lock },
         Some(upstream) => {
             let crates = unit.crates().map_err(|error| Failure::work(&error))?;
@@ -390,7 +391,7 @@ mod tests {
     fn the_own_lock_pins_the_units_as_they_are() {
         let wanted = WantedFile::own().unwrap();
         let own = pins::lock(None).unwrap();
-        let current = with_components(&own, components(&wanted).unwrap()).unwrap();
+        let current = with_components(&own, components().unwrap()).unwrap();
         let differences = changes(&contents(&own), &contents(&current), own != current);
         assert_eq!(differences, [""; 0], "run `mailkiln lock`");
         assert!(refuse_lacking(Path::new("mailkiln.lock"), wanted.missing(&own)).is_ok());

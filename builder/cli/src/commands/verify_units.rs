@@ -27,7 +27,7 @@ pub(super) fn run(
     let units = UnitCaches { bases: base.into_iter().collect(), keys: keys? };
     let pins = Pins::open(arguments.lock.as_deref(), arguments.mirror.as_deref(), None)?;
     let bars = Bars::new(printer);
-    let names: Vec<&str> = arguments.unit.iter().map(|unit| unit.component()).collect();
+    let names: Vec<&str> = arguments.unit.iter().map(String::as_str).collect();
     let mut compared = Vec::new();
     for arch in architectures(&arguments.arch) {
         let toolchain = toolchain(ToolchainChoice::Locked, &pins.lock, arch)?;

@@ -52,6 +52,7 @@ fn what_is_written_by_hand_is_formatted_too() {
         "overlay.nix",
         "tests/nix/exchange.nix",
         "tests/nix/stub.nix",
+        "units/default.nix",
     ] {
         let text = std::fs::read_to_string(at(path)).unwrap();
         assert!(nixfmt_rs::format(&text).unwrap() == text, "{path}: run nixfmt");

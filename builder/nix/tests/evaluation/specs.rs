@@ -17,7 +17,10 @@ pub(crate) fn all() -> Vec<String> {
         "[filter]\nclamd = '10.0.0.5:3310'\n",
         "[filter]\nclamav = true\n",
         "[acme]\nenable = false\nroots = ['MIIAAA==']\n",
-        "[acme]\nchallenge = 'tls-alpn-01'\n",
+        "[acme]\nchallenge = 'tls-alpn-01'\n[web]\nenable = false\n",
+        "[web]\nenable = false\n",
+        "[web]\nenable = false\n[acme]\nchallenge = 'dns-01'\ndns_provider = 'exec'\n",
+        "[web]\nbehind_proxy = true\nhsts = false\n",
         "[acme]\nchallenge = 'dns-01'\ndns_provider = 'exec'\n",
     ];
     let plain = more.map(|more| format!("{PLAIN}{more}"));

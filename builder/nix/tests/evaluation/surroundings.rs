@@ -147,6 +147,11 @@ fn what_contradicts_itself_is_reported() {
             "stalwart 0.16.11, which reads no",
         ),
         (
+            format!("{good} web.behind_proxy = false;"),
+            "{ services.nginx.enable = true; }",
+            "services.nginx would listen on ports 80 and 443 too",
+        ),
+        (
             good.to_owned(),
             "{ services.mailkiln.webServer = \"caddy\"; }",
             "webServer is caddy, which is not enabled",
@@ -182,7 +187,8 @@ fn what_may_be_an_oversight_is_warned_of() {
         (PLAIN, nginx, Some("where nginx may listen")),
         (PLAIN, "{ services.caddy.enable = true; }", Some("where caddy may listen")),
         (PLAIN, "{ services.caddy.enable = true; services.mailkiln.webServer = \"caddy\"; }", None),
-        (FULL, nginx, None),
+        (FULL, nginx, Some("waits for requests at /run/mailkiln-web/http")),
+        (FULL, "{ services.nginx.enable = true; services.mailkiln.webServer = \"nginx\"; }", None),
         (PLAIN, closed, Some("can't reach this one")),
     ] {
         let found = nix.host(text, more, "config.warnings").unwrap();
@@ -294,6 +300,50 @@ fn a_web_server_of_the_host_serves_the_proofs() {
     let found = nix.host(PLAIN, caddy, "config.services.caddy.virtualHosts").unwrap();
     let text = found["http://mta-sts.example.org"]["extraConfig"].as_str().unwrap();
     assert!(text.contains("root * /var/lib/mailkiln-acme/challenges"), "{text}");
+}
+
+/// With a web server the web unit has a Unix socket and no port; without one it has its ports.
+#[test]
+fn the_web_unit_is_behind_the_web_server_of_a_host() {
+    let Some(nix) = Nix::here() else { return };
+    let wanted = "{ inherit (config.systemd) sockets; ports = config.networking.firewall.allowedTCPPorts; \
+                  settings = config.services.mailkiln.settings.web; users = config.users.users; \
+                  script = config.services.mailkiln.files.script; hosts = config.services.nginx.virtualHosts; \
+                  caddy = config.services.caddy.virtualHosts; groups = config.systemd.services.mailkiln-web.serviceConfig; }";
+    let opened = |found: &Json| -> Vec<String> {
+        found["sockets"].as_object().unwrap().keys().cloned().collect()
+    };
+    let has = |found: &Json, port: u64| found["ports"].as_array().unwrap().contains(&port.into());
+    let alone = nix.host(PLAIN, "", wanted).unwrap();
+    assert_eq!(opened(&alone), ["mailkiln-web-http", "mailkiln-web-https"]);
+    let socket = &alone["sockets"]["mailkiln-web-https"];
+    assert_eq!(socket["socketConfig"]["ListenStream"], 443);
+    assert_eq!(socket["socketConfig"]["Service"], "mailkiln-web.service");
+    assert!(has(&alone, 80) && has(&alone, 443));
+
+    let nginx = "{ services.nginx.enable = true; services.mailkiln.webServer = \"nginx\"; }";
+    let behind = nix.host(PLAIN, nginx, wanted).unwrap();
+    assert_eq!(opened(&behind), ["mailkiln-web-proxied"]);
+    let socket = &behind["sockets"]["mailkiln-web-proxied"]["socketConfig"];
+    assert_eq!(socket["ListenStream"], "/run/mailkiln-web/http");
+    assert_eq!((&socket["SocketGroup"], &socket["SocketMode"]), (&json!("mailkiln-web"), &json!("0660")));
+    assert!(!has(&behind, 80) && !has(&behind, 443));
+    assert!(behind["script"].as_str().unwrap().contains(r#""behind_proxy":true"#));
+    for name in ["mail.example.org", "mta-sts.example.org", "autoconfig.example.org"] {
+        let place = &behind["hosts"][name]["locations"]["/"];
+        assert_eq!(place["proxyPass"], "http://unix:/run/mailkiln-web/http");
+        let headers = place["extraConfig"].as_str().unwrap();
+        assert!(headers.contains("X-Forwarded-For $remote_addr;"), "{headers}");
+    }
+    assert_eq!(behind["users"]["nginx"]["extraGroups"], json!(["mailkiln-web"]));
+
+    let caddy = "{ services.caddy.enable = true; services.mailkiln.webServer = \"caddy\"; }";
+    let behind = nix.host(PLAIN, caddy, wanted).unwrap();
+    let text = behind["caddy"]["mail.example.org"]["extraConfig"].as_str().unwrap();
+    assert_eq!(text, "reverse_proxy unix//run/mailkiln-web/http");
+
+    let off = nix.host(&format!("{PLAIN}[web]\nenable = false\n"), "", "config.systemd.sockets").unwrap();
+    assert_eq!(off, json!({}));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn judge(arguments: &[&str]) -> Option<(bool, String)> {
 /// The text that NixOS makes of a unit: sections, and in them the settings by name.
 fn text(lines: &super::units::Lines) -> String {
     let mut text = String::new();
-    for section in ["Unit", "Service", "Timer", "Path", "Install"] {
+    for section in ["Unit", "Service", "Timer", "Path", "Socket", "Install"] {
         let settings = lines.iter().filter_map(|it| it.strip_prefix(section)?.strip_prefix('.'));
         let settings: Vec<&str> = settings.collect();
         if !settings.is_empty() {
@@ -53,7 +53,7 @@ fn units_are_understood_and_hardly_exposed() {
     let version: u32 = version.split_whitespace().nth(1).unwrap().parse().unwrap();
     let known =
         |line: &&str| !NEWER.iter().any(|(since, key)| version < *since && line.contains(key));
-    let wanted = "{ inherit (config.systemd) services timers paths; }";
+    let wanted = "{ inherit (config.systemd) services timers paths sockets; }";
     for mail_toml in all() {
         let found: Json = nix.host(&mail_toml, "", wanted).unwrap();
         let folder = tempfile::tempdir().unwrap();

@@ -36,11 +36,8 @@ fn of_the_image(service: &Service, directives: Vec<mailkiln_services::Directive>
 
 /// What a user of an image is called on a host.
 fn user_name(name: &str) -> &str {
-    match name {
-        "mail-server" => "mailkiln-mail-server",
-        "mail-filter" => "mailkiln-filter",
-        other => other,
-    }
+    let user = mailkiln_unit::user(name);
+    user.and_then(|user| user.nixos_name.as_deref()).unwrap_or(name)
 }
 
 /// The settings of a unit as Nix evaluates them.
@@ -71,7 +68,7 @@ pub(crate) fn of_nix(unit: &Json) -> Lines {
                     add("Service", "Environment", &Json::String(pair));
                 }
             }
-            "unitConfig" | "serviceConfig" | "timerConfig" | "pathConfig" => {
+            "unitConfig" | "serviceConfig" | "timerConfig" | "pathConfig" | "socketConfig" => {
                 let section = section(key);
                 let settings = value.as_object().unwrap();
                 settings.iter().for_each(|(key, value)| add(section, key, value));
@@ -87,6 +84,7 @@ fn section(set: &str) -> &'static str {
         "unitConfig" => "Unit",
         "timerConfig" => "Timer",
         "pathConfig" => "Path",
+        "socketConfig" => "Socket",
         _ => "Service",
     }
 }
@@ -101,7 +99,7 @@ fn written(value: &Json) -> String {
 }
 
 /// What is asked of an evaluated host.
-const WANTED: &str = "{ inherit (config.systemd) services timers paths; inherit (config) users; \
+const WANTED: &str = "{ inherit (config.systemd) services timers paths sockets; inherit (config) users; \
                       inherit (config.networking.firewall) allowedTCPPorts; etc = config.environment.etc; \
                       tmpfiles = config.systemd.tmpfiles.settings.mailkiln; }";
 
@@ -118,7 +116,9 @@ pub(crate) const HOST_ONLY: &str = "mailkiln-loopback";
 /// All units that Nix evaluates, by the names of their files.
 pub(crate) fn units_of(found: &Json) -> BTreeMap<String, Lines> {
     let mut units = BTreeMap::new();
-    for (set, kind) in [("services", "service"), ("timers", "timer"), ("paths", "path")] {
+    let sets =
+        [("services", "service"), ("timers", "timer"), ("paths", "path"), ("sockets", "socket")];
+    for (set, kind) in sets {
         for (name, unit) in found[set].as_object().unwrap() {
             if name == OF_NIXOS || name == HOST_ONLY {
                 continue;
@@ -147,7 +147,9 @@ fn units_are_those_of_an_image() {
         let mut expected = BTreeMap::new();
         for service in services_of(&image) {
             let own = (service.unit(), service.directives().unwrap());
-            for (name, lines) in service.trigger_directives().unwrap().into_iter().chain([own]) {
+            let sockets = service.sockets.iter().map(|it| service.socket_directives(it).unwrap());
+            let triggers = service.trigger_directives().unwrap().into_iter();
+            for (name, lines) in triggers.chain(sockets).chain([own]) {
                 expected.insert(name, of_the_image(service, lines));
             }
         }
@@ -167,7 +169,9 @@ fn users_ports_and_files_are_those_of_an_image() {
         let found = nix.host(&text, "", WANTED).unwrap();
         let image = on_a_host(&mailkiln_spec::parse(&text).unwrap(), &HostFacts::default(), "");
         let filters = image.services.iter().any(|it| it.name == "mailkiln-filter");
+        let serves = image.services.iter().any(|it| it.name == "mailkiln-web");
         let users = image.users.iter().filter(|user| filters || user.name != "mail-filter");
+        let users = users.filter(|user| serves || user.name != "mailkiln-web");
         let users: BTreeSet<&str> = users.map(|user| user_name(user.name)).collect();
         let there: BTreeSet<&str> =
             found["users"]["users"].as_object().unwrap().keys().map(String::as_str).collect();

@@ -57,6 +57,11 @@ fn own_addresses(spec: &Spec) -> Value {
 }
 
 fn authentication(spec: &Spec) -> Section {
+    // The web unit signs in by a token of the person who has signed in to it.
+    let mechanisms = match spec.web {
+        Some(_) => "[plain, login, oauthbearer]",
+        None => "[plain, login]",
+    };
     Section::new(
         "session.auth",
         "Never on 25 and for released mail, elsewhere a must, no password without TLS, and the\n\
@@ -64,7 +69,7 @@ fn authentication(spec: &Spec) -> Section {
     )
     .set("directory", when(WITHOUT_LOGIN, "false", "'*'"))
     .set("require", when(WITHOUT_LOGIN, "false", "true"))
-    .set("mechanisms", when("listener != 'smtp' && is_tls", "[plain, login]", "false"))
+    .set("mechanisms", when("listener != 'smtp' && is_tls", mechanisms, "false"))
     .set("must-match-sender", own_addresses(spec))
     .set("must-match-header", own_addresses(spec))
     .set("errors.total", 3)

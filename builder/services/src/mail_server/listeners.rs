@@ -19,12 +19,11 @@ const MAX_CONNECTIONS: u64 = 2048;
 /// signed in there. Postfix has the same number.
 const MAX_PER_CLIENT: u64 = 50;
 
-/// One socket.
+/// What is spoken on a port of `units/mail-server/unit.toml`.
 struct Listener {
-    /// Conditions of the configuration ask for it by this name.
+    /// The port's name, by which conditions of the configuration ask for it too.
     id: &'static str,
     protocol: &'static str,
-    port: Port,
     tls: Tls,
 }
 
@@ -38,74 +37,63 @@ enum Tls {
     Off,
 }
 
-const fn public(
-    id: &'static str,
-    protocol: &'static str,
-    number: u16,
-    purpose: &'static str,
-    tls: Tls,
-) -> Listener {
-    Listener { id, protocol, port: Port { number, purpose, reach: Reach::Public }, tls }
+const fn listener(id: &'static str, protocol: &'static str, tls: Tls) -> Listener {
+    Listener { id, protocol, tls }
 }
 
-/// RFC 8314 wants implicit TLS; 143, 587 and 4190 remain for clients that only know STARTTLS,
-/// and take no password without it. There is no 110: POP3 in plain text has no use left.
-const LISTENERS: [Listener; 9] = [
-    public("smtp", "smtp", 25, "mail from other servers", Tls::Starttls),
-    public("submissions", "smtp", 465, "mail from users", Tls::Implicit),
-    public("submission", "smtp", 587, "mail from users", Tls::Starttls),
-    public("imap", "imap", 143, "IMAP", Tls::Starttls),
-    public("imaps", "imap", 993, "IMAP", Tls::Implicit),
-    public("pop3s", "pop3", 995, "POP3", Tls::Implicit),
-    public("sieve", "managesieve", 4190, "ManageSieve", Tls::Starttls),
-    Listener {
-        id: API,
-        protocol: "http",
-        // The host has the last word: see `number`.
-        port: Port { number: 0, purpose: "API and DAV", reach: Reach::Loopback },
-        tls: Tls::Off,
-    },
-    Listener {
-        id: RELEASE,
-        protocol: "smtp",
-        port: Port { number: 0, purpose: "released from the quarantine", reach: Reach::Loopback },
-        tls: Tls::Off,
-    },
+/// Listeners of the web unit. It says for whom it asks by a PROXY header, so that delays and bans meet the reader.
+const OF_WEB: [&str; 2] = ["web-imaps", "web-submissions"];
+/// Whose PROXY headers are believed. The firewall lets nobody but the web unit connect from there.
+const PROXIES: [&str; 1] = ["127.0.0.1/32"];
+
+const LISTENERS: [Listener; 11] = [
+    listener("smtp", "smtp", Tls::Starttls),
+    listener("submissions", "smtp", Tls::Implicit),
+    listener("submission", "smtp", Tls::Starttls),
+    listener("imap", "imap", Tls::Starttls),
+    listener("imaps", "imap", Tls::Implicit),
+    listener("pop3s", "pop3", Tls::Implicit),
+    listener("sieve", "managesieve", Tls::Starttls),
+    listener(API, "http", Tls::Off),
+    listener(RELEASE, "smtp", Tls::Off),
+    listener("web-imaps", "imap", Tls::Implicit),
+    listener("web-submissions", "smtp", Tls::Implicit),
 ];
 
-/// The listeners that there are: without a filter nothing is released.
-fn wanted(spec: &Spec) -> impl Iterator<Item = &'static Listener> {
-    let filtered = spec.filter.is_some();
-    LISTENERS.iter().filter(move |listener| filtered || listener.id != RELEASE)
+/// The listeners that there are, with their ports: without a filter nothing is released, and without a web unit
+/// nobody asks for others. Loopback's numbers are the
+/// host's choice.
+fn wanted(spec: &Spec, host: &HostFacts) -> Vec<(&'static Listener, Port)> {
+    let wanted = LISTENERS.iter().filter(|listener| match listener.id {
+        RELEASE => spec.filter.is_some(),
+        id if OF_WEB.contains(&id) => spec.web.is_some(),
+        _ => true,
+    });
+    let with_port = wanted.filter_map(|listener| {
+        let port = Port::of(mailkiln_unit::port(listener.id)?);
+        let number = match listener.id {
+            API => host.api_port,
+            RELEASE => host.release_port,
+            _ => port.number,
+        };
+        Some((listener, Port { number, ..port }))
+    });
+    with_port.collect()
 }
 
 /// All ports of the server.
 pub(super) fn ports(spec: &Spec, host: &HostFacts) -> Vec<Port> {
-    wanted(spec).map(|listener| Port { number: number(listener, host), ..listener.port }).collect()
-}
-
-/// Where it listens: loopback's ports are the host's choice.
-fn number(listener: &Listener, host: &HostFacts) -> u16 {
-    match listener.id {
-        API => host.api_port,
-        RELEASE => host.release_port,
-        _ => listener.port.number,
-    }
+    wanted(spec, host).into_iter().map(|(_, port)| port).collect()
 }
 
 /// Listeners, their limits and the certificate.
 pub(super) fn sections(spec: &Spec, host: &HostFacts) -> Vec<Section> {
     let everywhere = if spec.network.ipv6 { "[::]" } else { "0.0.0.0" };
-    let mut sections: Vec<Section> = wanted(spec)
-        .map(|listener| listener_section(listener, number(listener, host), everywhere))
+    let mut sections: Vec<Section> = wanted(spec, host)
+        .iter()
+        .map(|(listener, port)| listener_section(listener, port, everywhere))
         .collect();
-    let (chain, key) = match &host.certificate {
-        Some(brought) => (brought.chain.clone(), brought.key.clone()),
-        None => {
-            let own = |file| format!("/var/lib/mailkiln-acme/live/{}/{file}.pem", spec.host.name);
-            (own("fullchain"), own("key"))
-        }
-    };
+    let (chain, key) = certificate(spec, host);
     sections.push(
         Section::new(
             "certificate.default",
@@ -129,16 +117,31 @@ pub(super) fn sections(spec: &Spec, host: &HostFacts) -> Vec<Section> {
     sections
 }
 
-fn listener_section(listener: &Listener, number: u16, everywhere: &str) -> Section {
-    let address = match listener.port.reach {
+/// Absolute paths of the certificate and of its key.
+pub(crate) fn certificate(spec: &Spec, host: &HostFacts) -> (String, String) {
+    match &host.certificate {
+        Some(brought) => (brought.chain.clone(), brought.key.clone()),
+        None => {
+            let own = |file| format!("/var/lib/mailkiln-acme/live/{}/{file}.pem", spec.host.name);
+            (own("fullchain"), own("key"))
+        }
+    }
+}
+
+fn listener_section(listener: &Listener, port: &Port, everywhere: &str) -> Section {
+    let address = match port.reach {
         Reach::Public => everywhere,
         Reach::Loopback => "127.0.0.1",
     };
-    let section = Section::item("server.listener", listener.id, listener.port.purpose)
-        .set("bind", format!("{address}:{number}"))
+    let section = Section::item("server.listener", listener.id, port.purpose)
+        .set("bind", format!("{address}:{}", port.number))
         .set("protocol", listener.protocol)
         .set("max-connections", MAX_CONNECTIONS)
         .set("max-connections-per-client", MAX_PER_CLIENT);
+    let section = match OF_WEB.contains(&listener.id) {
+        true => section.set("proxy.trusted-networks", PROXIES),
+        false => section,
+    };
     match listener.tls {
         Tls::Implicit => section.set("tls.implicit", true),
         Tls::Starttls => section.set("tls.implicit", false),

@@ -12,7 +12,7 @@ use crate::{HostFacts, Resolver};
 const STATE: &str = "/var/lib/mail-server";
 
 /// Mail, indexes and queue.
-pub(crate) const DATABASE: &str = "/var/lib/mail-server/mail.sqlite";
+const DATABASE: &str = "/var/lib/mail-server/mail.sqlite";
 
 /// A literal of an IMAP APPEND also holds the message's headers in transfer encoding.
 const IMAP_REQUEST_MINIMUM: u64 = 50 << 20;
@@ -31,7 +31,7 @@ pub(super) fn sections(spec: &Spec, host: &HostFacts) -> Vec<Section> {
     ];
     sections.extend(storage());
     sections.push(space(spec));
-    sections.extend(api());
+    sections.extend(api(spec));
     sections.extend(readers(spec));
     sections.push(resolver(host));
     sections
@@ -86,7 +86,10 @@ fn storage() -> [Section; 6] {
             "cache",
             "Bytes. The server's defaults are made for 100 MB and more; this one shares a machine.",
         )
-        .set("message.size", 16 << 20)
+        // One shard: what is larger than a part of a shard is never cached, and a mailbox of 100,000
+        // messages is one item of 10 MB.
+        .set("message.size", 32 << 20)
+        .set("message.capacity", 32)
         .set("access-token.size", 2 << 20)
         .set("http-auth.size", 1 << 20)
         .set("files.size", 2 << 20)
@@ -105,7 +108,12 @@ fn space(spec: &Spec) -> Section {
         .set("reserve", spec.mail.max_message_size.saturating_mul(3))
 }
 
-fn api() -> [Section; 4] {
+fn api(spec: &Spec) -> [Section; 4] {
+    let web = spec.web.is_some();
+    let reach = match web {
+        true => "The web unit passes requests on, and says for whom.",
+        false => "Only loopback reaches it, and nothing forwards for others.",
+    };
     [
         Section::new("authentication.fallback-admin", "The API's administrator.")
             .set("user", "admin")
@@ -114,9 +122,9 @@ fn api() -> [Section; 4] {
             .set("key", secret("oauth-key"))
             .set("client-registration.anonymous", false)
             .set("client-registration.require", true),
-        Section::new("http", "Only loopback reaches it, and nothing forwards for others.")
+        Section::new("http", reach)
             .set("url", "'https://' + config_get('server.hostname')")
-            .set("use-x-forwarded", false)
+            .set("use-x-forwarded", web)
             .set("rate-limit.account", "1000/1m")
             .set("rate-limit.anonymous", "100/1m"),
         Section::new("form", "No contact form.").set("enable", false),

@@ -2,7 +2,7 @@
 
 use super::unit::{UnitText, seconds};
 use super::{Files, RenderError};
-use crate::user::MAILKILN;
+use crate::user::AGENT;
 use crate::{Appliance, Directory, Journal, KernelSetting, Machine, Takeover};
 
 /// Units that must never start. There is no password to log in with at a console, and the status
@@ -65,7 +65,7 @@ fn directories(appliance: &Appliance) -> String {
         text.push_str(&format!("C {to} - - - - {from}\n"));
     }
     // A command of an earlier image, typed by root, may have left files that the agent cannot read.
-    text.push_str(&format!("Z {SECRETS} - {0} {0} -\n", MAILKILN.name));
+    text.push_str(&format!("Z {SECRETS} - {0} {0} -\n", AGENT));
     // journald limits the logs of this machine ID; older ones would stay for ever.
     text.push_str(&format!("e /var/log/journal - - - {}\n", seconds(appliance.journal.keep)));
     text

@@ -9,6 +9,7 @@ mod firewall;
 mod network;
 mod sandbox;
 mod service;
+mod socket;
 mod unit;
 
 use std::collections::BTreeMap;
@@ -60,6 +61,11 @@ pub(crate) fn tree_entries(appliance: &Appliance) -> Result<Vec<(TreePath, Entry
         for (unit, text) in service::triggers(service)? {
             files.text(&format!("/etc/systemd/system/{unit}"), text)?;
             let (link, target) = service::trigger_link(&unit);
+            files.link(&link, &target)?;
+        }
+        for (unit, text) in socket::units(service)? {
+            files.text(&format!("/etc/systemd/system/{unit}"), text)?;
+            let (link, target) = socket::link(&unit);
             files.link(&link, &target)?;
         }
     }

@@ -14,20 +14,28 @@ fn a_certificate_is_asked_for_without_a_word_in_the_file() {
     assert_eq!(json["directory"], "https://acme-v02.api.letsencrypt.org/directory");
     assert_eq!(json["contact"][0], "mailto:postmaster@example.org");
     assert_eq!(json["challenge"]["listen"], "[::]:80");
+    assert_eq!(json["challenge"]["served"], true);
+    let alone = settings(&format!("{MINIMAL}\n[web]\nenable = false\n"));
+    assert!(alone["challenge"].get("served").is_none());
+    assert_eq!(alone["names"], serde_json::json!(["mail.example.org"]));
     let names = ["mail", "autoconfig", "autodiscover", "mta-sts"];
     assert_eq!(json["names"], serde_json::json!(names.map(|name| format!("{name}.example.org"))));
 }
 
 #[test]
 fn the_firewall_opens_what_the_challenge_needs() {
-    for (mail_toml, port) in [(MINIMAL, Some(80)), (IPV4, Some(443)), (FULL, None)] {
+    let without_web = format!("{MINIMAL}\n[web]\nenable = false\n");
+    for (mail_toml, port) in
+        [(MINIMAL, None), (without_web.as_str(), Some(80)), (IPV4, Some(443)), (FULL, None)]
+    {
         let appliance = built(mail_toml);
+        let web = appliance.services.iter().any(|it| it.name == "mailkiln-web");
         let client = appliance.services.iter().find(|it| it.name == "mailkiln-acme").unwrap();
         let ports: Vec<u16> = client.ports.iter().map(|port| port.number).collect();
         assert_eq!(ports, port.into_iter().collect::<Vec<_>>());
         assert!(client.ports.iter().all(|port| port.reach == Reach::Public));
         let open = |number| appliance.firewall.open.iter().any(|port| port.number == number);
-        assert_eq!(open(80), port == Some(80));
+        assert_eq!(open(80), web || port == Some(80));
         assert!(open(443), "people change their passwords there");
     }
 }
@@ -61,5 +69,9 @@ fn the_reload_waits_for_a_new_certificate_and_sees_no_network() {
 fn turned_off_there_is_no_trace_of_it() {
     let appliance = built(&format!("{MINIMAL}\n[acme]\nenable = false\n"));
     assert!(appliance.services.iter().all(|service| !service.name.contains("acme")));
-    assert!(!appliance.firewall.open.iter().any(|port| port.number == 80));
+    let web = |text: &str| built(text).firewall.open.iter().any(|port| port.number == 80);
+    assert!(
+        web(MINIMAL)
+            && !web(&format!("{MINIMAL}\n[acme]\nenable = false\n[web]\nenable = false\n"))
+    );
 }

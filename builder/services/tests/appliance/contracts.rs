@@ -14,7 +14,9 @@ fn the_agent_reads_what_mail_toml_says() {
     assert_eq!(json["api"], "http://127.0.0.1:8080");
     assert_eq!(json["consoles"][1], "/dev/ttyS0");
     assert_eq!(json["recorded_consoles"], serde_json::json!(["/dev/ttyS0"]));
-    assert_eq!(json["page"], "[::]:443");
+    assert_eq!(json["page"], serde_json::Value::Null, "the web unit has such a page");
+    assert_eq!(json["web"]["oauth_client"], "mailkiln-web");
+    assert_eq!(json["web"]["redirect"], "https://mail.example.org/sign-in");
     assert_eq!(json["relay_user"], "CORP\\tom");
     assert_eq!(json["ssh"], true);
     assert!(json["postmaster"].as_str().unwrap().contains('@'));
@@ -31,7 +33,7 @@ fn users_keep_their_numbers() {
             ("mailkiln", 802),
             ("mailkiln-acme", 804),
             ("mail-filter", 805),
-            ("mailkiln-page", 808)
+            ("mailkiln-web", 809)
         ]
     );
 }
@@ -46,13 +48,14 @@ fn the_order_of_the_services_is_that_of_the_contract() {
             "mailkiln-prepare",
             "mailkiln-filter",
             "mail-server",
+            "mailkiln-web",
             "mailkiln-provision",
             "mailkiln-console",
             "mailkiln-acme",
             "mailkiln-certificate",
         ]
     );
-    for pair in names[..4].windows(2) {
+    for pair in names[..3].windows(2) {
         let unit = file(&appliance, &format!("/etc/systemd/system/{}.service", pair[1]));
         let after = unit.lines().find(|line| line.starts_with("After=")).unwrap();
         assert!(after.contains(&format!("{}.service", pair[0])), "{}: {after}", pair[1]);

@@ -29,7 +29,7 @@ fn nft_takes_the_rules() {
 #[test]
 fn exactly_the_public_ports_are_open() {
     let mail = [25, 143, 465, 587, 993, 995, 4190];
-    for (mail_toml, more) in [(MINIMAL, vec![80, 443]), (FULL, vec![443, 2222])] {
+    for (mail_toml, more) in [(MINIMAL, vec![80, 443]), (FULL, vec![80, 443, 2222])] {
         let appliance = built(mail_toml);
         let open: BTreeSet<u16> = appliance.firewall.open.iter().map(|port| port.number).collect();
         assert_eq!(open, mail.into_iter().chain(more).collect());
@@ -54,15 +54,15 @@ fn loopback_belongs_to_those_who_need_it() {
     std::fs::write(&path, &rules).unwrap();
     let script = format!(
         r#"ip link set lo up && nft --file {} || exit 77
-for port in 8080 10025 10026 110; do
+for port in 8080 10025 10026 1993 1465 110; do
   /usr/bin/python3 -c "
 import socket
 s = socket.create_server(('127.0.0.1', $port))
 while True: s.accept()" & listeners="$listeners $!"
 done
 sleep 1
-for port in 8080 10025 10026 110; do
-  for user in 0 801 802 805 808 65534; do
+for port in 8080 10025 10026 1993 1465 110; do
+  for user in 0 801 802 805 809 65534; do
     if setpriv --reuid=$user --clear-groups /usr/bin/python3 -c "
 import socket
 socket.create_connection(('127.0.0.1', $port), 0.4)" 2>/dev/null; then echo $port $user; fi
@@ -77,9 +77,14 @@ kill $listeners"#,
         return;
     }
     let mut expected: Vec<String> =
-        [0, 801, 802, 805, 808, 65534].map(|user| format!("110 {user}")).to_vec();
-    for (port, users) in [(8080, vec![0, 802, 808]), (10_025, vec![0, 801]), (10_026, vec![0, 805])]
-    {
+        [0, 801, 802, 805, 809, 65534].map(|user| format!("110 {user}")).to_vec();
+    for (port, users) in [
+        (8080, vec![0, 802, 809]),
+        (10_025, vec![0, 801]),
+        (10_026, vec![0, 805]),
+        (1993, vec![0, 809]),
+        (1465, vec![0, 809]),
+    ] {
         expected.extend(users.iter().map(|user| format!("{port} {user}")));
     }
     let mut found: Vec<&str> = said.lines().collect();

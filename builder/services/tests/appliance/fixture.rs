@@ -109,6 +109,9 @@ address = "alice@example.org"
 
 [acme]
 challenge = "tls-alpn-01"
+
+[web]
+enable = false
 "#;
 
 /// With a ClamAV of its own.

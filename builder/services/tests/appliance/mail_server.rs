@@ -50,7 +50,7 @@ fn what_is_for_this_machine_is_bound_to_loopback_and_to_nothing_else() {
         for (id, listener) in table["server"]["listener"].as_table().unwrap() {
             let bind = listener["bind"].as_str().unwrap();
             let (address, _) = bind.rsplit_once(':').unwrap();
-            let inside = ["http", "release"].contains(&id.as_str());
+            let inside = ["http", "release", "web-imaps", "web-submissions"].contains(&id.as_str());
             assert_eq!(address, if inside { "127.0.0.1" } else { everywhere }, "{id}");
         }
     }

@@ -24,3 +24,5 @@ mod snapshots;
 mod ssh;
 #[cfg(test)]
 mod systemd;
+#[cfg(test)]
+mod web;

@@ -22,11 +22,11 @@ fn version() -> Option<u32> {
     said.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Services, and the timers and paths that start them.
+/// Services, and the timers, paths and sockets that start them.
 fn units(root: &Path) -> Vec<PathBuf> {
     let ours = |path: &PathBuf| {
         let kind = path.extension().and_then(|kind| kind.to_str());
-        matches!(kind, Some("service" | "timer" | "path")) && !path.is_symlink()
+        matches!(kind, Some("service" | "timer" | "path" | "socket")) && !path.is_symlink()
     };
     let entries = std::fs::read_dir(root.join("etc/systemd/system")).unwrap();
     let mut units: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(ours).collect();

@@ -11,11 +11,15 @@ use crate::model::Spec;
 
 /// Services that mail programs look up, with ports and priorities (RFC 6186, RFC 8314 section 5.1,
 /// RFC 5804 section 1.8, RFC 6764). IMAP comes before POP3.
-const SERVICES: [(&str, u16, u16, &str); 6] = [
+const SERVICES: [(&str, u16, u16, &str); 4] = [
     ("_submissions", 0, 465, "programs find where to send"),
     ("_imaps", 0, 993, "programs find where to read"),
     ("_pop3s", 10, 995, "programs find where to fetch"),
     ("_sieve", 0, 4190, "programs find where filters go"),
+];
+
+/// Those that the web unit serves.
+const WEB_SERVICES: [(&str, u16, u16, &str); 2] = [
     ("_caldavs", 0, 443, "programs find the calendars"),
     ("_carddavs", 0, 443, "programs find the contacts"),
 ];
@@ -60,6 +64,13 @@ pub fn notes(spec: &Spec, keys: &[DkimKey]) -> Vec<String> {
              copy of /var/lib/mailkiln/dkim/DOMAIN.txt goes in with `--dkim FILE`.",
             without.join(", ")
         ));
+    }
+    if spec.web.is_none() {
+        notes.push(
+            "Without the web unit (`[web] enable = false`) nobody serves an MTA-STS policy, calendars and contacts, or \
+             what programs ask to set themselves up: there are no records for them."
+                .to_owned(),
+        );
     }
     if spec.acme.is_some() {
         notes.push(format!(
@@ -137,12 +148,15 @@ fn policy_records(spec: &Spec, domain: &DomainName) -> Vec<Record> {
             "consent to get its DMARC reports",
         ));
     }
-    let digest = Sha256::of(mta_sts_policy(spec).as_bytes()).to_string();
     records.push(txt(
         format!("_smtp._tls.{domain}"),
         format!("v=TLSRPTv1; rua={mailto}"),
         "where TLS problems are reported",
     ));
+    if spec.web.is_none() {
+        return records;
+    }
+    let digest = Sha256::of(mta_sts_policy(spec).as_bytes()).to_string();
     // An id is any text that changes when the policy does (RFC 8461, 3.1).
     records.push(txt(
         format!("_mta-sts.{domain}"),
@@ -170,11 +184,13 @@ fn mailto(address: &Address) -> String {
 
 /// What mail programs ask to set themselves up.
 fn program_records(spec: &Spec, domain: &DomainName) -> Vec<Record> {
-    let mut records: Vec<Record> = ["autoconfig", "autodiscover"]
-        .into_iter()
+    let web = spec.web.is_some();
+    let aliases = ["autoconfig", "autodiscover"].into_iter().filter(|_| web);
+    let mut records: Vec<Record> = aliases
         .filter_map(|label| alias(spec, label, domain, "programs set themselves up"))
         .collect();
-    records.extend(SERVICES.map(|(service, priority, port, purpose)| {
+    let services = SERVICES.into_iter().chain(WEB_SERVICES.into_iter().filter(|_| web));
+    records.extend(services.map(|(service, priority, port, purpose)| {
         let target = spec.host.name.to_string();
         let data = Data::Srv { priority, weight: 1, port, target };
         Record { name: format!("{service}._tcp.{domain}"), data, purpose }

@@ -12,7 +12,7 @@ use crate::address::Address;
 use crate::document::Located;
 use crate::domain_name::DomainName;
 use crate::file::{AcmeChallengeValue, AcmeDnsValue, AcmeKeyValue, AcmeTable, Text};
-use crate::model::{Acme, AcmeChallenge, AcmeDns, AcmeKey, DnsCompany, MailSettings};
+use crate::model::{Acme, AcmeChallenge, AcmeDns, AcmeKey, DnsCompany, MailSettings, WEB_LABELS};
 use crate::problem::{Flaw, Problem, Problems, Reported, shown};
 
 /// <https://letsencrypt.org/docs/acme-protocol-updates/>
@@ -22,17 +22,22 @@ const USUAL_WAIT: u32 = 30;
 const LONGEST_WAIT: i64 = 3600;
 /// Let's Encrypt gives certificates for at most this many names.
 const MOST_NAMES: usize = 100;
-/// Domains whose names fit one certificate beside the host's: three each.
-const MOST_DOMAINS: usize = (MOST_NAMES - 1) / 3;
+/// Names of each domain, where the web unit answers them.
+const NAMES_EACH: usize = WEB_LABELS.len();
+/// Domains whose names fit one certificate beside the host's.
+const MOST_DOMAINS: usize = (MOST_NAMES - 1) / NAMES_EACH;
 /// DER of a certificate begins so: a SEQUENCE whose length takes two bytes.
 const CERTIFICATE: [u8; 2] = [0x30, 0x82];
 
 pub(super) fn judge(
     table: Option<Located<AcmeTable>>,
-    people: Option<&People>,
+    people: Option<(&People, bool)>,
     mail: Option<&MailSettings>,
     problems: &mut Problems,
 ) -> Result<Option<Acme>, Reported> {
+    // The names of domains are in the certificate where a web unit answers them.
+    let named = people.and_then(|(people, has_web)| has_web.then_some(people));
+    let people = people.map(|(people, _)| people);
     let (table, span) = match table {
         Some(Located { value, span }) => (value, span),
         None => (AcmeTable::default(), 0..0),
@@ -51,7 +56,7 @@ pub(super) fn judge(
     let eab_key_id = word(table.eab_key_id.as_ref(), "acme.eab_key_id", problems);
     let challenge = challenge(&table, &span, people, problems);
     let roots = each(table.roots, |text| problems.check(&text.span, root(&text.value)));
-    let names = names(table.names, enabled.then_some(people).flatten(), &span, problems);
+    let names = names(table.names, enabled.then_some(named).flatten(), &span, problems);
     let acme = Acme {
         directory: directory?,
         contact: contact?,
@@ -79,17 +84,17 @@ fn names(
     let domains = people.map_or(0, |it| it.domains.len());
     if let Some(domain) = people.and_then(|it| it.domains.get(MOST_DOMAINS)) {
         let flaw = Flaw::new(
-            format!("the certificate would have {} names", 1 + 3 * domains),
+            format!("the certificate would have {} names", 1 + NAMES_EACH * domains),
             format!("authorities give at most {MOST_NAMES}, and each domain needs three"),
             format!(
                 "keep at most {MOST_DOMAINS} domains on one host (`{}` is the first beyond), or write `enable = false` \
-                 below [acme] and install certificates yourself",
+                 below [web], or below [acme] and install certificates yourself",
                 domain.name
             ),
         );
         return Err(problems.add(flaw.at(span)));
     }
-    let most = MOST_NAMES.saturating_sub(1 + 3 * domains);
+    let most = MOST_NAMES.saturating_sub(1 + NAMES_EACH * domains);
     if let Some(text) = list.as_ref().and_then(|list| list.get(most)) {
         let flaw = Flaw::new(
             "the certificate would have too many names",

@@ -14,6 +14,7 @@ mod relay;
 mod ssh;
 #[cfg(test)]
 mod tests;
+mod web;
 
 pub use network::{DEFAULT_INTERFACE, static_network};
 
@@ -47,7 +48,11 @@ fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
     let spam = limits::judge_spam(file.spam, problems);
     let filter = filter::judge(file.filter, problems);
     let build = build::judge(file.build, problems);
-    let acme = acme::judge(file.acme, people.as_ref().ok(), mail.as_ref().ok(), problems);
+    let proof = web::proof_on_its_port(file.acme.as_ref());
+    let has_web = web::is_wanted(file.web.as_ref().and_then(|web| web.value.enable.as_ref()));
+    let web = web::judge(file.web, proof, problems);
+    let people_of_names = people.as_ref().ok().map(|people| (people, has_web));
+    let acme = acme::judge(file.acme, people_of_names, mail.as_ref().ok(), problems);
     let accounts::People { domains, accounts } = people?;
     let Build { mirror, units } = build?;
     Ok(Spec {
@@ -61,6 +66,7 @@ fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
         spam: spam?,
         acme: acme?,
         filter: filter?,
+        web: web?,
         mirror,
         units,
     })

@@ -51,6 +51,35 @@ fn a_small_file_has_the_usual_values() {
     assert_eq!(filter.actions[&FilterClass::Macro], FilterAction::Mark);
     assert!(spec.domains[0].filter.is_empty());
     assert!(spec.ssh.is_none() && spec.relay.is_none() && spec.mirror.is_none());
+    assert_eq!(spec.web, Some(crate::Web { hsts: true, behind_proxy: false }));
+}
+
+#[test]
+fn the_web_unit_has_its_port_for_itself() {
+    assert!(parse(&with("web", "enable = false")).unwrap().web.is_none());
+    let said = parse(&with("web", "hsts = false\nbehind_proxy = true")).unwrap().web;
+    assert_eq!(said, Some(crate::Web { hsts: false, behind_proxy: true }));
+    refused(&with("web", "enable = 'no'"), "'no'", "web.enable");
+    let proof = with("acme", "challenge = 'tls-alpn-01'");
+    refused(&proof, "'tls-alpn-01'", "both need port 443");
+    assert!(parse(&format!("{proof}[web]\nenable = false\n")).is_ok());
+    assert!(parse(&format!("{proof}enable = false\n")).is_ok());
+}
+
+#[test]
+fn names_and_records_of_the_web_unit_come_and_go_together() {
+    let named = |text: &str| {
+        let spec = parse(text).unwrap();
+        let records = crate::dns::records(&spec, &[]);
+        let names: Vec<String> = spec.certificate_names().iter().map(ToString::to_string).collect();
+        let has = |name: &str| records.iter().any(|record| record.name == name);
+        let of_web = ["autoconfig", "autodiscover", "mta-sts", "_mta-sts", "_caldavs._tcp"];
+        let of_web = of_web.map(|label| has(&format!("{label}.example.org")));
+        assert!(has("_imaps._tcp.example.org") && has("_dmarc.example.org"));
+        (names.len(), of_web)
+    };
+    assert_eq!(named(BASE), (4, [true; 5]));
+    assert_eq!(named(&with("web", "enable = false")), (1, [false; 5]));
 }
 
 #[test]

@@ -32,12 +32,12 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Writes the files, and listens if nobody else does. `answers` is token and content.
+    /// Writes the files, and listens on `listen`, if it is given and nobody else does. `answers` is token and content.
     ///
     /// # Errors
     /// [`ChallengeError`].
     pub async fn start(
-        listen: SocketAddr,
+        listen: Option<SocketAddr>,
         layout: &Layout,
         answers: BTreeMap<String, String>,
     ) -> Result<Self, ChallengeError> {
@@ -50,6 +50,7 @@ impl Responder {
             durable::write(&path, answer.as_bytes(), 0o644, None)?;
             responder.files.push(path);
         }
+        let Some(listen) = listen else { return Ok(responder) };
         match TcpListener::bind(listen).await {
             Ok(listener) => responder.task = Some(tokio::spawn(serve(listener, Arc::new(answers)))),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => journal::note(&format!(
@@ -167,13 +168,18 @@ mod tests {
         runtime.block_on(async {
             let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
             let answers = BTreeMap::from([("abc".to_owned(), "abc.thumb".to_owned())]);
-            let responder = Responder::start(free, &layout, answers.clone()).await.unwrap();
+            let responder = Responder::start(Some(free), &layout, answers.clone()).await.unwrap();
             assert!(asked(free, "a.org", "abc", "abc.thumb").await);
             assert!(!asked(free, "a.org", "abd", "abc.thumb").await);
             let file = layout.challenges().join("abc");
             assert_eq!(std::fs::read_to_string(&file).unwrap(), "abc.thumb");
             // A second one leaves the port to the first.
-            Responder::start(free, &layout, BTreeMap::new()).await.unwrap().stop();
+            Responder::start(Some(free), &layout, BTreeMap::new()).await.unwrap().stop();
+            responder.stop();
+            assert!(!file.exists());
+            // What another service serves is a file, and nothing listens.
+            let responder = Responder::start(None, &layout, answers).await.unwrap();
+            assert!(file.exists() && TcpStream::connect(free).await.is_err());
             responder.stop();
             assert!(!file.exists());
         });

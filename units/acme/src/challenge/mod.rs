@@ -129,9 +129,12 @@ pub async fn present(
     proofs: &[Proof],
 ) -> Result<Presented, ChallengeError> {
     Ok(match challenge {
-        Challenge::Http01 { listen } => {
+        Challenge::Http01 { listen, served } => {
             let answers = proofs.iter().map(|it| (it.token.clone(), it.key_authorization.clone()));
-            Presented::Http(http_01::Responder::start(*listen, layout, answers.collect()).await?)
+            Presented::Http(
+                http_01::Responder::start((!served).then_some(*listen), layout, answers.collect())
+                    .await?,
+            )
         }
         Challenge::TlsAlpn01 { listen } => {
             Presented::Tls(tls_alpn_01::Responder::start(*listen, proofs).await?)

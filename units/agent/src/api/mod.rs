@@ -159,6 +159,24 @@ impl Api {
         Ok(answer.outcome("create", principal.name).map(drop)?)
     }
 
+    /// Makes an OAuth client, which may ask for tokens with the address `url`.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn create_oauth_client(&self, name: &str, url: &str) -> Result<(), ApiError> {
+        let body = serde_json::json!({"type": "oauthClient", "name": name, "urls": [url]});
+        let answer = self.call("POST", "principal", Some(&body))?;
+        Ok(answer.outcome("create", name).map(drop)?)
+    }
+
+    /// Sets the addresses that an OAuth client may ask for tokens with.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn set_urls(&self, name: &str, urls: &[String]) -> Result<(), ApiError> {
+        self.change(name, "set", "urls", &urls.into())
+    }
+
     /// Adds an address to an account.
     ///
     /// # Errors

@@ -20,6 +20,9 @@ pub struct Principal {
     /// Bytes; 0 for no limit.
     #[serde(default)]
     pub quota: u64,
+    /// Of an OAuth client: the addresses that tokens may be asked for with.
+    #[serde(default)]
+    pub urls: OneOrMany,
     /// Permissions that are taken from it.
     #[serde(default, rename = "disabledPermissions")]
     pub disabled: OneOrMany,

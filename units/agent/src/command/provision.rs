@@ -22,6 +22,7 @@ use crate::secrets::{SecretName, Secrets};
 
 mod people;
 mod steps;
+mod web;
 
 use people::Given;
 use steps::Work;
@@ -66,7 +67,9 @@ pub fn run(layout: &Layout) -> Result<(), CommandError> {
     }
     work.record.domains.extend(appliance.domains.iter().map(|domain| domain.name.to_string()));
     work.record.write(&work.path)?;
-    let failures = work.failures + people::ensure(&api, &secrets, &given, &appliance)?;
+    let failures = work.failures
+        + people::ensure(&api, &secrets, &given, &appliance)?
+        + web::ensure(&api, &appliance);
     if failures > 0 { Err(CommandError::Provision(failures)) } else { Ok(()) }
 }
 
