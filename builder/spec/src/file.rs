@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::document::Located;
+use crate::fragment::FragmentRule;
 
 /// Text with its place.
 pub(crate) type Text = Located<String>;
@@ -43,8 +44,20 @@ pub(crate) struct MailToml {
     pub(crate) acme: Option<Located<AcmeTable>>,
     /// The filter that looks into attachments.
     pub(crate) filter: Option<Located<FilterTable>>,
+    /// What a machine may be told at its first boot.
+    pub(crate) first_boot: Option<Located<FirstBootTable>>,
     /// How the image is built.
     pub(crate) build: Option<Located<BuildTable>>,
+}
+
+/// What a machine may be told at its first boot, by the user-data of its cloud or hypervisor.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FirstBootTable {
+    /// Whether user-data may set host name, domains, accounts and relay: `allowed` (the default), `required`
+    /// (no mail service runs before; host and domains may be left out here), or `refused`.
+    #[schemars(example = &"required")]
+    pub(crate) fragment: Option<Located<FragmentRule>>,
 }
 
 /// The machine itself.
