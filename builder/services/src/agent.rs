@@ -13,6 +13,9 @@ use crate::{
 
 const PROGRAM: &str = "/usr/bin/mailkiln-agent";
 
+/// The unit that shows the status on the consoles.
+pub(crate) const CONSOLE: &str = "mailkiln-console";
+
 /// Secrets, DKIM keys and a self-signed certificate, so that the server can start. It needs no
 /// network and gets none: what makes the keys can't send them away.
 pub(crate) fn prepare(spec: &Spec, target: &TargetFacts) -> Service {
@@ -93,7 +96,7 @@ pub(crate) fn console(target: &TargetFacts) -> Service {
             wanted_by: vec!["multi-user.target"],
             ..Ordering::default()
         },
-        ..agent("mailkiln-console", "Show addresses, health and missing DNS records", "console")
+        ..agent(CONSOLE, "Show addresses, health and missing DNS records", "console")
     }
 }
 

@@ -7,7 +7,7 @@ use mailkiln_tree::{Entry, TreePath};
 
 use crate::{
     ConfigFile, Disk, Firewall, HostFacts, Journal, KernelSetting, Machine, RenderError, Service,
-    SlotSizes, User, acme, agent, clamav, filter, firewall, kernel, mail_server, render, seed, ssh,
+    SlotSizes, User, acme, agent, clamav, cloud, filter, firewall, kernel, mail_server, render, seed, ssh,
     user,
 };
 
@@ -115,11 +115,24 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
         agent::console(target),
     ]);
     services.extend(spec.acme.iter().flat_map(|acme| acme::services(spec, acme)));
-    let mut base = vec![firewall::loader(), seed::take(), seed::erase()];
+    let mut base = vec![
+        firewall::loader(),
+        cloud::local(),
+        cloud::fetch(),
+        cloud::apply(),
+        seed::take(),
+        seed::erase(),
+    ];
+    if spec.is_waiting {
+        // The console says what they wait for.
+        let mail = services.iter_mut().filter(|service| service.name != agent::CONSOLE);
+        mail.for_each(|service| service.condition = Some(cloud::FRAGMENT));
+    }
     base.extend(clamav::services(spec));
     let page = agent::page(spec, target);
     let page_user = page.iter().filter_map(|page| page.user).collect::<Vec<_>>();
-    base.extend(page);
+    let waits = |page| Service { condition: spec.is_waiting.then_some(cloud::FRAGMENT), ..page };
+    base.extend(page.map(waits));
     base.extend(spec.ssh.iter().flat_map(|ssh| ssh::services(ssh, spec.network.ipv6)));
     let dhcp = spec.network.addresses.is_empty();
     Appliance {
@@ -129,7 +142,7 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
         firewall: Firewall::of(services.iter().chain(&base), &target.host, dhcp, spec.network.ipv6),
         services,
         base,
-        directories: vec![ACME_STATE, CERTIFICATES, acme::CHALLENGES, seed::NETWORK],
+        directories: vec![ACME_STATE, CERTIFICATES, acme::CHALLENGES, seed::NETWORK, cloud::HANDED_ON, cloud::RENDERED, cloud::SYSCTL],
         takeovers: vec![Takeover {
             from: format!("/var/lib/acme/{}", spec.host.name),
             to: format!("{}/{}", CERTIFICATES.path, spec.host.name),

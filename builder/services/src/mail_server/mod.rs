@@ -54,6 +54,7 @@ pub(crate) fn service(spec: &Spec, host: &HostFacts, spam_rules: &str) -> Servic
             wanted_by: vec!["multi-user.target"],
             ..Ordering::default()
         },
+        condition: None,
         triggers: Vec::new(),
         restart: Restart::OnFailure {
             first: Duration::from_secs(1),
