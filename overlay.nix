@@ -41,7 +41,7 @@ let
         }
         // more.meta or { };
       }
-      // lib.optionalAttrs (!(more ? cargoDeps)) { cargoLock.lockFile = source + "/Cargo.lock"; }
+      // lib.optionalAttrs (!(more ? cargoDeps)) { cargoLock.lockFile = source + "/${more.cargoRoot or "."}/Cargo.lock"; }
       // removeAttrs more [
         "meta"
         "name"
@@ -79,7 +79,10 @@ in
   };
   mailkiln-agent = rust {
     name = "mailkiln-agent";
-    source = ./units;
+    # It renders mail.toml with the builder's own crates.
+    source = ./.;
+    cargoRoot = "units";
+    buildAndTestSubdir = "units";
     meta.description = "Looks after a Mailkiln mail server: secrets, accounts, health";
   };
   mailkiln-filter = rust {

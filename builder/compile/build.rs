@@ -1,7 +1,8 @@
 //! Gathers the sources of `units/` into a table of (path, bytes) per component, sorted by path.
 //!
-//! In: `units/{Cargo.toml,Cargo.lock,init,store,agent,acme}`, `units/filter` and `units/mail-server`. Out:
-//! `embedded_files.rs`. Only what a compilation reads: manifests, locks, `src` and patches.
+//! In: `units/{Cargo.toml,Cargo.lock,init,store,agent,acme}`, `units/filter` and `units/mail-server`; for the agent
+//! also the builder's crates that it renders `mail.toml` with. Out: `embedded_files.rs`. Only what a compilation
+//! reads: manifests, locks, `src`, data and patches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// Files at a package's root that count; of its folders, those in [`FOLDERS`] do.
 const FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "build.rs"];
-const FOLDERS: [&str; 2] = ["src", "patches"];
+const FOLDERS: [&str; 3] = ["src", "data", "patches"];
 /// The members of the workspace `units`.
 const MEMBERS: [&str; 4] = ["init", "store", "agent", "acme"];
 
@@ -21,9 +22,11 @@ fn main() -> io::Result<()> {
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
     let units = here.join("../../units").canonicalize()?;
     let mut code = String::new();
-    for package in ["init", "agent", "acme"] {
+    for package in ["init", "acme"] {
         code += &table(&package.to_uppercase(), &units, member(&units, package)?)?;
     }
+    let whole = here.join("../..").canonicalize()?;
+    code += &table("AGENT", &whole, with_model(&whole, member(&units, "agent")?)?)?;
     let mut filter = Files::default();
     for package in ["", "inspect", "program"] {
         gather(&units.join("filter"), package, &mut filter)?;
@@ -66,11 +69,41 @@ fn member(units: &Path, package: &str) -> io::Result<Files> {
     Ok(files)
 }
 
+/// Files of a member of `units`, as they are in the whole repository, and those of the builder's crates that it
+/// depends on. Those have a workspace of their own, whose manifest says what they share.
+fn with_model(whole: &Path, files: Files) -> io::Result<Files> {
+    let mut all: Files =
+        files.into_iter().map(|(path, content)| (format!("units/{path}"), content)).collect();
+    println!("cargo:rerun-if-changed={}", whole.join("Cargo.toml").display());
+    all.insert("Cargo.toml".to_owned(), true);
+    let manifest = fs::read_to_string(whole.join("units/agent/Cargo.toml"))?;
+    let mut open: Vec<String> = names_after(&manifest, "path = \"../../builder/").collect();
+    while let Some(package) = open.pop() {
+        if all.contains_key(&format!("builder/{package}/Cargo.toml")) {
+            continue;
+        }
+        let folder = format!("builder/{package}");
+        gather(whole, &folder, &mut all)?;
+        // `NAME.workspace = true` before the dependencies of its tests.
+        let manifest = fs::read_to_string(whole.join(&folder).join("Cargo.toml"))?;
+        let own = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+        open.extend(own.lines().filter_map(|line| {
+            let name = line.trim().strip_prefix("mailkiln-")?;
+            Some(name.split(['.', ' ']).next()?.to_owned())
+        }));
+    }
+    Ok(all)
+}
+
+/// What follows each `mark` until a quotation mark.
+fn names_after<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = String> + 'a {
+    text.split(mark).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))
+}
+
 /// Members that a manifest names as `path = "../MEMBER"`.
 fn path_dependencies(manifest: &Path) -> io::Result<Vec<String>> {
     let text = fs::read_to_string(manifest)?;
-    let named = text.split("path = \"../").skip(1);
-    Ok(named.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect())
+    Ok(names_after(&text, "path = \"../").filter(|name| !name.contains('/')).collect())
 }
 
 /// Adds the relative paths of a package's files.
