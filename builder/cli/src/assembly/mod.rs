@@ -42,6 +42,8 @@ pub(crate) use root::SPAM_RULES;
 pub(crate) struct Order<'a> {
     /// What the appliance shall be.
     pub spec: &'a Spec,
+    /// The file that says so, which the image carries for fragments in user-data.
+    pub mail_toml: &'a str,
     /// What it shall run on.
     pub target: &'a Target,
     /// What may enter it.

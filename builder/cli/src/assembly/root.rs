@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mailkiln_services::{Appliance, HostFacts, SlotSizes, TargetFacts, appliance};
 use mailkiln_sources::assemble;
+use mailkiln_spec::for_the_image;
 use mailkiln_tree::{
     Content, Contents as _, Enablement, Entry, FixupInput, Identity, Kind, Owner, Tree, TreePath,
     User, finish,
@@ -40,9 +41,14 @@ pub(super) struct Root {
 
 /// What runs on the appliance.
 pub(super) fn services(order: &Order<'_>) -> Appliance {
+    appliance(order.spec, &facts(order), SPAM_RULES)
+}
+
+/// What the services must know about the target.
+fn facts(order: &Order<'_>) -> TargetFacts {
     let (disk, hardware) = (order.target.disk, order.target.hardware);
     let recorded = order.target.consoles.iter().filter(|console| console.is_recorded());
-    let facts = TargetFacts {
+    TargetFacts {
         consoles: order.target.consoles.iter().map(|console| console.path()).collect(),
         recorded_consoles: recorded.map(|console| console.path()).collect(),
         password_page: true,
@@ -51,8 +57,17 @@ pub(super) fn services(order: &Order<'_>) -> Appliance {
         worn_by_writes: hardware.worn_by_writes,
         host: HostFacts::default(),
         wireless: order.target.packages.sets.iter().any(|set| set == WIFI),
-    };
-    appliance(order.spec, &facts, SPAM_RULES)
+    }
+}
+
+/// What the agent renders a fragment with: `units/agent/src/cloud/fragment.rs` reads it.
+fn for_fragments(order: &Order<'_>) -> [(&'static str, String); 3] {
+    let mail_toml = for_the_image(order.mail_toml).unwrap_or_default();
+    [
+        ("usr/share/mailkiln/mail.toml", mail_toml),
+        ("usr/share/mailkiln/target.json", facts(order).to_json()),
+        ("usr/share/mailkiln/spam-rules.toml", SPAM_RULES.to_owned()),
+    ]
 }
 
 impl Root {
@@ -81,6 +96,15 @@ impl Root {
                 Kind::Directory => tree.insert(path, entry)?,
                 _ => tree.replace(path, entry),
             }
+        }
+        for (path, text) in for_fragments(order) {
+            let entry = Entry {
+                kind: Kind::File(Content::Inline(text.into_bytes().into())),
+                mode: 0o644,
+                owner: Owner::default(),
+                origin: ORIGIN.into(),
+            };
+            tree.insert(TreePath::parse(path)?, entry)?;
         }
         let users: Vec<User> = appliance
             .users()

@@ -61,6 +61,7 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
     let bars = Bars::new(printer);
     let order = Order {
         spec: &file.spec,
+        mail_toml: &file.text,
         target: &target,
         lock: &lock,
         cache: &cache,
@@ -80,7 +81,9 @@ fn write(
     folder: &Path,
     printer: &Printer,
 ) -> Result<Built, Failure> {
-    let name = format!("{}-{}", order.spec.host.name, order.target.name);
+    // An image that is nobody's has no host's name either.
+    let host = if order.spec.is_waiting { "mailkiln" } else { order.spec.host.name.as_str() };
+    let name = format!("{host}-{}", order.target.name);
     fs::create_dir_all(folder).map_err(Failure::file("make the folder", folder))?;
     let mut disk = unnamed(folder).map_err(|error| Failure::work(&error))?;
     let assembled =
