@@ -161,6 +161,31 @@ impl Image {
     }
 }
 
+/// The fragment with the name that the machine has with its cloud, where it says none itself and the cloud's is
+/// one that others can look up: droplets and servers are called so by their owners.
+pub fn named(fragment: &str, host: Option<&str>) -> String {
+    let heads = |line: &str| line.trim_start().starts_with('[');
+    let is_table = |line: &str| {
+        line.trim_start().strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with("host"))
+    };
+    // `host` in front of the first table is the table too; further down it is a relay's.
+    let is_key = |line: &str| line.trim_start().starts_with("host");
+    let says = fragment.lines().any(is_table)
+        || fragment.lines().take_while(|line| !heads(line)).any(is_key);
+    let suffix = |host: &str| host.rsplit('.').next().unwrap_or_default().to_owned();
+    let public = |host: &&str| host.contains('.') && !PRIVATE.contains(&suffix(host).as_str());
+    match host.filter(public) {
+        Some(host) if !says => {
+            format!("{}\n[host]\nname = \"{host}\"\n", fragment.trim_end())
+        }
+        _ => fragment.to_owned(),
+    }
+}
+
+/// Ends of names that mean something inside of a cloud alone.
+const PRIVATE: [&str; 8] =
+    ["compute", "internal", "invalid", "lan", "local", "localdomain", "novalocal", "test"];
+
 /// What [`mounts`] binds over `/etc`, below `/run/mailkiln`.
 pub const BOUND: [(&str, &str); 3] =
     [("etc", "/etc/mailkiln"), ("hosts", "/etc/hosts"), ("hostname", "/etc/hostname")];

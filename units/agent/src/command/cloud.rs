@@ -14,7 +14,7 @@ use std::time::Duration;
 use mailkiln_spec::{FragmentRule, Spec};
 
 use super::{CommandError, seed};
-use crate::cloud::fragment::{BOUND, FragmentError, Image, mount_unit};
+use crate::cloud::fragment::{BOUND, FragmentError, Image, mount_unit, named};
 use crate::cloud::kept::Kept;
 use crate::cloud::machine::{Cloud, Dmi};
 use crate::cloud::user_data::{self, UserData};
@@ -269,7 +269,8 @@ fn configure(
     };
     let wanted = fragment.is_some() || kept.fragment.is_some() || is_wrong;
     let mut spec = None;
-    if let Some(fragment) = fragment {
+    let host = kept.found.as_ref().and_then(|found| found.host.clone());
+    if let Some(fragment) = fragment.map(|fragment| named(&fragment, host.as_deref())) {
         match image.with(&fragment) {
             Ok(with) => {
                 spec = Some(with);
@@ -352,7 +353,7 @@ fn tell_systemd(layout: &Layout, spec: &Spec, notes: &mut Vec<String>) {
         steps.extend([start, vec!["restart", "systemd-sysctl.service"]]);
     }
     for arguments in steps {
-        let done = Program::new("systemctl").args(&arguments).output();
+        let done = Program::new("systemctl").arg("--no-ask-password").args(&arguments).output();
         let why = match done {
             Ok(done) if done.status.success() => continue,
             Ok(done) => String::from_utf8_lossy(&done.stderr).trim().to_owned(),

@@ -116,3 +116,23 @@ fn what_a_key_reaches_beyond_etc_mailkiln_is_refused() {
     assert!(matches!(error, FragmentError::Beyond(_)), "{error}");
     assert!(!root.path().join("run/mailkiln").exists(), "nothing is half done");
 }
+
+#[test]
+fn a_public_name_of_the_cloud_is_the_hosts_where_the_fragment_has_none() {
+    let bare = "#mailkiln\n[[domain]]\nname = \"example.net\"\n";
+    for (fragment, host, name) in [
+        (bare, Some("mx.example.net"), Some("mx.example.net")),
+        ("[[domain]]\nname = \"example.net\"\n[relay]\nhost = \"smtp.example.com\"\n", Some("mx.example.net"), Some("mx.example.net")),
+        (bare, Some("mx"), None),
+        (bare, Some("ip-10-0-0-1.eu-central-1.compute.internal"), None),
+        (bare, Some("mx.novalocal"), None),
+        (bare, None, None),
+        (FRAGMENT, Some("other.example.net"), Some("mx.example.net")),
+        ("host.name = \"a.example.net\"\n[[domain]]\nname = \"example.net\"\n", Some("b.example.net"), Some("a.example.net")),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let image = install(root.path(), mailkiln_spec::GENERIC);
+        let spec = image.with(&named(fragment, host));
+        assert_eq!(spec.ok().map(|spec| spec.host.name.to_string()).as_deref(), name, "{host:?}");
+    }
+}
