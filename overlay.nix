@@ -42,7 +42,7 @@ let
         }
         // more.meta or { };
       }
-      // lib.optionalAttrs (!(more ? cargoDeps)) { cargoLock.lockFile = source + "/Cargo.lock"; }
+      // lib.optionalAttrs (!(more ? cargoDeps)) { cargoLock.lockFile = source + "/${more.cargoRoot or "."}/Cargo.lock"; }
       // removeAttrs more [
         "meta"
         "name"
@@ -74,7 +74,8 @@ let
       rust (
         {
           name = told.build.package;
-          source = ./. + "/${told.build.workspace}";
+          # One that depends on the builder's crates needs the whole repository.
+          source = if told.build.with_builder or false then ./. else ./. + "/${told.build.workspace}";
           program = told.build.binary;
           meta = {
             inherit (told) description;
@@ -84,6 +85,10 @@ let
           };
         }
         // lib.optionalAttrs (told.build ? upstream) { cargoDeps = patched name; }
+        // lib.optionalAttrs (told.build.with_builder or false) {
+          cargoRoot = told.build.workspace;
+          buildAndTestSubdir = told.build.workspace;
+        }
         // lib.optionalAttrs (told.nix.notifies_reload or false) { passthru.notifiesReload = true; }
       )
     );

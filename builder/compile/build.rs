@@ -1,7 +1,8 @@
 //! Gathers the sources of every unit into a table of (path, bytes) per component, sorted by path.
 //!
-//! In: `[build]` of each `units/*/unit.toml`, and the folders that it names. Out: `embedded_files.rs`. Only what a
-//! compilation reads: manifests, locks, `src` and patches.
+//! In: `[build]` of each `units/*/unit.toml`, and the folders that it names; for a unit with `with_builder` also the
+//! builder's crates that it depends on. Out: `embedded_files.rs`. Only what a compilation reads: manifests, locks,
+//! `src`, data and patches.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// Files at a package's root that count; of its folders, those in [`FOLDERS`] do.
 const FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "build.rs"];
-const FOLDERS: [&str; 2] = ["src", "patches"];
+const FOLDERS: [&str; 3] = ["src", "data", "patches"];
 
 fn main() -> io::Result<()> {
     let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
@@ -25,7 +26,10 @@ fn main() -> io::Result<()> {
             true => member(&workspace, &unit.name)?,
             false => whole(&workspace)?,
         };
-        code += &table(&unit.name, &workspace, files)?;
+        code += &match unit.build.with_builder {
+            true => table(&unit.name, &root, with_builder(&root, unit, files)?)?,
+            false => table(&unit.name, &workspace, files)?,
+        };
     }
     fs::write(out.join("embedded_files.rs"), code + "];\n")
 }
@@ -80,11 +84,49 @@ fn member(units: &Path, package: &str) -> io::Result<Files> {
     Ok(files)
 }
 
+/// Files of a unit as they are in the whole repository, and those of the builder's crates that it depends on. Those
+/// have a workspace of their own, whose manifest says what they share.
+fn with_builder(whole: &Path, unit: &mailkiln_unit::Unit, files: Files) -> io::Result<Files> {
+    let workspace = &unit.build.workspace;
+    let mut all: Files = files
+        .into_iter()
+        .map(|(path, content)| (format!("{workspace}/{path}"), content))
+        .collect();
+    println!("cargo:rerun-if-changed={}", whole.join("Cargo.toml").display());
+    all.insert("Cargo.toml".to_owned(), true);
+    let manifest = whole.join(workspace).join(&unit.name).join("Cargo.toml");
+    let manifest = fs::read_to_string(manifest)?;
+    let mut open: Vec<String> = names_after(&manifest, "path = \"../../builder/").collect();
+    while let Some(package) = open.pop() {
+        if all.contains_key(&format!("builder/{package}/Cargo.toml")) {
+            continue;
+        }
+        let folder = format!("builder/{package}");
+        gather(whole, &folder, &mut all)?;
+        // `NAME.workspace = true` before the dependencies of its tests.
+        let manifest = fs::read_to_string(whole.join(&folder).join("Cargo.toml"))?;
+        let own = manifest.split("[dev-dependencies]").next().unwrap_or_default();
+        open.extend(own.lines().filter_map(|line| {
+            let name = line.trim().strip_prefix("mailkiln-")?;
+            Some(name.split(['.', ' ']).next()?.to_owned())
+        }));
+    }
+    // The crate that knows the units lists them when it is compiled.
+    for unit in mailkiln_unit::units() {
+        all.insert(format!("units/{}/unit.toml", unit.name), true);
+    }
+    Ok(all)
+}
+
+/// What follows each `mark` until a quotation mark.
+fn names_after<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = String> + 'a {
+    text.split(mark).skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))
+}
+
 /// Members that a manifest names as `path = "../MEMBER"`.
 fn path_dependencies(manifest: &Path) -> io::Result<Vec<String>> {
     let text = fs::read_to_string(manifest)?;
-    let named = text.split("path = \"../").skip(1);
-    Ok(named.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect())
+    Ok(names_after(&text, "path = \"../").filter(|name| !name.contains('/')).collect())
 }
 
 /// Adds the relative paths of a package's files.

@@ -1,5 +1,6 @@
 //! Lists the files of `images/` and of `images/modules/`, so that adding a target or a class of
-//! kernel modules changes no Rust code.
+//! kernel modules changes no Rust code. The agent of an appliance is compiled with this crate too, and without
+//! that folder: a new target is no reason to compile it anew.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -13,7 +14,13 @@ fn main() -> io::Result<()> {
 /// Writes the names and texts of a folder's TOML files as a Rust expression.
 fn list(folder: &Path, out: &str) -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", folder.display());
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)?
+    let files = match fs::read_dir(folder) {
+        Ok(files) => files.collect::<Vec<_>>(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let mut files: Vec<PathBuf> = files
+        .into_iter()
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<io::Result<_>>()?;
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));

@@ -27,6 +27,8 @@ const TARGETS: &[(&str, Parser)] = &[
     ("cargo_output", mailkiln_compile::fuzz::cargo_output),
     // Certificates, PEM.
     ("certificate", mailkiln_agent::fuzz::certificate),
+    // First boot data: answers of metadata services, user-data, volumes.
+    ("cloud", mailkiln_agent::fuzz::cloud),
     // The kernel command line.
     ("cmdline", mailkiln_init::fuzz::cmdline),
     // `copyright` of a package.
@@ -91,6 +93,8 @@ const TARGETS: &[(&str, Parser)] = &[
     ("filter_zip", mailkiln_inspect::fuzz::zip),
     // Text files of packages.
     ("fixups", mailkiln_tree::fuzz::fixups),
+    // A fragment of `mail.toml` in user-data.
+    ("fragment", mailkiln_spec::fuzz::fragment),
     // A partition table, as init reads it.
     ("gpt", mailkiln_init::fuzz::gpt),
     // Files of GRUB's package.

@@ -77,6 +77,7 @@ TOOLS = (
     Need("/usr/lib/grub/i386-pc/moddep.lst", "grub-pc-bin", "what GRUB's core image is compared with"),
 )
 PROGRAMS = (
+    Need("genisoimage", "genisoimage", "makes volumes with first boot data"),
     Need("strace", "strace", "cuts the power at every write"),
     Need(f"{LIBRARIES}/faketime/libfaketime.so.1", "libfaketime", "gives programs another clock"),
 )

@@ -80,7 +80,7 @@ pub(crate) fn source(
     };
     let component =
         embedded(name).ok_or_else(|| wrong("this program does not carry its sources"))?;
-    let carried = component.files.get("Cargo.lock").map(|bytes| Sha256::of(bytes));
+    let carried = component.files.get(&component.path("Cargo.lock")).map(|bytes| Sha256::of(bytes));
     if carried != Some(*cargo_lock) {
         return Err(wrong(
             "its Cargo.lock is not the one of the lock; run `mailkiln lock`, or use the lock that came with this program",

@@ -33,8 +33,8 @@ pub fn assemble(
     tools: &Tools<'_>,
     out: impl Write + Seek,
 ) -> Result<Assembled, AssembleError> {
-    let Inputs { spec, target, lock } = *inputs;
-    let wanted = Wanted::of(spec, target)?;
+    let Inputs { spec, mail_toml, target, lock } = *inputs;
+    let wanted = Wanted::of(spec, mail_toml, target)?;
     let parts = Parts::gather(inputs, &wanted, tools)?;
     tools.supply.progress.step("assembling the root file system");
     let root = Root::build(inputs, wanted, &parts)?;

@@ -11,6 +11,8 @@ use mailkiln_spec::target::Target;
 pub struct Inputs<'a> {
     /// The appliance, from `mail.toml`.
     pub spec: &'a Spec,
+    /// The text of that file, which the image carries for fragments in user-data.
+    pub mail_toml: &'a str,
     /// The board or cloud it runs on.
     pub target: &'a Target,
     /// The packages and units that may enter it.

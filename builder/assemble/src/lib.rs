@@ -41,13 +41,12 @@ pub mod fuzz {
 
     /// Reads `bytes` as a `mail.toml` and renders the files that it puts into the image of each built-in target.
     pub fn mail_toml(bytes: &[u8]) {
-        let (Ok(spec), Ok(targets)) =
-            (mailkiln_spec::parse(&String::from_utf8_lossy(bytes)), builtin_targets())
-        else {
+        let text = String::from_utf8_lossy(bytes);
+        let (Ok(spec), Ok(targets)) = (mailkiln_spec::parse(&text), builtin_targets()) else {
             return;
         };
         for target in &targets {
-            let _ = Wanted::of(&spec, target);
+            let _ = Wanted::of(&spec, &text, target);
         }
     }
 }

@@ -47,7 +47,7 @@ impl Parts {
         wanted: &Wanted,
         tools: &Tools<'_>,
     ) -> Result<Self, AssembleError> {
-        let Inputs { spec, target, lock } = *inputs;
+        let Inputs { spec, target, lock, .. } = *inputs;
         let supply = tools.supply;
         let pins = installed(spec, target, lock)?;
         let named = slice::from_ref(&target.kernel.package);

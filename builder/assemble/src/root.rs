@@ -12,7 +12,7 @@ use crate::parts::Parts;
 use crate::{AssembleError, Inputs, Wanted};
 
 /// The origin of our own entries, for conflicts.
-const ORIGIN: &str = "mailkiln";
+pub(crate) const ORIGIN: &str = "mailkiln";
 
 /// A root file system with what boots it.
 #[derive(Debug)]

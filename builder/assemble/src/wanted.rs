@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use mailkiln_services::{Appliance, HostFacts, SlotSizes, TargetFacts, appliance};
-use mailkiln_spec::Spec;
+use mailkiln_spec::{Spec, for_the_image};
 use mailkiln_spec::target::Target;
-use mailkiln_tree::{Entry, TreePath, User};
+use mailkiln_tree::{Content, Entry, Kind, Owner, TreePath, User};
 
 use crate::AssembleError;
+use crate::root::ORIGIN;
 
 /// The mail server's spam rules, in the order of their files.
 pub const SPAM_RULES: &str = concat!(
@@ -43,18 +44,38 @@ impl Wanted {
     ///
     /// # Errors
     /// [`AssembleError::Render`] when a value can't be written in the format that needs it.
-    pub fn of(spec: &Spec, target: &Target) -> Result<Self, AssembleError> {
-        let appliance = appliance(spec, &facts(target), SPAM_RULES);
+    pub fn of(spec: &Spec, mail_toml: &str, target: &Target) -> Result<Self, AssembleError> {
+        let facts = facts(target);
+        let appliance = appliance(spec, &facts, SPAM_RULES);
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let mut entries = appliance.tree_entries()?;
+        entries.extend(for_fragments(mail_toml, &facts)?);
         Ok(Self {
             modules: owned(appliance.kernel_modules()),
-            entries: appliance.tree_entries()?,
+            entries,
             users: users(&appliance),
             enable: owned(appliance.package_units()),
             host: appliance.host,
             time_zone: appliance.timezone,
         })
     }
+}
+
+/// What the agent renders a fragment with: `units/agent/src/cloud/fragment.rs` reads it.
+fn for_fragments(
+    mail_toml: &str,
+    facts: &TargetFacts,
+) -> Result<[(TreePath, Entry); 3], AssembleError> {
+    let entry = |path: &str, text: String| -> Result<_, AssembleError> {
+        let kind = Kind::File(Content::Inline(text.into_bytes().into()));
+        let entry = Entry { kind, mode: 0o644, owner: Owner::default(), origin: ORIGIN.into() };
+        Ok((TreePath::parse(path)?, entry))
+    };
+    Ok([
+        entry("usr/share/mailkiln/mail.toml", for_the_image(mail_toml).unwrap_or_default())?,
+        entry("usr/share/mailkiln/target.json", facts.to_json())?,
+        entry("usr/share/mailkiln/spam-rules.toml", SPAM_RULES.to_owned())?,
+    ])
 }
 
 fn facts(target: &Target) -> TargetFacts {

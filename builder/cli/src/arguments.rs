@@ -220,8 +220,11 @@ pub struct HostArguments {
 #[derive(Debug, Args)]
 pub struct NewArguments {
     /// The mail domain: the part behind the @
-    #[arg(value_name = "DOMAIN", required_unless_present = "demo")]
+    #[arg(value_name = "DOMAIN", required_unless_present_any = ["demo", "generic"])]
     pub domain: Option<String>,
+    /// Write the configuration of an image without a domain: each machine is told by its user-data what it is
+    #[arg(long, conflicts_with_all = ["domain", "demo"])]
+    pub generic: bool,
     /// Write the configuration of ./demo: example.test with the accounts alice and bob
     #[arg(long, conflicts_with = "domain")]
     pub demo: bool,

@@ -45,6 +45,25 @@ impl SpecFile {
     }
 }
 
+impl SpecFile {
+    /// Reads the file of a machine that has a name: for what an image that waits for its fragment has not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], and [`Failure::Input`] for an image without a domain.
+    pub fn read_named(path: &Path) -> Result<Self, Failure> {
+        let file = Self::read(path)?;
+        if file.spec.is_waiting {
+            return Err(Failure::Input {
+                message: format!("{} has no domain of its own", path.display()),
+                causes: vec!["[first_boot] says `fragment = \"required\"`: each machine is told at first boot what it is".to_owned()],
+                hint: Some("write a mail.toml of that one machine, with its [host] and [[domain]], for this command".to_owned()),
+            });
+        }
+        Ok(file)
+    }
+}
+
 /// The text of a small file that an administrator wrote. `missing` says what to do where there is none.
 ///
 /// # Errors

@@ -59,6 +59,21 @@ fn new_and_check_are_the_first_steps() {
     );
 }
 
+/// An image that is nobody's has no records, no seed and no NixOS host: those are of one machine.
+#[test]
+fn a_generic_image_is_nobodys() {
+    let desk = Desk::new();
+    let said = [
+        desk.run("new --generic"),
+        desk.run("check"),
+        desk.run("dns"),
+        desk.run("seed new s"),
+        desk.run("emit host -o host"),
+        desk.run("new --generic example.org"),
+    ];
+    insta::assert_snapshot!(said.join("\n"));
+}
+
 #[test]
 fn new_refuses_what_is_no_domain_and_writes_nothing() {
     let desk = Desk::new();

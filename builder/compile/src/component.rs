@@ -11,8 +11,10 @@ use crate::{CargoLockError, LockedCrate, Patch, cargo_lock};
 pub struct Component {
     /// What the lock calls it: `init`, `agent`, `mail-server`.
     pub name: String,
-    /// Path → content of each source file; `Cargo.toml` and `Cargo.lock` stand at its root.
+    /// Path → content of each source file.
     pub files: BTreeMap<String, Cow<'static, [u8]>>,
+    /// The folder of its workspace, where `Cargo.toml` and `Cargo.lock` are; empty for the root.
+    pub folder: String,
     /// Applied to the crates, in order.
     pub patches: Vec<Patch>,
     /// The package of the workspace that is built.
@@ -43,12 +45,17 @@ impl Default for Features {
 }
 
 impl Component {
+    /// A path of the workspace's folder.
+    pub fn path(&self, name: &str) -> String {
+        if self.folder.is_empty() { name.to_owned() } else { format!("{}/{name}", self.folder) }
+    }
+
     /// The registry crates that `Cargo.lock` pins.
     ///
     /// # Errors
     /// [`CargoLockError`], also when there is no `Cargo.lock`.
     pub fn crates(&self) -> Result<Vec<LockedCrate>, CargoLockError> {
-        let lock = self.files.get("Cargo.lock").map(|lock| std::str::from_utf8(lock));
+        let lock = self.files.get(&self.path("Cargo.lock")).map(|lock| std::str::from_utf8(lock));
         match lock {
             Some(Ok(text)) => cargo_lock::parse(text),
             Some(Err(_)) => Err(CargoLockError::Syntax(String::from("it is not UTF-8"))),

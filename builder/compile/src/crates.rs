@@ -106,7 +106,7 @@ fn fetch(component: &Component, cache: &Cache) -> Result<(), CratesError> {
     write_files(folder.path(), &component.files)?;
     let output = Command::new("cargo")
         .args(["fetch", "--manifest-path"])
-        .arg(folder.path().join("Cargo.toml"))
+        .arg(folder.path().join(component.path("Cargo.toml")))
         .output()
         .map_err(|source| CratesError::NoCargo { source })?;
     if output.status.success() {

@@ -18,6 +18,8 @@ pub fn embedded(name: &str) -> Option<Component> {
     let mut component = Component {
         name: name.to_owned(),
         files: BTreeMap::new(),
+        // One that shares crates with the builder has both workspaces.
+        folder: if unit.build.with_builder { unit.build.workspace.clone() } else { String::new() },
         patches: Vec::new(),
         package: unit.build.package.clone(),
         binaries: vec![unit.build.binary.clone()],
@@ -50,7 +52,7 @@ mod tests {
         for name in mailkiln_unit::names() {
             let component = embedded(name).unwrap();
             assert!(!component.crates().unwrap().is_empty(), "{name}");
-            assert!(component.files.contains_key("Cargo.toml"), "{name}");
+            assert!(component.files.contains_key(&component.path("Cargo.toml")), "{name}");
             for path in component.files.keys() {
                 assert!(!path.contains("target/") && !path.contains("tests/"), "{name}: {path}");
             }
@@ -64,15 +66,34 @@ mod tests {
         for (name, wanted) in cases {
             let component = embedded(name).unwrap();
             for member in ["init", "store", "agent", "acme"] {
-                assert!(component.files.contains_key(&format!("{member}/Cargo.toml")), "{name}");
-                let of_member =
-                    |(path, _): &(&String, _)| path.starts_with(&format!("{member}/src"));
+                let manifest = component.path(&format!("{member}/Cargo.toml"));
+                assert!(component.files.contains_key(&manifest), "{name}");
+                let folder = component.path(&format!("{member}/src"));
+                let of_member = |(path, _): &(&String, _)| path.starts_with(&folder);
                 let sources: Vec<_> = component.files.iter().filter(of_member).collect();
                 let carried = sources.iter().any(|(_, content)| !content.is_empty());
                 assert!(!sources.is_empty(), "{name}: cargo refuses {member} without a target");
                 assert_eq!(carried, wanted.split(' ').any(|one| one == member), "{name}: {member}");
             }
         }
+    }
+
+    /// The agent renders `mail.toml` with a fragment, so a change in the builder's model is one in the agent, and
+    /// a change in the rest of the builder is none.
+    #[test]
+    fn the_agent_carries_the_builders_model_and_nothing_else_of_it() {
+        let component = embedded("agent").unwrap();
+        let crates: std::collections::BTreeSet<&str> = component
+            .files
+            .keys()
+            .filter_map(|path| path.strip_prefix("builder/")?.split('/').next())
+            .collect();
+        assert_eq!(crates.into_iter().collect::<Vec<_>>(), ["pin", "services", "spec", "tree", "unit"]);
+        for path in ["Cargo.toml", "builder/spec/data/default.toml", "builder/spec/build.rs"] {
+            assert!(component.files.contains_key(path), "{path}");
+        }
+        let of_targets = |path: &String| path.starts_with("images/");
+        assert!(!component.files.keys().any(of_targets), "a new target is none of its affairs");
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Key {
     pub(crate) fn crates(self, component: &Component, target: Arch, package: &str) -> Self {
         let mut key = self.environment(component, target).bytes("package", package.as_bytes());
         for path in ["Cargo.toml", "Cargo.lock"] {
-            let content = component.files.get(path).map(AsRef::as_ref).unwrap_or_default();
+            let content = component.files.get(&component.path(path)).map(AsRef::as_ref).unwrap_or_default();
             key = key.digest(path, Sha256::of(content));
         }
         key.bytes("configuration", recipe::CONFIGURATION.as_bytes())
@@ -121,14 +121,14 @@ mod tests {
         };
         let own = key(&component, Arch::X86_64, "agent");
         let mut changed = component.clone();
-        changed.files.insert(String::from("agent/src/new.rs"), b"".into());
+        changed.files.insert(String::from("units/agent/src/new.rs"), b"".into());
         changed.binaries.clear();
         assert_eq!(own, key(&changed, Arch::X86_64, "agent"));
         let mut others =
             vec![own, key(&component, Arch::Aarch64, "agent"), key(&component, Arch::X86_64, "b")];
         for path in ["Cargo.toml", "Cargo.lock"] {
             let mut changed = component.clone();
-            changed.files.insert(path.to_owned(), b"".into());
+            changed.files.insert(component.path(path), b"".into());
             others.push(key(&changed, Arch::X86_64, "agent"));
         }
         let mut changed = component.clone();

@@ -166,6 +166,7 @@ mod tests {
         Component {
             name: String::from("x"),
             files: BTreeMap::new(),
+            folder: String::new(),
             patches: Vec::new(),
             package: String::from("x"),
             binaries: vec![String::from("y")],

@@ -72,6 +72,8 @@ pub struct Sandbox {
     pub build: PathBuf,
     /// An empty folder to mount on; stays empty on the host.
     pub root: PathBuf,
+    /// Folder below [`SOURCE`] that the command starts in; empty for itself.
+    pub folder: String,
     /// The command: program and arguments, as seen from inside.
     pub command: Vec<String>,
     /// The command's whole environment.
@@ -160,6 +162,7 @@ mod tests {
             std::os::unix::fs::symlink(to, at(link)).unwrap();
         }
         let sandbox = Sandbox {
+            folder: String::new(),
             toolchain: "/t".into(),
             source: at("s"),
             build: at("b"),

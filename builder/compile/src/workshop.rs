@@ -138,14 +138,16 @@ impl Workshop {
                 environment.extend(recipe::sandbox_environment(target, places.build));
                 let program = [String::from("/usr/bin/cargo")];
                 let command = program.iter().chain(arguments).cloned().collect();
-                Ok(self.sandbox(toolchain, command, environment).command(reentry)?)
+                let mut sandbox = self.sandbox(toolchain, command, environment);
+                sandbox.folder = component.folder.clone();
+                Ok(sandbox.command(reentry)?)
             }
             Bench::Host => {
                 let (source, build) = (self.source(), self.build());
                 let places =
                     Places { source: &source.to_string_lossy(), build: &build.to_string_lossy() };
                 let mut command = Command::new("cargo");
-                command.args(arguments).current_dir(&source).stdin(Stdio::null()).env_clear();
+                command.args(arguments).current_dir(source.join(&component.folder)).stdin(Stdio::null()).env_clear();
                 let kept =
                     HOST_VARIABLES.iter().filter_map(|name| Some((name, env::var_os(name)?)));
                 command.envs(kept).envs(recipe::environment(component, target, places));
@@ -165,6 +167,7 @@ impl Workshop {
             source: self.source(),
             build: self.build(),
             root: self.folder.join("root"),
+            folder: String::new(),
             command,
             environment,
         }

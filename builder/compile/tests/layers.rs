@@ -89,6 +89,7 @@ fn component(cache: &Cache, word: &str, patches: &[(&str, &str)]) -> Component {
         ),
     };
     Component {
+        folder: String::new(),
         name: String::from("tiny"),
         files: BTreeMap::from(files.map(own)),
         patches: patches.iter().map(patch).collect(),

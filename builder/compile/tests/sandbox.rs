@@ -103,6 +103,7 @@ fn component(cache: &Cache, main: &str, build_script: &str) -> Component {
     ];
     let own = |(path, text): (&str, &str)| (path.to_owned(), Cow::Owned(text.as_bytes().to_vec()));
     Component {
+        folder: String::new(),
         name: String::from("tiny"),
         files: BTreeMap::from(files.map(own)),
         patches: vec![Patch { path: String::from("patches/1.patch"), text: PATCH.to_owned() }],

@@ -14,9 +14,10 @@ use crate::value::{Key, Value};
 const ORIGIN: &str = "modules` from the service model; a change here is lost.";
 
 /// Keys of `mail.toml` that a host has no option for, and why. One that does not exist is no mistake.
-pub const IMAGE_ONLY: [(&str, &str); 4] = [
+pub const IMAGE_ONLY: [(&str, &str); 5] = [
     ("acme.enable", "`services.mailkiln.acme` says who gets the certificate"),
     ("build", "it says how an image is built"),
+    ("first_boot", "it says what user-data may change, and a host is built anew for every change"),
     ("network", "the host's `networking` says it"),
     ("ssh", "the host's `services.openssh` says it"),
 ];

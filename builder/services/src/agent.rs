@@ -5,6 +5,11 @@ use mailkiln_unit::Access;
 
 use crate::{ConfigFile, Confinement, Device, Service, TargetFacts, appliance_json};
 
+/// The unit that shows the status on the consoles.
+pub(crate) const CONSOLE: &str = "mailkiln-console";
+/// The page where people change their password.
+pub(crate) const PAGE: &str = "mailkiln-page";
+
 /// `mailkiln-prepare`, with the file that all of the agent's services read.
 pub(crate) fn prepare(service: Service, spec: &Spec, target: &TargetFacts) -> Service {
     let appliance = appliance_json::text(spec, target);

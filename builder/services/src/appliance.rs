@@ -8,7 +8,7 @@ use mailkiln_unit::Extent;
 
 use crate::{
     ConfigFile, Disk, Firewall, HostFacts, Journal, KernelSetting, Machine, RenderError, Service,
-    SlotSizes, User, acme, clamav, declared, firewall, kernel, render, settings, ssh,
+    SlotSizes, User, acme, agent, clamav, cloud, declared, firewall, kernel, render, settings, ssh,
 };
 
 /// What the services must know about the board or cloud the image is for.
@@ -98,6 +98,9 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
             Extent::Everywhere | Extent::Images => services.extend(service),
         }
     }
+    if spec.is_waiting {
+        wait_for_fragment(&mut services, &mut base);
+    }
     base.extend(clamav::services(spec));
     base.extend(spec.ssh.iter().flat_map(|ssh| ssh::services(ssh, spec.network.ipv6)));
     let mut users = declared::users(&[services.as_slice(), &base].concat());
@@ -121,6 +124,15 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
         kernel: kernel::settings(spec.network.ipv6),
         disk: Disk::new(target.slots, target.worn_by_writes),
         machine: Machine { watchdog: target.watchdog, compress_memory: target.worn_by_writes },
+    }
+}
+
+/// An appliance that has no domain yet starts no mail service. The console says what they wait for.
+fn wait_for_fragment(services: &mut [Service], base: &mut [Service]) {
+    let mail = services.iter_mut().filter(|service| service.name != agent::CONSOLE);
+    let page = base.iter_mut().filter(|service| service.name == agent::PAGE);
+    for service in mail.chain(page) {
+        service.condition = Some(cloud::FRAGMENT);
     }
 }
 

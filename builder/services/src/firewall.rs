@@ -14,6 +14,9 @@ pub struct Firewall {
     pub open: Vec<OpenPort>,
     /// TCP ports on loopback, sorted by number, each with the users that may connect.
     pub local: Vec<LocalPort>,
+    /// Who alone may ask metadata services: they hand out what the owner passes on, and in some clouds
+    /// credentials, to whoever connects.
+    pub metadata: User,
     /// New connections that one source may open.
     pub flood: FloodLimit,
     /// Whether addresses come by DHCP, so that its answers must be let in.
@@ -41,6 +44,11 @@ pub struct LocalPort {
     /// Who may connect, root always among them: sorted by number.
     pub users: Vec<User>,
 }
+
+/// Addresses of metadata services: of nearly all clouds; of Azure's wireserver.
+pub(crate) const METADATA4: [&str; 2] = ["169.254.169.254", "168.63.129.16"];
+/// The same over IPv6: of EC2, of Oracle, of Hetzner.
+pub(crate) const METADATA6: [&str; 3] = ["fd00:ec2::254", "fd00:c1::a9fe:a9fe", "fe80::a9fe:a9fe"];
 
 /// A token bucket for each source: an IPv4 address, or an IPv6 /64, since that is what one
 /// customer gets.
@@ -93,7 +101,7 @@ impl Firewall {
             .collect();
         open.sort_by_key(|port| port.number);
         open.dedup_by_key(|port| port.number);
-        Self { open, local, flood: FLOOD, dhcp, ipv6 }
+        Self { open, local, metadata: user::MAILKILN, flood: FLOOD, dhcp, ipv6 }
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Service {
     pub confinement: Confinement,
     /// When it starts.
     pub ordering: Ordering,
+    /// It starts only where this path exists: `ConditionPathExists=`.
+    pub condition: Option<&'static str>,
     /// What starts it again and again, beside the units that pull it in once.
     pub triggers: Vec<Trigger>,
     /// What happens when it ends by itself.
@@ -77,6 +79,7 @@ impl Service {
             umask: 0o077,
             confinement: Confinement::Sandboxed(Sandbox::default()),
             ordering: Ordering::default(),
+            condition: None,
             triggers: Vec::new(),
             restart: Restart::OnFailure {
                 first: Duration::from_secs(2),

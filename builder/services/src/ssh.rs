@@ -10,7 +10,7 @@ use crate::{
 
 const CONFIG: &str = "/etc/ssh/sshd_config";
 const AUTHORIZED_KEYS: &str = "/etc/ssh/authorized_keys/root";
-/// Those that a seed has brought.
+/// Those that a seed has brought, and, in files of their own, those that a cloud says.
 const SEEDED_KEYS: &str = "/var/lib/ssh/authorized_keys";
 
 /// `ssh-keygen -A` puts its keys below this prefix, in `etc/ssh`. The root is read-only and the
@@ -106,7 +106,7 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 AllowUsers root
-AuthorizedKeysFile /etc/ssh/authorized_keys/%u {SEEDED_KEYS}/%u
+AuthorizedKeysFile /etc/ssh/authorized_keys/%u {SEEDED_KEYS}/%u {SEEDED_KEYS}/%u.cloud
 UsePAM yes
 RequiredRSASize 3072
 MaxAuthTries 3

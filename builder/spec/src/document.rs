@@ -60,6 +60,15 @@ pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
     text: &str,
     problems: &mut Problems,
 ) -> Result<T, Reported> {
+    let table = parse_table(text, problems)?;
+    read_table(text, table, problems)
+}
+
+/// The tables of `text`, whatever they are.
+pub(crate) fn parse_table<'a>(
+    text: &'a str,
+    problems: &mut Problems,
+) -> Result<DeTable<'a>, Reported> {
     if text.len() > MOST_BYTES {
         return Err(problems.add(
             Flaw::new(
@@ -70,16 +79,26 @@ pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
             .at(&(0..0)),
         ));
     }
-    let (mut table, errors) = DeTable::parse_recoverable(text);
+    let (table, errors) = DeTable::parse_recoverable(text);
     let mut syntax = None;
     for error in errors {
         let span = whole_characters(text, error.span().unwrap_or(0..0));
         syntax = Some(problems.add(not_toml(error.message()).at(&span)));
     }
-    if let Some(reported) = syntax {
-        return Err(reported);
+    match syntax {
+        Some(reported) => Err(reported),
+        None => Ok(table.into_inner()),
     }
-    shape::trim(table.get_mut(), &schema::of::<T>(), problems);
+}
+
+/// Reads tables as a file of type `T`; `text` is where their places are.
+pub(crate) fn read_table<T: DeserializeOwned + JsonSchema>(
+    text: &str,
+    mut table: DeTable<'_>,
+    problems: &mut Problems,
+) -> Result<T, Reported> {
+    shape::trim(&mut table, &schema::of::<T>(), problems);
+    let table = toml::Spanned::new(0..text.len(), table);
     T::deserialize(toml::de::Deserializer::from(table)).map_err(|error| {
         let span = whole_characters(text, error.span().unwrap_or(0..0));
         problems.add(not_toml(error.message()).at(&span))

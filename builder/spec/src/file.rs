@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::document::Located;
+use crate::fragment::FragmentRule;
 
 /// Text with its place.
 pub(crate) type Text = Located<String>;
@@ -46,8 +47,20 @@ pub(crate) struct MailToml {
     /// The web unit on ports 80 and 443: webmail, calendars and contacts, MTA-STS, what mail programs ask
     /// to set themselves up.
     pub(crate) web: Option<Located<WebTable>>,
+    /// What a machine may be told at its first boot.
+    pub(crate) first_boot: Option<Located<FirstBootTable>>,
     /// How the image is built.
     pub(crate) build: Option<Located<BuildTable>>,
+}
+
+/// What a machine may be told at its first boot, by the user-data of its cloud or hypervisor.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FirstBootTable {
+    /// Whether user-data may set host name, domains, accounts and relay: `allowed` (the default), `required`
+    /// (no mail service runs before; host and domains may be left out here), or `refused`.
+    #[schemars(example = &"required")]
+    pub(crate) fragment: Option<Located<FragmentRule>>,
 }
 
 /// The machine itself.

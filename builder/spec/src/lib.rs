@@ -11,6 +11,7 @@ mod document;
 mod domain_name;
 mod file;
 mod filter;
+mod fragment;
 mod model;
 mod problem;
 mod roles;
@@ -27,6 +28,7 @@ pub use address::Address;
 pub use advice::advice;
 pub use domain_name::DomainName;
 pub use filter::{ClamAv, Filter, FilterAction, FilterActions, FilterClass, OnFailure, RuleSource};
+pub use fragment::{FragmentRule, for_the_image, parse_with_fragment};
 pub use model::*;
 pub use problem::{Flaw, Problem, SpecErrors};
 pub use roles::ROLES;
@@ -34,7 +36,7 @@ pub use rules::{DEFAULT_INTERFACE, parse, static_network};
 pub use schema::json_schema;
 pub use size::display as display_size;
 pub use ssh_key::parse as parse_ssh_key;
-pub use template::{DEFAULT, template};
+pub use template::{DEFAULT, GENERIC, template};
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {
@@ -50,6 +52,15 @@ pub mod fuzz {
                 let _ = (dns::zone_file(&records), dns::table(&records), dns::notes(&spec, &[]));
             }
             Err(errors) => expect_places(&errors, &text),
+        }
+    }
+
+    /// Reads `bytes` as a fragment for the demonstration's image.
+    pub fn fragment(bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let allowed = ["host.name", "domain", "account", "relay", "mail"];
+        if let Err(errors) = crate::parse_with_fragment(crate::DEFAULT, &text, &allowed) {
+            expect_places(&errors, &text);
         }
     }
 

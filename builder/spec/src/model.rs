@@ -7,6 +7,7 @@ use ipnet::IpNet;
 use crate::address::Address;
 use crate::domain_name::DomainName;
 use crate::filter::{Filter, FilterActions};
+use crate::fragment::FragmentRule;
 
 /// The whole appliance, as `mail.toml` describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +34,10 @@ pub struct Spec {
     pub filter: Option<Filter>,
     /// `[web]`: the web unit; `None` when it is switched off.
     pub web: Option<Web>,
+    /// `[first_boot] fragment`: whether user-data may change all this.
+    pub fragment: FragmentRule,
+    /// True while there is no fragment and `fragment` is required: no mail service may run.
+    pub is_waiting: bool,
     /// `[build] mirror`: where packages are downloaded from, if the file says so.
     pub mirror: Option<String>,
     /// `[build] units_from` and `units_keys`.

@@ -11,6 +11,9 @@ pub const DEFAULT: &str = include_str!("../data/default.toml");
 /// What `mailkiln new` writes, with `{domain}` where the domain goes.
 const TEMPLATE: &str = include_str!("../data/template.toml");
 
+/// What `mailkiln new --generic` writes: an image that is nobody's until it has its fragment.
+pub const GENERIC: &str = include_str!("../data/generic.toml");
+
 /// A commented, valid `mail.toml` for a domain, in the domain's own script.
 pub fn template(domain: &DomainName) -> String {
     TEMPLATE.replace("{domain}", &domain.to_unicode())
@@ -48,6 +51,12 @@ mod tests {
         let spec = parse(&text).unwrap();
         assert!(spec.ssh.is_some() && spec.relay.is_some() && spec.mirror.is_some());
         assert_eq!(spec.network.addresses.len(), 2);
+    }
+
+    #[test]
+    fn a_generic_image_waits() {
+        let spec = parse(GENERIC).unwrap();
+        assert!(spec.is_waiting && spec.ssh.is_some() && spec.accounts.is_empty());
     }
 
     #[test]

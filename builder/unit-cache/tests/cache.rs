@@ -28,6 +28,7 @@ const PROGRAM: &[u8] = b"the program, as one machine has compiled it";
 fn component(name: &str) -> Component {
     let lock = Cow::Owned(format!("version = 4\n# {name}\n").into_bytes());
     Component {
+        folder: String::new(),
         name: name.to_owned(),
         files: BTreeMap::from([(String::from("Cargo.lock"), lock)]),
         patches: Vec::new(),

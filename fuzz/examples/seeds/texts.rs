@@ -38,6 +38,16 @@ const CARGO_MESSAGES: &str = r#"{"reason":"compiler-artifact","package_id":"own"
 error[E0425]: cannot find value
 "#;
 
+/// Answers of a metadata service in their order, with a zero between them, and user-data.
+const CLOUD: [&str; 4] = [
+    "{\"uuid\": \"u-1\", \"hostname\": \"mx.novalocal\", \"public_keys\": {\"a\": \"ssh-ed25519 AAAA b\"}}\0#mailkiln\n\0{\"links\": [{\"id\": \"l\",\
+     \"ethernet_mac_address\": \"fa:16:3e:00:00:01\"}], \"networks\": [{\"link\": \"l\", \"type\": \"ipv4\", \"ip_address\": \"192.0.2.1\", \"netmask\": \"255.255.255.0\"}]}",
+    "<Environment><HostName>mx</HostName><CustomData>I21haWxraWxuCg==</CustomData></Environment>",
+    "#cloud-config\nssh_authorized_keys: [\"ssh-ed25519 AAAA b\"]\nmailkiln: |\n  [host]\n  name = \"a.b\"\n",
+    "Content-Type: multipart/mixed; boundary=B\n\n--B\nContent-Type: text/x-mailkiln\nContent-Transfer-Encoding: base64\n\nI2E=\n--B--\n",
+];
+const FRAGMENT: &str = "#mailkiln\n[host]\nname = \"mx.example.net\"\n[[domain]]\nname = \"example.net\"\n[[account]]\naddress = \"bob@example.net\"\n";
+
 const COPYRIGHT: &str = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n\
     Files: *\nLicense: GPL-2+ with OpenSSL exception or (MIT and BSD-3-clause)\n text\n .\n\n\
     License: MIT\n text\n";
@@ -113,6 +123,11 @@ pub(crate) fn seeds() -> Result<Seeds, Error> {
         ("keyring", include_str!("../../../builder/lock/keys/debian-archive-trixie-stable.asc")),
         ("keyring", include_str!("../../../builder/lock/keys/debian-archive-trixie-automatic.asc")),
         ("lock", &shortened(LOCK)),
+        ("cloud", CLOUD[0]),
+        ("cloud", CLOUD[1]),
+        ("cloud", CLOUD[2]),
+        ("cloud", CLOUD[3]),
+        ("fragment", FRAGMENT),
         ("mail_toml", include_str!("../../../builder/spec/data/default.toml")),
         ("mail_toml", include_str!("../../../tests/boot/mail.toml")),
         ("mail_toml_files", include_str!("../../../builder/spec/data/default.toml")),

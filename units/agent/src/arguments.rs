@@ -15,6 +15,14 @@ pub enum Command {
     SeedTake,
     /// Erase the seed on the card.
     SeedErase,
+    /// Look for first boot data that is attached.
+    CloudLocal,
+    /// Ask the cloud for first boot data.
+    CloudFetch,
+    /// Take over first boot data.
+    CloudApply,
+    /// Forget what the cloud said.
+    CloudForget,
     /// Make domains and accounts.
     Provision,
     /// Print what `provision` would change.
@@ -91,8 +99,12 @@ Commands for people (as root, or as the user mailkiln; what root writes belongs 
   forget-passwords            delete the passwords of the first boot once they are written down
   bans [list]                 list the clients that are banned, why and for how long
   bans lift ADDRESS           let a client in again
+  cloud forget                forget the fragment and all else that the cloud said; the next boot asks again
 
 Commands of the appliance's own services:
+  cloud local                 look for first boot data that is attached: volumes, credentials
+  cloud fetch                 ask the metadata service, where the firmware says that this is a cloud
+  cloud apply                 make of it what the machine is: keys, identity, the fragment of mail.toml
   seed take                   take over the seed on the boot partition, as far as root is needed for it
   prepare                     make secrets, keys and a first certificate, but for those of the seed
   seed erase                  overwrite the seed on the boot partition with zeros
@@ -147,6 +159,10 @@ impl Arguments {
             (["prepare"], false, false) => Command::Prepare,
             (["seed", "take"], false, false) => Command::SeedTake,
             (["seed", "erase"], false, false) => Command::SeedErase,
+            (["cloud", "local"], false, false) => Command::CloudLocal,
+            (["cloud", "fetch"], false, false) => Command::CloudFetch,
+            (["cloud", "apply"], false, false) => Command::CloudApply,
+            (["cloud", "forget"], false, false) => Command::CloudForget,
             (["provision"], false, false) if plan => Command::ProvisionPlan { appliance },
             (["provision"], false, false) => Command::Provision,
             (["console"], false, false) => Command::Console,
@@ -189,6 +205,10 @@ mod tests {
             ("prepare", Command::Prepare),
             ("seed take", Command::SeedTake),
             ("seed erase", Command::SeedErase),
+            ("cloud local", Command::CloudLocal),
+            ("cloud fetch", Command::CloudFetch),
+            ("cloud apply", Command::CloudApply),
+            ("cloud forget", Command::CloudForget),
             ("provision", Command::Provision),
             ("provision --plan", Command::ProvisionPlan { appliance: None }),
             (
@@ -223,6 +243,7 @@ mod tests {
             ("health --plan", "`--plan` goes with `provision`"),
             ("provision --appliance x", "`--appliance` with `--plan`"),
             ("seed", "`seed`"),
+            ("cloud", "`cloud`"),
             ("password", "`password`"),
             ("password a@b.org secret", "`password a@b.org secret`"),
             ("health --yaml", "--yaml"),

@@ -117,6 +117,47 @@ impl Layout {
         }
     }
 
+    /// Where first boot data is, between the parts that find it and those that use it.
+    pub fn cloud(&self) -> CloudFiles {
+        let run = self.at("run/mailkiln-cloud");
+        let fetched = self.at("run/mailkiln-cloud-fetch");
+        CloudFiles {
+            kept: self.at("var/lib/mailkiln-cloud/kept.json"),
+            local: run.join("local.json"),
+            ask: run.join("ask"),
+            fetched: fetched.join("found.json"),
+            failed: fetched.join("failed"),
+            instance: run.join("instance"),
+            seed: run.join("seed"),
+            notes: run.join("notes"),
+        }
+    }
+
+    /// The instance that the secrets were made on.
+    pub fn instance(&self) -> PathBuf {
+        self.at("var/lib/mailkiln/instance")
+    }
+
+    /// Who may log in, as the cloud says.
+    pub fn cloud_keys(&self) -> PathBuf {
+        self.at("var/lib/ssh/authorized_keys/root.cloud")
+    }
+
+    /// The folder of the device's own SSH keys.
+    pub fn host_keys(&self) -> PathBuf {
+        self.at("var/lib/ssh/etc/ssh")
+    }
+
+    /// What systemd has bound over `/etc/machine-id`.
+    pub fn machine_id(&self) -> PathBuf {
+        self.at("run/machine-id")
+    }
+
+    /// Where networkd looks for what holds until the next boot.
+    pub fn networks(&self) -> PathBuf {
+        self.at("run/systemd/network")
+    }
+
     /// Where systemd puts the secrets for this service alone: `CREDENTIALS_DIRECTORY`, systemd.exec(5).
     pub fn credentials() -> Option<PathBuf> {
         std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
@@ -163,4 +204,25 @@ pub struct SeedFiles {
     pub refused: PathBuf,
     /// Exists when the card has to be erased.
     pub erase: PathBuf,
+}
+
+/// What is known of first boot data during one boot, and what is kept of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudFiles {
+    /// What earlier boots found.
+    pub kept: PathBuf,
+    /// What was attached.
+    pub local: PathBuf,
+    /// Exists when a cloud has to be asked, and says which.
+    pub ask: PathBuf,
+    /// What the cloud said.
+    pub fetched: PathBuf,
+    /// Why it said nothing, or what it did not take.
+    pub failed: PathBuf,
+    /// Which instance this is, for `prepare`.
+    pub instance: PathBuf,
+    /// A seed of the user-data.
+    pub seed: PathBuf,
+    /// Lines for the consoles.
+    pub notes: PathBuf,
 }

@@ -10,6 +10,7 @@ pub mod appliance;
 pub mod arguments;
 pub mod boot_partition;
 pub mod certificate;
+pub mod cloud;
 pub mod command;
 pub mod deadline;
 pub mod dkim;
@@ -39,7 +40,9 @@ pub use mailkiln_store::{durable, journal};
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {
-    use crate::{api, appliance, certificate, dns, imap, network, page, renewal, seed, seed_place};
+    use crate::{
+        api, appliance, certificate, cloud, dns, imap, network, page, renewal, seed, seed_place,
+    };
 
     /// Reads `bytes` as `appliance.json`.
     pub fn appliance(bytes: &[u8]) {
@@ -55,6 +58,11 @@ pub mod fuzz {
         let _ = certificate::Facts::parse(&chain);
         let _ = certificate::first_der(&chain);
         let _ = renewal::parse(&chain, 0);
+    }
+
+    /// Reads `bytes` as first boot data of every source, as user-data and as a volume.
+    pub fn cloud(bytes: &[u8]) {
+        cloud::fuzz(bytes);
     }
 
     /// Reads `bytes` as a name server's answer.

@@ -66,7 +66,12 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
         });
     }
     let bars = Bars::new(printer);
-    let inputs = Inputs { spec: &file.spec, target: &target, lock: &pins.lock };
+    let inputs = Inputs {
+        spec: &file.spec,
+        mail_toml: &file.text,
+        target: &target,
+        lock: &pins.lock,
+    };
     let tools = tools(pins.supply(&bars), &toolchain, &units)?;
     let written = write(&inputs, &tools, &formats, &arguments.output, printer)?;
     printer.result(&written)
@@ -80,7 +85,10 @@ fn write(
     folder: &Path,
     printer: &Printer,
 ) -> Result<Built, Failure> {
-    let name = format!("{}-{}", inputs.spec.host.name, inputs.target.name);
+    // An image that is nobody's has no host's name either.
+    let spec = inputs.spec;
+    let host = if spec.is_waiting { "mailkiln" } else { spec.host.name.as_str() };
+    let name = format!("{host}-{}", inputs.target.name);
     let mut disk = unfinished(folder)?;
     let Assembled { disk: assembled, bill } =
         assemble(inputs, tools, disk.as_file_mut()).map_err(|error| assembly_failure(&error))?;

@@ -15,7 +15,7 @@ use crate::spec_file::{SpecFile, read_text};
 
 /// Prints the records as a table, or as a zone file.
 pub(super) fn run(arguments: &DnsArguments, printer: &Printer) -> Result<(), Failure> {
-    let spec = SpecFile::read(arguments.config.path())?.spec;
+    let spec = SpecFile::read_named(arguments.config.path())?.spec;
     let mut keys = Vec::new();
     for path in &arguments.dkim {
         keys.extend(

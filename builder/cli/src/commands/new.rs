@@ -14,16 +14,22 @@ use crate::printer::Printer;
 
 /// Writes the file, unless there is one.
 pub(super) fn run(arguments: &NewArguments, printer: &Printer) -> Result<(), Failure> {
+    let path = &arguments.output;
+    if arguments.generic {
+        create(path, mailkiln_spec::GENERIC)?;
+        let path = path.display().to_string();
+        let config = if path == "mail.toml" { String::new() } else { format!(" -c {path}") };
+        return printer.result(&Written { path, domain: None, config });
+    }
     let domain = arguments.domain.as_deref().unwrap_or("example.test");
     let domain: DomainName = domain.parse().map_err(Failure::flaw)?;
-    let path = &arguments.output;
     match arguments.demo {
         true => create(path, mailkiln_spec::DEFAULT)?,
         false => create(path, &mailkiln_spec::template(&domain))?,
     }
     let path = path.display().to_string();
     let config = if path == "mail.toml" { String::new() } else { format!(" -c {path}") };
-    printer.result(&Written { path, domain: domain.to_string(), config })
+    printer.result(&Written { path, domain: Some(domain.to_string()), config })
 }
 
 /// Writes a new file; one that exists is left alone, one that fails half way is taken back.
@@ -50,7 +56,8 @@ fn create(path: &Path, text: &str) -> Result<(), Failure> {
 #[derive(Serialize)]
 struct Written {
     path: String,
-    domain: String,
+    /// `None` for an image that is nobody's.
+    domain: Option<String>,
     /// The option that names the file to other commands, where it is needed.
     #[serde(skip)]
     config: String,
@@ -59,8 +66,16 @@ struct Written {
 impl fmt::Display for Written {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, domain, config } = self;
-        writeln!(f, "Wrote {path} for {domain}. Next:")?;
-        writeln!(f, "  edit {path}: host name, accounts, network")?;
+        match domain {
+            Some(domain) => {
+                writeln!(f, "Wrote {path} for {domain}. Next:")?;
+                writeln!(f, "  edit {path}: host name, accounts, network")?;
+            }
+            None => {
+                writeln!(f, "Wrote {path} for machines that are told at first boot what they are. Next:")?;
+                writeln!(f, "  edit {path}: what holds for all of them")?;
+            }
+        }
         writeln!(f, "  mailkiln check{config}")?;
         writeln!(f, "  mailkiln build{config} --target x86_64")
     }

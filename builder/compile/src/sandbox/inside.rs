@@ -8,6 +8,7 @@
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use nix::errno::Errno;
@@ -99,7 +100,7 @@ fn inside(sandbox: &Sandbox, apart: bool) -> Result<u8, Refusal> {
         .args(arguments)
         .env_clear()
         .envs(&sandbox.environment)
-        .current_dir(super::SOURCE)
+        .current_dir(Path::new(super::SOURCE).join(&sandbox.folder))
         .stdin(Stdio::null())
         .spawn()
         .step(|| format!("start {program}"))?;

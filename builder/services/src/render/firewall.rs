@@ -1,5 +1,6 @@
 //! The firewall as nftables rules: nft(8).
 
+use crate::firewall::{METADATA4, METADATA6};
 use crate::{Firewall, LocalPort};
 
 /// The text for `nft --file`. Loading it twice leaves the same rules: the table is made (so that
@@ -17,7 +18,9 @@ pub(super) fn rules(firewall: &Firewall) -> String {
     input.extend(services(firewall));
     let input = input.join("\n        ");
     let sets = flood_sets(firewall);
-    let local = local(firewall).join("\n        ");
+    let mut output = metadata(firewall);
+    output.extend(local(firewall));
+    let local = output.join("\n        ");
     format!(
         "\
 # Made by mailkiln from mail.toml; every change is lost with the next image.
@@ -103,6 +106,22 @@ fn services(firewall: &Firewall) -> Vec<String> {
         rules.push(format!("tcp dport {{ {ports} }} accept"));
     } else {
         rules.push(format!("meta nfproto ipv4 tcp dport {{ {ports} }} accept"));
+    }
+    rules
+}
+
+/// Name service and time come from the same addresses in some clouds, and stay open to all.
+fn metadata(firewall: &Firewall) -> Vec<String> {
+    let user = firewall.metadata;
+    let rule = |family: &str, addresses: &[&str]| {
+        let addresses = addresses.join(", ");
+        let id = user.id;
+        format!("{family} daddr {{ {addresses} }} tcp dport != 53 meta skuid != {id} drop")
+    };
+    let mut rules =
+        vec![format!("# metadata services, for {}", user.name), rule("ip", &METADATA4)];
+    if firewall.ipv6 {
+        rules.push(rule("ip6", &METADATA6));
     }
     rules
 }

@@ -129,6 +129,9 @@ fn unit_section(text: &mut UnitText, service: &Service) -> Result<(), RenderErro
     text.list("Wants", &ordering.wants)?;
     text.list("After", &ordering.after)?;
     text.list("Before", &ordering.before)?;
+    if let Some(path) = service.condition {
+        text.set("ConditionPathExists", literal(path))?;
+    }
     if matches!(service.restart, Restart::OnFailure { .. }) {
         // Nobody is there to start it again after systemd has given up.
         text.set("StartLimitIntervalSec", 0)?;

@@ -21,8 +21,9 @@ pub use network::{DEFAULT_INTERFACE, static_network};
 use std::ops::Range;
 use std::str::FromStr;
 
-use crate::document::{Located, read};
+use crate::document::{Located, parse_table, read_table};
 use crate::file::{MailToml, Text};
+use crate::fragment::{FragmentRule, fill_in};
 use crate::model::{Build, Spec};
 use crate::problem::{Flaw, Problems, Reported, SpecErrors};
 
@@ -33,15 +34,21 @@ use crate::problem::{Flaw, Problems, Reported, SpecErrors};
 /// Everything that is wrong with it, in file order, each with its place, its reason and its cure.
 pub fn parse(text: &str) -> Result<Spec, SpecErrors> {
     let mut problems = Problems::default();
-    let spec = read(text, &mut problems).and_then(|file| judge(file, &mut problems));
-    problems.finish(spec)
+    let spec = parse_table(text, &mut problems).and_then(|mut table| {
+        fill_in(&mut table);
+        judge(read_table(text, table, &mut problems)?, &mut problems)
+    });
+    let waiting = |spec: Spec| Spec { is_waiting: spec.fragment == FragmentRule::Required, ..spec };
+    problems.finish(spec.map(waiting))
 }
 
-fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
+pub(crate) fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
     // Every table is judged before the first refusal ends it all.
     let host = host::judge(file.host, problems);
     let network = network::judge(file.network, problems);
-    let ssh = ssh::judge(file.ssh, problems);
+    let rule = file.first_boot.and_then(|table| table.value.fragment).map(|rule| rule.value);
+    let fragment = rule.unwrap_or_default();
+    let ssh = ssh::judge(file.ssh, fragment == FragmentRule::Required, problems);
     let people = accounts::judge(file.domain, file.account, problems);
     let relay = relay::judge(file.relay, network.as_ref().is_ok_and(|it| it.ipv6), problems);
     let mail = limits::judge_mail(file.mail, people.as_ref().ok(), problems);
@@ -67,6 +74,8 @@ fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Reported> {
         acme: acme?,
         filter: filter?,
         web: web?,
+        fragment,
+        is_waiting: false,
         mirror,
         units,
     })

@@ -12,6 +12,7 @@ const TAKEN: [u16; 11] = [25, 80, 110, 143, 443, 465, 587, 993, 995, 4190, 8080]
 
 pub(super) fn judge(
     table: Option<Located<SshTable>>,
+    others_bring_keys: bool,
     problems: &mut Problems,
 ) -> Result<Option<Ssh>, Reported> {
     let Some(Located { value: table, span }) = table else { return Ok(None) };
@@ -30,7 +31,8 @@ pub(super) fn judge(
         }),
     };
     let list = needed(table.keys.as_ref(), &span, "ssh.keys", problems)?;
-    if list.value.is_empty() {
+    // Of an image that is nobody's, the cloud knows who may log in.
+    if list.value.is_empty() && !others_bring_keys {
         let flaw = Flaw::new(
             "`ssh.keys` is empty",
             "nobody could log in",

@@ -22,6 +22,7 @@ use crate::seed::SeedError;
 use mailkiln_store::owner::{self, OwnerError};
 
 mod bans;
+mod cloud;
 mod console;
 mod forget_passwords;
 mod health;
@@ -83,6 +84,9 @@ pub enum CommandError {
     /// The boot partition.
     #[error(transparent)]
     Card(#[from] CardError),
+    /// A disk that is full, or the like.
+    #[error("cannot take over first boot data: {0}")]
+    Cloud(#[source] std::io::Error),
     /// What a seed left on `/var`.
     #[error("cannot read {0}: {1}")]
     Kept(PathBuf, #[source] std::io::Error),
@@ -123,6 +127,10 @@ pub fn run(command: Command, layout: &Layout) -> Result<ExitCode, CommandError> 
         Command::Prepare => prepare::run(layout)?,
         Command::SeedTake => seed::take(layout)?,
         Command::SeedErase => seed::erase(layout)?,
+        Command::CloudLocal => cloud::local(layout)?,
+        Command::CloudFetch => cloud::fetch(layout)?,
+        Command::CloudApply => cloud::apply(layout)?,
+        Command::CloudForget => cloud::forget(layout)?,
         Command::Provision => provision::run(layout)?,
         Command::ProvisionPlan { appliance } => provision::print_plan(layout, appliance)?,
         Command::Console => console::run(layout)?,
@@ -152,6 +160,11 @@ fn writes_state(command: &Command) -> bool {
         | Command::ForgetPasswords => true,
         Command::SeedTake
         | Command::SeedErase
+        // What is kept of a cloud is root's too; what asks it is nobody but the user already.
+        | Command::CloudLocal
+        | Command::CloudFetch
+        | Command::CloudApply
+        | Command::CloudForget
         | Command::Health { .. }
         | Command::Status
         | Command::ProvisionPlan { .. }

@@ -67,6 +67,8 @@ enum Origin {
     Card,
     /// The hypervisor, which keeps it: it is taken again at every boot.
     Hypervisor,
+    /// User-data, which the cloud keeps.
+    Cloud,
 }
 
 /// Takes over what the hypervisor brings; nothing is the usual case.
@@ -80,6 +82,20 @@ fn take_credential(
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(CommandError::Kept(path.to_owned(), error)),
     }
+}
+
+/// Takes over a seed of user-data, where there was none on the card and none from the hypervisor.
+///
+/// # Errors
+/// [`CommandError`] when `/var` can't be written.
+pub(super) fn take_from_cloud(layout: &Layout, bytes: &[u8]) -> Result<(), CommandError> {
+    let files = layout.seed();
+    if files.seed.exists() || files.refused.exists() {
+        return Ok(());
+    }
+    let appliance = Appliance::read(&layout.appliance())?;
+    take_over(layout, &appliance, bytes, Origin::Cloud)?;
+    Ok(())
 }
 
 /// Erases the card, if `take` has found something there.
@@ -143,6 +159,7 @@ fn take_over(
             journal::note(match from {
                 Origin::Card => "took over the seed on the card",
                 Origin::Hypervisor => "took over the seed of the hypervisor",
+                Origin::Cloud => "took over the seed in the user-data",
             });
         }
         Err(error) => refuse(layout, &refusal(&error, from))?,

@@ -28,7 +28,12 @@ pub(super) fn look(layout: &Layout, appliance: &Appliance) -> Vec<String> {
     let (addresses, ports) = (network::addresses(), network::listening_ports());
     // Gone with the next boot; without it there is nothing to say.
     let refused = std::fs::read_to_string(layout.seed().refused).ok();
-    screen::status(&appliance.host, &addresses, &ports, refused.as_deref(), &health)
+    let mut lines =
+        screen::status(&appliance.host, &addresses, &ports, refused.as_deref(), &health);
+    // First boot data that is not used has its reason in front of what follows from that.
+    let notes = std::fs::read_to_string(layout.cloud().notes).unwrap_or_default();
+    lines.splice(0..0, notes.lines().map(str::to_owned));
+    lines
 }
 
 /// Which DNS records are missing.

@@ -165,7 +165,7 @@ fn is_hash(text: &str) -> bool {
 }
 
 /// A line without options: they could start a program for whoever logs in.
-fn is_ssh_key(line: &str) -> bool {
+pub(crate) fn is_ssh_key(line: &str) -> bool {
     let kinds = ["ssh-ed25519 ", "ssh-rsa ", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
     line.len() < 8192
         && !line.chars().any(char::is_control)

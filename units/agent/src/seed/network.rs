@@ -4,27 +4,30 @@
 //! image's own.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// The file's name. networkd takes the first file that fits, and the image's begins with `10-`.
 pub const FILE_NAME: &str = "05-mailkiln-seed.network";
 
 /// Static addresses.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
     interface: String,
+    /// Hardware address of the card, where a cloud names it.
+    #[serde(default)]
+    mac: Option<String>,
     addresses: Vec<Prefixed>,
     gateways: Vec<IpAddr>,
     resolvers: Vec<IpAddr>,
 }
 
 /// An address with the prefix length of its network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-struct Prefixed {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Prefixed {
     ip: IpAddr,
     length: u8,
 }
@@ -42,7 +45,25 @@ impl TryFrom<String> for Prefixed {
     }
 }
 
+impl From<Prefixed> for String {
+    fn from(Prefixed { ip, length }: Prefixed) -> Self {
+        format!("{ip}/{length}")
+    }
+}
+
 impl Prefixed {
+    /// An address with the length of its prefix, or with an IPv4 network mask in place of it.
+    pub fn new(ip: &str, length: &str) -> Option<Self> {
+        let length = match length.parse::<Ipv4Addr>() {
+            Ok(mask) if u32::from(mask).leading_ones() + u32::from(mask).trailing_zeros() == 32 => {
+                u32::from(mask).leading_ones().to_string()
+            }
+            Ok(_) => return None,
+            Err(_) => length.to_owned(),
+        };
+        Self::try_from(format!("{ip}/{length}")).ok()
+    }
+
     /// Whether `other` is in the same network.
     fn has(self, other: &IpAddr) -> bool {
         let (own, other, width) = match (self.ip, other) {
@@ -58,10 +79,30 @@ impl Prefixed {
 }
 
 impl Network {
+    /// Addresses of the card with the hardware address `mac`, or of whichever there is. `None` for what
+    /// is not sound.
+    pub fn of_card(
+        mac: Option<&str>,
+        addresses: Vec<Prefixed>,
+        gateways: Vec<IpAddr>,
+        resolvers: Vec<IpAddr>,
+    ) -> Option<Self> {
+        let mac = mac.map(str::to_ascii_lowercase);
+        let interface = if mac.is_some() { "*" } else { "en* eth*" }.to_owned();
+        let network = Self { interface, mac, addresses, gateways, resolvers };
+        network.is_sound().then_some(network)
+    }
+
     /// Whether it has an address, and names an interface as the kernel does.
-    pub(super) fn is_sound(&self) -> bool {
+    pub fn is_sound(&self) -> bool {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"*?_-.:@ ".contains(&b);
+        let mac = |text: &String| {
+            text.len() == 17
+                && text.split(':').count() == 6
+                && text.split(':').all(|it| it.len() == 2 && it.bytes().all(|b| b.is_ascii_hexdigit()))
+        };
         !self.addresses.is_empty()
+            && self.mac.iter().all(mac)
             && !self.interface.trim().is_empty()
             && self.interface.len() <= 200
             && self.interface.bytes().all(plain)
@@ -69,10 +110,17 @@ impl Network {
 
     /// The file's text.
     pub fn render(&self) -> String {
+        self.render_as(
+            "From the seed. What mail.toml says holds again once this file is removed below /var/lib/mailkiln-seed.",
+        )
+    }
+
+    /// The same, with another first line of comment.
+    pub fn render_as(&self, comment: &str) -> String {
         let ipv6 = self.addresses.iter().any(|address| address.ip.is_ipv6());
+        let mac = self.mac.iter().map(|mac| format!("MACAddress={mac}\n")).collect::<String>();
         let mut text = format!(
-            "# From the seed. What mail.toml says holds again once this file is removed below /var/lib/mailkiln-seed.\n\
-             [Match]\nName={}\n\n[Network]\nDHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing={}\n",
+            "# {comment}\n[Match]\n{mac}Name={}\n\n[Network]\nDHCP=no\nIPv6AcceptRA=no\nLinkLocalAddressing={}\n",
             self.interface,
             if ipv6 { "ipv6" } else { "no" }
         );

@@ -15,7 +15,7 @@ use mailkiln_assemble::SPAM_RULES;
 /// Writes them, at the places below the folder that they have below the root; drop-ins of units are below
 /// `lib/systemd/system`.
 pub(super) fn run(arguments: &EmitFilesArguments, printer: &Printer) -> Result<(), Failure> {
-    let file = SpecFile::read(arguments.config.path())?;
+    let file = SpecFile::read_named(arguments.config.path())?;
     let facts = facts(&arguments.host)?;
     expect_name(&arguments.host, &file.spec)?;
     let appliance = on_a_host(&file.spec, &facts, SPAM_RULES);

@@ -18,7 +18,7 @@ const LONGEST_LIST: u64 = 1 << 20;
 
 /// Makes a seed.
 pub(super) fn run(arguments: &SeedNewArguments, printer: &Printer) -> Result<(), Failure> {
-    let spec = SpecFile::read(&arguments.config.config)?.spec;
+    let spec = SpecFile::read_named(&arguments.config.config)?.spec;
     folder::check_empty(&arguments.directory)?;
     let mut passwords = match &arguments.passwords {
         Some(path) => Passwords::parse(&list(path)?).map_err(|error| Failure::input(&error))?,

@@ -1,0 +1,170 @@
+//! Boots of a machine whose root is a temporary folder.
+
+use super::*;
+use crate::cloud::fragment::tests::{FRAGMENT, install};
+
+struct Machine {
+    root: tempfile::TempDir,
+    layout: Layout,
+}
+
+impl Machine {
+    fn new(mail_toml: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        for folder in [
+            "run/mailkiln-cloud",
+            "run/systemd/network",
+            "var/lib/mailkiln-cloud",
+            "var/lib/ssh/authorized_keys",
+            "var/lib/ssh/etc/ssh",
+        ] {
+            fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        install(root.path(), mail_toml);
+        let layout = Layout::new(root.path());
+        Self { root, layout }
+    }
+
+    /// A boot in which this was found; returns what the consoles show.
+    fn boot(&self, instance: &str, user_data: Option<&str>) -> String {
+        for folder in ["mailkiln", "mailkiln-cloud/notes", "systemd/system.control"] {
+            let path = self.root.path().join("run").join(folder);
+            let _ = fs::remove_dir_all(&path);
+            let _ = fs::remove_file(&path);
+        }
+        let mut found = FirstBoot::of("ec2");
+        found.set_instance(instance);
+        found.set_user_data(user_data.unwrap_or_default().as_bytes());
+        found.add_keys(["ssh-ed25519 AAAA a"]);
+        let found = (!instance.is_empty()).then_some(found);
+        let kept = Kept::read(&self.layout.cloud().kept).unwrap();
+        take_over(&self.layout, kept, found, Vec::new()).unwrap();
+        self.text("run/mailkiln-cloud/notes")
+    }
+
+    fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.root.path().join(path)).unwrap_or_default()
+    }
+
+    /// The domain that mail would run for; none while it waits.
+    fn domain(&self) -> Option<&'static str> {
+        let unit = self.text("run/systemd/system.control/mail-server.service");
+        let unit = if unit.is_empty() { self.text("etc/systemd/system/mail-server.service") } else { unit };
+        let appliance = self.text("run/mailkiln/etc/appliance.json");
+        let appliance =
+            if appliance.is_empty() { self.text("etc/mailkiln/appliance.json") } else { appliance };
+        let known = ["example.net", "example.test", "unconfigured.invalid"];
+        let domain = known.into_iter().find(|it| appliance.contains(&format!("\"name\": \"{it}\"")));
+        domain.filter(|_| !unit.contains("ConditionPathExists"))
+    }
+}
+
+#[test]
+fn a_generic_image_waits_and_becomes_what_its_fragment_says() {
+    let machine = Machine::new(mailkiln_spec::GENERIC);
+    assert!(machine.boot("i-1", None).contains("no mail yet"));
+    assert_eq!(machine.domain(), None);
+    assert_eq!(machine.text("var/lib/ssh/authorized_keys/root.cloud"), "ssh-ed25519 AAAA a\n");
+    assert_eq!(machine.boot("i-1", Some(FRAGMENT)), "");
+    assert_eq!(machine.domain(), Some("example.net"));
+    // The volume is detached, the service is down, the user-data is gone: it stays what it is.
+    for (instance, user_data) in [("", None), ("i-1", None), ("i-1", Some("#!/bin/sh\n"))] {
+        machine.boot(instance, user_data);
+        assert_eq!(machine.domain(), Some("example.net"), "{user_data:?}");
+    }
+}
+
+#[test]
+fn a_mistake_is_shown_and_the_last_right_fragment_holds_but_never_the_images_own_domain() {
+    let wrong = FRAGMENT.replace("name = \"mx.example.net\"", "nmae = \"mx.example.net\"");
+    for image in [mailkiln_spec::GENERIC, mailkiln_spec::DEFAULT] {
+        let machine = Machine::new(image);
+        let notes = machine.boot("i-1", Some(&wrong));
+        assert!(notes.contains("fragment, line 3") && notes.contains("help: did you mean"), "{notes}");
+        assert_eq!(machine.domain(), None);
+        assert!(!machine.text("var/lib/ssh/authorized_keys/root.cloud").is_empty(), "ssh works");
+        machine.boot("i-1", Some(FRAGMENT));
+        let notes = machine.boot("i-1", Some(&wrong));
+        assert!(notes.contains("the last fragment that was right is still used"), "{notes}");
+        assert_eq!(machine.domain(), Some("example.net"));
+    }
+    let machine = Machine::new(mailkiln_spec::DEFAULT);
+    assert_eq!(machine.boot("i-1", None), "");
+    assert_eq!(machine.domain(), Some("example.test"));
+}
+
+#[test]
+fn an_image_that_is_replaced_over_a_kept_var_gets_the_fragment_again() {
+    let machine = Machine::new(mailkiln_spec::GENERIC);
+    machine.boot("i-1", Some(FRAGMENT));
+    let replaced = |mail_toml: &str| {
+        for folder in ["usr", "etc"] {
+            fs::remove_dir_all(machine.root.path().join(folder)).unwrap();
+        }
+        install(machine.root.path(), mail_toml);
+    };
+    // Another image: its own domain never shows, be the fragment asked for again or not.
+    replaced(&(mailkiln_spec::GENERIC.to_owned() + "\n[filter]\nenable = false\n"));
+    assert_eq!(machine.boot("", None), "");
+    assert_eq!(machine.domain(), Some("example.net"));
+    replaced(mailkiln_spec::DEFAULT);
+    machine.boot("i-1", Some(FRAGMENT));
+    assert_eq!(machine.domain(), Some("example.net"));
+    // One that takes no fragments is what it is, and says so.
+    replaced(&(mailkiln_spec::DEFAULT.to_owned() + "\n[first_boot]\nfragment = \"refused\"\n"));
+    let notes = machine.boot("i-1", Some(FRAGMENT));
+    assert!(notes.contains("takes no fragments"), "{notes}");
+    assert_eq!(machine.domain(), Some("example.test"));
+    // One that the fragment does not fit runs no mail: accounts would be lost in thirty days.
+    let owner = "[acme]\nchallenge = \"dns-01\"\ndns_provider = \"rfc2136\"\ndns_server = \"192.0.2.1\"\ndns_key_name = \"k\"\n";
+    replaced(&(mailkiln_spec::DEFAULT.to_owned() + "\n" + owner));
+    machine.boot("", None);
+    assert_ne!(machine.domain(), Some("example.test"));
+}
+
+#[test]
+fn a_copy_gets_another_identity_and_forgets_what_the_first_was_told() {
+    let machine = Machine::new(mailkiln_spec::GENERIC);
+    let host_key = machine.layout.host_key();
+    fs::write(machine.root.path().join("run/machine-id"), "a".repeat(32) + "\n").unwrap();
+    machine.boot("i-1", Some(FRAGMENT));
+    fs::write(&host_key, "key").unwrap();
+    machine.boot("i-1", Some(FRAGMENT));
+    assert!(host_key.exists());
+    assert_eq!(machine.text("run/machine-id"), "a".repeat(32) + "\n");
+    assert!(machine.boot("i-2", None).contains("no mail yet"));
+    assert!(!host_key.exists());
+    let id = machine.text("run/machine-id");
+    assert_ne!(id, "a".repeat(32) + "\n");
+    assert_eq!(machine.text("run/mailkiln-cloud/instance"), "i-2");
+    // The next boot begins with the ID of /var again.
+    fs::write(machine.root.path().join("run/machine-id"), "a".repeat(32) + "\n").unwrap();
+    machine.boot("", None);
+    assert_eq!(machine.text("run/machine-id"), id);
+}
+
+#[test]
+fn forgetting_brings_back_the_image_and_still_notices_copies() {
+    let machine = Machine::new(mailkiln_spec::DEFAULT);
+    machine.boot("i-1", Some(FRAGMENT));
+    forget(&machine.layout).unwrap();
+    assert!(!machine.layout.cloud_keys().exists());
+    assert_eq!(machine.boot("", None), "");
+    assert_eq!(machine.domain(), Some("example.test"));
+    fs::write(machine.layout.host_key(), "key").unwrap();
+    machine.boot("i-2", None);
+    assert!(!machine.layout.host_key().exists());
+}
+
+#[test]
+fn what_the_other_process_wrote_is_judged_again() {
+    let machine = Machine::new(mailkiln_spec::GENERIC);
+    let path = machine.root.path().join("found.json");
+    let text = r#"{"source": "ec2\u001b[2J", "instance": "../../x y", "host": "a b", "user_data": null, "networks": [],
+                   "ssh_keys": ["command=\"sh\" ssh-ed25519 AAAA", "ssh-ed25519 AAAA b\nssh-rsa c", "ssh-ed25519 AAAA"]}"#;
+    fs::write(&path, text).unwrap();
+    let found = decoded(&path).unwrap();
+    assert_eq!((found.instance, found.host), (None, None));
+    assert_eq!(found.ssh_keys, ["ssh-ed25519 AAAA"]);
+    assert_eq!(found.source, "ecJ".to_lowercase().replace('j', ""));
+}
