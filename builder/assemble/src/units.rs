@@ -7,6 +7,7 @@ use mailkiln_pin::{Arch, Sha256};
 use mailkiln_unit_cache::{Record, Refusal, UnitCache};
 
 use crate::compile::{compiler, missing_toolchain, source};
+use crate::{AssembleError, Tools, UnitInputs};
 
 /// Takes from the unit caches what the local cache does not have. What none of them has, or what is refused, is left to be
 /// compiled.

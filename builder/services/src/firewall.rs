@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Capability, Confinement, Limits, NetworkAccess, Ordering, Port, Reach, Restart, Sandbox,
-    Service, User, user,
+    Service, User, declared, user,
 };
 
 /// What may come in. Everything may go out: a mail server must reach any host.
@@ -101,7 +101,7 @@ impl Firewall {
             .collect();
         open.sort_by_key(|port| port.number);
         open.dedup_by_key(|port| port.number);
-        Self { open, local, metadata: user::MAILKILN, flood: FLOOD, dhcp, ipv6 }
+        Self { open, local, metadata: declared::named(user::AGENT).unwrap_or(user::ROOT), flood: FLOOD, dhcp, ipv6 }
     }
 }
 

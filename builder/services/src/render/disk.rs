@@ -2,7 +2,7 @@
 
 use super::unit::UnitText;
 use super::{Files, RenderError};
-use crate::{Disk, user};
+use crate::{Disk, declared, mail_server};
 
 /// A device that there cannot be. `/init` alone knows which partition is `/var`, the one on the root's
 /// own disk, and names it in a drop-in; a label could be any card's or USB stick's.
@@ -88,8 +88,9 @@ fn var_mount(commit: Option<u32>) -> Result<String, RenderError> {
     text.set("Type", "ext4")?;
     let commit = commit.map_or(String::new(), |seconds| format!(",commit={seconds}"));
     let options = "nosuid,nodev,noexec,noatime,errors=remount-ro";
-    let reserved = format!("resuid={}", user::MAIL_SERVER.id);
-    text.set("Options", format_args!("{options},{reserved}{commit}"))?;
+    let reserved = declared::named(mail_server::NAME)
+        .map_or_else(String::new, |user| format!(",resuid={}", user.id));
+    text.set("Options", format_args!("{options}{reserved}{commit}"))?;
     text.section("Install");
     text.set("RequiredBy", "local-fs.target")?;
     Ok(text.finish())
