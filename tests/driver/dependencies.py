@@ -23,6 +23,8 @@ KEPT = {
     ("mailkiln-agent", "x509-cert"): "",
     ("mailkiln-store", "proptest"): "",
 }
+# In a workspace's table for a crate that is being written.
+AWAITED = {"handlebars"}
 KINDS = {
     "dependencies": ("src", "build.rs", "fuzz_targets"),
     "dev-dependencies": ("src", "tests", "examples", "benches"),
@@ -61,7 +63,7 @@ def main():
                     if not re.search(rf"\b{name.replace('-', '_')}\b", text) and (crate, name) not in KEPT:
                         found.append(f"{path.relative_to(ROOT)}: {kind}: {name} is used nowhere")
     for table, name in tables:
-        if (table, name) not in used:
+        if (table, name) not in used and name not in AWAITED:
             found.append(f"{table.relative_to(ROOT)}: workspace.dependencies: {name} is a dependency of no member")
     print("\n".join(found))
     sys.exit(1 if found else 0)
