@@ -1,4 +1,4 @@
-# Made by `mailkiln emit modules` from the service model; a change here is lost.
+# Written by hand: `mailkiln emit modules` checks and copies it.
 # Who looks after the certificate: the client of an appliance, security.acme of NixOS, or the administrator.
 {
   config,

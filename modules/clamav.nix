@@ -1,4 +1,4 @@
-# Made by `mailkiln emit modules` from the service model; a change here is lost.
+# Written by hand: `mailkiln emit modules` checks and copies it.
 # ClamAV beside the filter: that of NixOS, told what an image's own is told.
 {
   config,

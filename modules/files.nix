@@ -1,4 +1,4 @@
-# Made by `mailkiln emit modules` from the service model; a change here is lost.
+# Written by hand: `mailkiln emit modules` checks and copies it.
 # The configuration files of the services, and what has to hold for the settings as a whole.
 {
   config,

@@ -1,4 +1,4 @@
-# Made by `mailkiln emit modules` from the service model; a change here is lost.
+# Written by hand: `mailkiln emit modules` checks and copies it.
 # What a host needs that is put on a disk by `mailkiln build --closure`: its disk's layout, its boot loader, and the work of
 # the first boot. No other module here sets any of that, so that hosts and image variants of NixOS keep their own.
 {

@@ -1,4 +1,4 @@
-# Made by `mailkiln emit modules` from the service model; a change here is lost.
+# Written by hand: `mailkiln emit modules` checks and copies it.
 # Two ports on loopback take mail without a password: the filter's, and the one for what it releases. On a host with other
 # users, only those two services may connect to them. A table of its own, beside whatever firewall the host has.
 {

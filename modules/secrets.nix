@@ -1,4 +1,4 @@
-# Made by `mailkiln emit modules` from the service model; a change here is lost.
+# Written by hand: `mailkiln emit modules` checks and copies it.
 # What people bring and nobody else may read: files for systemd's credentials. The agent takes over what the other
 # services need, before they start; passwords of accounts it sets at each start.
 {

@@ -1,4 +1,4 @@
-# Made by `mailkiln emit modules` from the service model; a change here is lost.
+# Written by hand: `mailkiln emit modules` checks and copies it.
 # What else is on the host: ports, the resolver, other mail servers, the web server.
 {
   config,

@@ -38,7 +38,7 @@ const TARGETS: &[(&str, Parser)] = &[
     // A disk, as records of its sectors.
     ("disk", mailkiln_image::fuzz::disk),
     // DKIM records in a zone file.
-    ("dkim_records", mailkiln_spec::fuzz::dkim_records),
+    ("dkim_records", mailkiln_dns::fuzz::dkim_records),
     // A name server's answer, and `resolv.conf`.
     ("dns", mailkiln_agent::fuzz::dns),
     // dpkg's status file.
@@ -121,6 +121,8 @@ const TARGETS: &[(&str, Parser)] = &[
     ("lock", mailkiln_lock::fuzz::lock),
     // `mail.toml`.
     ("mail_toml", mailkiln_spec::fuzz::mail_toml),
+    // The DNS records of a `mail.toml`.
+    ("mail_toml_dns", mailkiln_dns::fuzz::mail_toml),
     // A mail.toml, up to the files that it puts into an image.
     ("mail_toml_files", mailkiln_assemble::fuzz::mail_toml),
     // depmod's indexes, as init reads them.

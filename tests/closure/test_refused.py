@@ -56,7 +56,7 @@ def test_another_architecture(bench, cache, refuses):
 def test_no_system(bench, system, cache, refuses):
     """Refused: what is no system, what is no store path, a store without it, and a folder that is no store."""
     userland = re.search(r"\S+-userland-1", (cache / f"{system.removeprefix('/nix/store/')[:32]}.narinfo").read_text())[0]
-    pattern = "is no NixOS system: it has no `init`.*toplevel"
+    pattern = "is not a NixOS system: it has no `init`.*toplevel"
     refuses("what is no system", pattern, *bench.from_cache(cache), path=f"/nix/store/{userland}")
     refuses("what is no store path", "is no path of a Nix store", *bench.from_cache(cache), path="/etc/passwd", status=2)
     empty = bench.work / "empty-store"

@@ -79,8 +79,9 @@ def lint(run):
         for name, path in manifests.items()
     )  # fmt: skip
     scripts = tuple(step(name, PYTHON, "-m", "driver.scripts", name) for name in ("ruff", "mypy", "shellcheck"))
+    text = tuple(step(name, PYTHON, "-m", f"driver.{name}") for name in ("words", "layers", "dependencies"))
     return (
-        Job("lint scripts", "lint", (*formats, *scripts), needs=needs.VENV),
+        Job("lint scripts", "lint", (*formats, *text, *scripts), needs=needs.VENV),
         Job("lint driver", "lint", (pytest("driver", "tests/driver", run),), needs=needs.PYTEST),
         Job("lint clippy", "lint", clippy, needs=needs.CARGO, cargo=True, nice=NICE),
     )

@@ -4,7 +4,7 @@ import pathlib
 import time
 
 import pytest
-from driver import cases, needs, report
+from driver import cases, layers, needs, report, words
 from driver.job import Case, Job, State, Step
 from driver.kept import kept_machine
 from driver.parts import PARTS, jobs_of
@@ -199,3 +199,27 @@ def test_kept_machine_is_the_one(tmp_path, monkeypatch):
     assert kept_machine("x86_64") is None
     (folder / "machine.json").write_text('{"pid": 1}')
     assert kept_machine("x86_64") is None
+
+
+def test_an_upward_dependency_fails():
+    """A crate that depends on one of its own floor or of a higher one is named; a lower one is fine."""
+    crates = {"pin": [], "tree": ["pin"], "image": ["tree"], "format": ["image"]}
+    page = "```\n 3 │ format\n 2 │ image\n 1 │ tree\n 0 │ pin\n```\n"
+    assert list(layers.faults(crates, layers.floors(page))) == []
+    crates["tree"].append("format")
+    crates["new"] = ["pin"]
+    found = list(layers.faults(crates, layers.floors(page)))
+    assert found == [
+        "tree (floor 1) depends on format (floor 3): a crate may only use lower floors",
+        "new is not in the drawing",
+    ]
+
+
+def test_words_are_found_where_people_read_them():
+    """Pages, help and messages are linted; code, comments and tests are not."""
+    known = words.rules()
+    page = "The file shall exist.\n\n```\nnobody\n```\nThere is no `somebody` here. <!-- word:allow -->\n"
+    assert [fault.split(":")[1] for fault in words.faults("docs/x.md", page, known)] == ["1"]
+    code = '// nobody\nlet a = "this is no image";\nlet b = r#"shall"#;\n#[cfg(test)]\nmod tests {\n let c = "shall"; }\n'
+    assert [fault.split(":")[1] for fault in words.faults("builder/x/src/lib.rs", code, known)] == ["2", "3"]
+    assert len(list(words.faults("builder/cli/src/arguments.rs", "/// Nobody knows\n", known))) == 1

@@ -133,6 +133,7 @@ pub fn assemble_closure(
         identity: root.identity,
         bios: grub.as_ref().map(|grub| disk::Loader {
             grub,
+            size: target.disk.bios.map_or(disk::ALIGNMENT, |size| size.bytes()),
             kernel: &entry.kernel,
             initrd: entry.initrd.as_deref(),
             command_line: &entry.command_line,

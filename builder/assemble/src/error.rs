@@ -25,7 +25,7 @@ pub enum AssembleError {
     #[error(transparent)]
     Compile(#[from] mailkiln_compile::CompileError),
     /// A component of the lock is not what this program carries.
-    #[error("the lock's component `{name}` can't be used: {why}")]
+    #[error("the lock's component `{name}` is not usable: {why}")]
     Component {
         /// Its name.
         name: String,

@@ -81,6 +81,7 @@ fn sizes(target: &Target) -> Sizes {
         esp: disk.esp.bytes(),
         root: disk.root.bytes(),
         verity: disk.verity.bytes(),
+        bios: disk.bios.map_or(disk::ALIGNMENT, |size| size.bytes()),
     }
 }
 

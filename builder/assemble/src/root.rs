@@ -51,7 +51,7 @@ impl Root {
         for (path, entry) in wanted.entries {
             // A service's file replaces the one that a package ships.
             match entry.kind {
-                Kind::Directory => tree.insert(path, entry)?,
+                Kind::Directory => tree.set_directory(path, entry)?,
                 _ => tree.replace(path, entry),
             }
         }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mailkiln_services::{Appliance, HostFacts, SlotSizes, TargetFacts, appliance};
+use mailkiln_services::{Appliance, HostFacts, Service, SlotSizes, TargetFacts, appliance};
 use mailkiln_spec::{Spec, for_the_image};
 use mailkiln_spec::target::Target;
 use mailkiln_tree::{Content, Entry, Kind, Owner, TreePath, User};
@@ -94,11 +94,17 @@ fn facts(target: &Target) -> TargetFacts {
 }
 
 fn users(appliance: &Appliance) -> Vec<User> {
+    // The first directory of the first service that the user runs; one that keeps nothing has no home.
+    let home = |name: &str| {
+        let own = |service: &&Service| service.user.is_some_and(|user| user.name == name);
+        let state = appliance.all_services().filter(own).flat_map(|service| &service.state).next();
+        state.map_or_else(|| "/".to_owned(), |state| format!("/var/lib/{}", state.name))
+    };
     let of = |user: &mailkiln_services::User| User {
         name: user.name.to_owned(),
         number: user.id,
         comment: user.purpose.to_owned(),
-        home: format!("/var/lib/{}", user.name),
+        home: home(user.name),
         shell: None,
         groups: Vec::new(),
     };

@@ -44,7 +44,7 @@ fn of(places: &[Written<'_>]) -> Result<UnitCaches, Failure> {
     let keys: Vec<_> = keys.map(|text| public_key(text)).collect::<Result<_, _>>()?;
     if let Some(first) = bases.first().filter(|_| keys.is_empty()) {
         return Err(Failure::Input {
-            message: format!("no key is named for the unit cache {first}"),
+            message: format!("no key is given for the unit cache {first}"),
             causes: Vec::new(),
             hint: Some(
                 "add --trusted-public-key NAME:BASE64, MAILKILN_UNITS_KEY or `units_keys` in [build]: what `mailkiln keygen` \
@@ -66,7 +66,7 @@ pub(crate) fn base(text: &str) -> Result<Base, Failure> {
             message: format!("`{}` is not the address of a unit cache", text.escape_debug()),
             causes: Vec::new(),
             hint: Some(
-                "write an https://, http:// or file:/// address, or a folder's path".to_owned(),
+                "use an https://, http:// or file:/// URL, or the path of a folder".to_owned(),
             ),
         });
     }
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(shown(&[none, none, spec]), ("https://b.example/units".to_owned(), 1));
         assert_eq!(shown(&[option, none, spec]), ("https://a.example".to_owned(), 1));
         let error = of(&[option]).unwrap_err();
-        assert!(error.to_string().starts_with("no key is named for the unit cache https://a"));
+        assert!(error.to_string().starts_with("no key is given for the unit cache https://a"));
     }
 
     #[test]

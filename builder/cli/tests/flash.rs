@@ -88,7 +88,7 @@ fn a_plain_file_is_flashed_once_its_name_was_typed() {
     let card = desk.card("card", 4 * MIB);
     let left_alone = || assert!(fs::read(&card).unwrap().iter().all(|&byte| byte == 0xa5));
     let flash = ["flash", "disk.img", "card"];
-    said(&desk.run(&flash), 2, "card was left alone: its name was not typed");
+    said(&desk.run(&flash), 2, "card was not changed: its name was not typed");
     said(&desk.answer(&flash, "yes\n"), 2, "type card, or use --yes in scripts");
     desk.refuses(2, "", &["--json", "flash", "disk.img", "card"]);
     left_alone();

@@ -300,7 +300,7 @@ fn flashing_brings_the_seed_along() {
     fs::write(desk.path("blank"), vec![0; other.len()]).unwrap();
     desk.refuses(2, "the image for mx.example.test", "flash --yes --seed seed other.img blank");
     assert!(fs::read(desk.path("blank")).unwrap().iter().all(|&byte| byte == 0));
-    let words = "blank holds the image, and not the seed";
+    let words = "blank holds the image, but not the seed";
     desk.refuses(1, words, "flash --yes --seed seed other.img.zst blank");
     assert!(fs::read(desk.path("blank")).unwrap() == other);
 }

@@ -111,7 +111,8 @@ impl Caches<'_> {
         Ok(known.into_values().collect())
     }
 
-    /// The record of a path: the first that is sound. Where none is, the first that was there says why.
+    /// The record of a path: the first that is sound. A cache that can't be reached is passed over, as Nix does. Where no
+    /// record is sound, the first that was there says why; where none was there, the first cache that failed.
     fn record(
         &self,
         path: &StorePath,
@@ -119,7 +120,7 @@ impl Caches<'_> {
     ) -> Result<Recorded<'_>, ClosureError> {
         let place = format!("{}.narinfo", &path.to_basename()[..REFERENCE_LENGTH]);
         let whole = path.to_absolute_path();
-        let (mut tried, mut refused) = (Vec::new(), None);
+        let (mut tried, mut refused, mut failed) = (Vec::new(), None, None);
         for base in self.bases {
             let read = self.fetcher.small(&base.join(&place), MAX_NARINFO_SIZE as u64);
             let bytes = match read {
@@ -128,7 +129,10 @@ impl Caches<'_> {
                     tried.push(format!("{base}: not there"));
                     continue;
                 }
-                Err(source) => return Err(fetch_failed(whole, source)),
+                Err(source) => {
+                    failed.get_or_insert(fetch_failed(whole.clone(), source));
+                    continue;
+                }
             };
             let flaw = match trusted_record(&place, &bytes, self.keys) {
                 Ok(record) if record.store_path() == path => return Ok(Recorded { base, record }),
@@ -139,7 +143,8 @@ impl Caches<'_> {
             refused.get_or_insert(ClosureError::Refused { cache: base.to_string(), fault });
         }
         let referrer = referrer.map(StorePath::to_absolute_path);
-        Err(refused.unwrap_or(ClosureError::NotInCache { path: whole, referrer, tried }))
+        let absent = ClosureError::NotInCache { path: whole, referrer, tried };
+        Err(refused.or(failed).unwrap_or(absent))
     }
 }
 

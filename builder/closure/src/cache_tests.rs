@@ -94,6 +94,21 @@ fn a_foreign_key_is_refused_unless_another_cache_is_sound() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_reached_is_passed_over() {
+    let (broken, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let program = object("program", b"abc", &[]);
+    let entries = write(broken.path(), &[&program], &key(1));
+    write(own.path(), &[&program], &key(1));
+    // A folder in place of the record can be opened and not be read.
+    let record = broken.path().join(&entries[0].record_name);
+    fs::remove_file(&record).unwrap();
+    fs::create_dir(&record).unwrap();
+    fetch(&[broken.path(), own.path()], &key(1), &program).unwrap();
+    let said = fetch(&[broken.path()], &key(1), &program).unwrap_err();
+    assert!(!matches!(said, ClosureError::NotInCache { .. }), "{said}");
+}
+
+#[test]
 fn archives_that_are_not_their_records_are_refused() {
     let program = object("program", &[b'x'; 5000], &[]);
     let broken = |change: &dyn Fn(&mut Vec<u8>)| {

@@ -12,7 +12,7 @@ use mailkiln_pin::Arch;
 pub enum ClosureError {
     /// What was given is no store path.
     #[error(
-        "`{0}` is no path of a Nix store: name one as /nix/store/HASH-NAME, or a link to one such as ./result"
+        "`{0}` is not a path of a Nix store: name one like /nix/store/HASH-NAME, or a link to one such as ./result"
     )]
     NoStorePath(String),
     /// A local store does not have it.
@@ -92,7 +92,7 @@ pub enum ClosureError {
     },
     /// A cache is for another store, or is none.
     #[error(
-        "{cache} is no binary cache for /nix/store: {why}; name one as https://HOST, http://HOST or file:///FOLDER"
+        "{cache} is not a binary cache for /nix/store: {why}; name one as https://HOST, http://HOST or file:///FOLDER"
     )]
     NoCache {
         /// The cache.
@@ -142,7 +142,7 @@ pub enum SystemError {
     Closure(#[from] ClosureError),
     /// It is no NixOS system.
     #[error(
-        "{path} is no NixOS system: it has no `{lacking}`; build one with `nix build .#nixosConfigurations.HOST.config.system.build.toplevel`"
+        "{path} is not a NixOS system: it has no `{lacking}`; build one with `nix build .#nixosConfigurations.HOST.config.system.build.toplevel`"
     )]
     NoSystem {
         /// The store path.

@@ -147,7 +147,7 @@ fn boot_json(closure: &Closure, top: &str) -> Result<BootJson, SystemError> {
         return without_boot_json(closure, top);
     }
     let json = parse_boot_json(&closure.read(&path, MAX_TEXT)?)
-        .map_err(|why| wrong(format!("it is no bootspec of version 1: {why}")))?;
+        .map_err(|why| wrong(format!("it is not a bootspec of version 1: {why}")))?;
     if json.spec.toplevel != top {
         let other = json.spec.toplevel.escape_debug();
         return Err(wrong(format!("it describes {other}: build the system again")));
@@ -231,7 +231,7 @@ fn check_kernel(
         Some(None) => Err(wrong(&path, "another processor")),
         None => Err(SystemError::Description {
             path,
-            why: "it is no kernel that UEFI starts: build it with CONFIG_EFI_STUB, uncompressed"
+            why: "it is not a kernel that UEFI starts: build it with CONFIG_EFI_STUB, uncompressed"
                 .to_owned(),
         }),
     }

@@ -35,7 +35,8 @@ impl Unpacker {
         Self { root: root.to_owned(), made: BTreeSet::from([TreePath::ROOT]), symlinks }
     }
 
-    /// Writes the members of an archive, each where `place` puts it; `None` leaves one out.
+    /// Writes the members of an archive, each where `place` puts it; `None` leaves one out. A hard link that stays while
+    /// its file is left out is refused: its content would be missing.
     pub(crate) fn tar(
         &mut self,
         mut members: Members<impl Read>,
@@ -51,9 +52,11 @@ impl Unpacker {
                 MemberKind::Symlink(target) if self.symlinks => self.symlink(&to, target)?,
                 MemberKind::Symlink(_) => return Err(UnpackError::Symlink { path: to }),
                 MemberKind::Hardlink(target) => {
-                    if let Some(target) = place(target) {
-                        self.hard_link(&to, &target)?;
-                    }
+                    let target = place(target).ok_or_else(|| UnpackError::LeftOut {
+                        path: to.clone(),
+                        target: target.clone(),
+                    })?;
+                    self.hard_link(&to, &target)?;
                 }
             }
         }
@@ -139,7 +142,7 @@ pub enum UnpackError {
     #[error(transparent)]
     Path(#[from] BadPath),
     /// A path that stands there already, or whose parent is no directory of the archive.
-    #[error("{path} stands in the archive twice, or below something that is no directory")]
+    #[error("{path} stands in the archive twice, or below something that is not a directory")]
     Taken {
         /// The path.
         path: TreePath,
@@ -151,8 +154,16 @@ pub enum UnpackError {
         path: TreePath,
     },
     /// A hard link to something that the archives have not brought.
-    #[error("{path} is a hard link to {target}, which is no file of the archive")]
+    #[error("{path} is a hard link to {target}, which is not a file of the archive")]
     Link {
+        /// The link.
+        path: TreePath,
+        /// What it names.
+        target: TreePath,
+    },
+    /// A hard link to a file that is left out.
+    #[error("{path} is a hard link to {target}, which is left out: keep both or neither")]
+    LeftOut {
         /// The link.
         path: TreePath,
         /// What it names.
@@ -205,6 +216,24 @@ mod tests {
         assert_eq!(metadata.modified().unwrap(), SystemTime::UNIX_EPOCH + TIME);
         assert_eq!(fs::read(root.path().join("a/c")).unwrap(), b"text");
         assert_eq!(fs::read_link(root.path().join("a/d")).unwrap(), Path::new("../../etc"));
+    }
+
+    #[test]
+    fn a_hard_link_to_what_is_left_out_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let archive = [
+            entry("doc/b", EntryType::Regular, "", b"text"),
+            entry("a", EntryType::Link, "doc/b", b""),
+            vec![0; 1024],
+        ]
+        .concat();
+        let members = Members::new(&archive[..], "archive", 1 << 20);
+        let place = |path: &TreePath| (path.as_str() == "a").then(|| path.clone());
+        let error = Unpacker::new(root.path(), true).tar(members, place).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a is a hard link to doc/b, which is left out: keep both or neither"
+        );
     }
 
     #[test]

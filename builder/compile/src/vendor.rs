@@ -73,7 +73,7 @@ fn apply(vendor: &Path, patch: &Patch) -> Result<(), VendorError> {
             continue;
         }
         let old = fs::read_to_string(&on_disk)
-            .map_err(|_| file_error(patch, &path, "is not in the crates, or is no text"))?;
+            .map_err(|_| file_error(patch, &path, "is not in the crates, or is not text"))?;
         let new = hunks.apply(&old).map_err(refused)?;
         match what {
             What::Delete if !new.is_empty() => {

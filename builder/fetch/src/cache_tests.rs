@@ -173,6 +173,24 @@ fn prune_keeps_what_a_rule_keeps() {
 }
 
 #[test]
+fn an_older_item_does_not_outlive_a_younger_one_that_is_too_large() {
+    let (folder, cache) = cache();
+    let digests = [&b"new"[..], b"large and newer", b"old"].map(|bytes| {
+        let digest = Sha256::of(bytes);
+        cache.insert("x", digest, bytes.len() as u64, bytes).unwrap();
+        digest
+    });
+    for (digest, days) in digests.iter().zip([1, 10, 100]) {
+        let then = SystemTime::now() - Duration::from_secs(days * 86_400);
+        File::open(cache.blob_path(digest)).unwrap().set_modified(then).unwrap();
+    }
+    let rules = Rules { younger_than: None, at_most: Some(8) };
+    assert_eq!(cache.prune(rules, &BTreeSet::new()).unwrap().left, 3);
+    let cache = Cache::open(folder.path()).unwrap();
+    assert_eq!(digests.map(|digest| cache.blob(&digest).is_some()), [true, false, false]);
+}
+
+#[test]
 fn nothing_is_pruned_under_a_build() {
     let (folder, build) = cache();
     let other = Cache::open(folder.path()).unwrap();

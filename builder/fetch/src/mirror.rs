@@ -165,14 +165,14 @@ fn address_of(address: &str, archive: Archive) -> String {
 pub enum MirrorError {
     /// Not an address that files can be had from.
     #[error(
-        "`{address}` is no mirror: write an http://, https:// or file:/// address, such as file:///srv/debian"
+        "`{address}` is not a mirror URL; use http://, https:// or file:///, such as file:///srv/debian"
     )]
     Address {
         /// What was written.
         address: String,
     },
     /// An apt configuration file that can't be read.
-    #[error("can't read apt's {path}: {reason}; mend it, or name a mirror with --mirror")]
+    #[error("can't read apt's {path}: {reason}; fix it, or pass --mirror")]
     Apt {
         /// The file.
         path: PathBuf,

@@ -104,15 +104,20 @@ impl Cache {
             |item: &Item| matches!(item.kind, ItemKind::Blob(digest) if keep.contains(&digest));
         let (wanted, rest): (Vec<_>, Vec<_>) = items.into_iter().partition(named);
         kept += wanted.iter().map(|item| item.bytes).sum::<u64>();
+        // The least recently used go first: once an item does not fit, no older one stays.
+        let mut full = false;
         for item in rest {
             let young = rules.younger_than.is_some_and(|limit| {
                 now.duration_since(item.last_used).unwrap_or_default() < limit
             });
-            let fits = rules.at_most.is_none_or(|limit| kept.saturating_add(item.bytes) <= limit);
             let ruled = rules.younger_than.is_some() || rules.at_most.is_some();
-            let keeps = ruled && fits && (young || rules.younger_than.is_none());
-            if keeps && item.kind != ItemKind::Unfinished {
-                kept += item.bytes;
+            let may_stay = ruled
+                && (young || rules.younger_than.is_none())
+                && item.kind != ItemKind::Unfinished;
+            let after = kept.saturating_add(item.bytes);
+            full |= may_stay && rules.at_most.is_some_and(|limit| after > limit);
+            if may_stay && !full {
+                kept = after;
             } else {
                 remove(&item.path)?;
                 pruned.freed += item.bytes;

@@ -9,10 +9,10 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use mailkiln_bytes_at::FileSource;
 use mailkiln_format::{Bmap, Compression, Format, decoder, read_full};
 use mailkiln_image::disk::Extent;
 use mailkiln_pin::Sha256;
-use mailkiln_squashfs::FileSource;
 use nix::errno::Errno;
 use nix::unistd::{Whence, lseek};
 use sha2::Digest as _;

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 
-use mailkiln_squashfs::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 use crate::Target;
 use crate::buffer::Buffer;

@@ -1,7 +1,9 @@
-//! What is written where: an image cut into pieces.
+//! What is written where: an image cut into pieces, and what all steps of the writing share.
 
 use mailkiln_format::Bmap;
 use mailkiln_pin::Sha256;
+
+use crate::{Image, Interrupt, Progress};
 
 /// Longest piece: what is read, hashed, written and compared at once. Long enough for the medium to
 /// be fast, short enough to tell where it is broken.
@@ -20,6 +22,27 @@ pub(crate) struct Piece {
     pub(crate) length: usize,
     /// The range of the block map that ends with this piece, if one does.
     pub(crate) ends: Option<Sha256>,
+}
+
+/// What was written where.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written {
+    pub(crate) start: u64,
+    pub(crate) length: usize,
+    pub(crate) sha256: Sha256,
+}
+
+/// What stays the same in all steps.
+pub(crate) struct Job<'a> {
+    pub(crate) image: &'a Image,
+    pub(crate) size: u64,
+    pub(crate) watch: &'a dyn Progress,
+    pub(crate) stop: &'a Interrupt,
+}
+
+/// `length` in whole blocks.
+pub(crate) const fn rounded(length: usize, block: usize) -> usize {
+    length.next_multiple_of(block)
 }
 
 /// The pieces of an image of `size` bytes, ascending: those of the map, or all.

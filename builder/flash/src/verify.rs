@@ -6,17 +6,8 @@ use std::thread;
 use mailkiln_pin::Sha256;
 
 use crate::buffer::Buffer;
-use crate::plan::PIECE;
-use crate::write::{Job, rounded};
+use crate::plan::{Job, PIECE, Written, rounded};
 use crate::{FlashError, Target};
-
-/// What was written where.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Written {
-    pub(crate) start: u64,
-    pub(crate) length: usize,
-    pub(crate) sha256: Sha256,
-}
 
 /// Buffers that are read into while others are hashed.
 const BUFFERS: usize = 4;

@@ -14,8 +14,8 @@ use sha2::Digest as _;
 
 use crate::buffer::Buffer;
 use crate::image::Stream;
-use crate::plan::{HEAD, PIECE, Piece, pieces};
-use crate::verify::{Written, verify};
+use crate::plan::{HEAD, Job, PIECE, Piece, Written, pieces, rounded};
+use crate::verify::verify;
 use crate::{FlashError, Image, Interrupt, Phase, Progress, Target};
 
 /// Pieces between the reader and the writer, in memory.
@@ -34,14 +34,6 @@ pub struct Flashed {
     pub verifying: Duration,
     /// Whether the kernel has read the new partition table.
     pub rescanned: bool,
-}
-
-/// What stays the same in all steps.
-pub(crate) struct Job<'a> {
-    pub(crate) image: &'a Image,
-    pub(crate) size: u64,
-    pub(crate) watch: &'a dyn Progress,
-    pub(crate) stop: &'a Interrupt,
 }
 
 /// Writes `image` to `target`, reads it back and compares. The first MiB is emptied first and
@@ -352,11 +344,6 @@ fn is_gone(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| {
         [Errno::ENODEV, Errno::ENXIO].into_iter().any(|errno| errno as i32 == code)
     })
-}
-
-/// `length` in whole blocks.
-pub(crate) const fn rounded(length: usize, block: usize) -> usize {
-    length.next_multiple_of(block)
 }
 
 fn is_zero(bytes: &[u8]) -> bool {

@@ -6,8 +6,8 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
+use mailkiln_bytes_at::ReadAt as _;
 use mailkiln_image::disk::Extent;
-use mailkiln_squashfs::ReadAt as _;
 
 use super::tests::{disk, extent, fixture};
 use super::*;
@@ -181,38 +181,10 @@ fn flipped_bits_do_no_harm() {
     }
 }
 
-#[test]
-fn holes_take_no_room() {
-    let folder = tempfile::tempdir().unwrap();
-    let size: u64 = 3 << 30;
-    let raw = publish::unnamed(folder.path()).unwrap();
-    raw.as_file().set_len(size).unwrap();
-    let extents = [extent(0, 512), extent(2 << 30, 512)];
-    let formats: Vec<Format> = Format::all().collect();
-    let published = publish(raw, &extents, &formats, folder.path(), "sparse").unwrap();
-    for artifact in published {
-        let room = fs::metadata(&artifact.path).unwrap().blocks() * 512;
-        assert!(room < 16 << 20, "{} takes {room} bytes", artifact.path.display());
-    }
-    let image = open(&folder.path().join("sparse.vhdx")).unwrap();
-    assert_eq!(image.size(), size);
-}
-
-#[test]
-fn nothing_that_is_half_written_has_its_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let formats: Vec<Format> = Format::all().collect();
-    let failing = Failing(5 << 20);
-    let sparse = Sparse::whole(&failing);
-    let error = publish_copy(&sparse, &formats, folder.path(), "x").unwrap_err();
-    assert!(error.to_string().contains("the medium is broken"), "{error}");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-}
-
 /// A disk whose second half can't be read.
 struct Failing(u64);
 
-impl mailkiln_squashfs::ReadAt for Failing {
+impl mailkiln_bytes_at::ReadAt for Failing {
     fn size(&self) -> u64 {
         self.0
     }
@@ -235,29 +207,5 @@ fn disks_that_are_too_long_are_refused() {
         let job = Job { disk: &sparse, name: "x", scratch: &scratch, threads: None, map: false };
         let error = write(&job, &mut [(format, &mut Vec::new())]).unwrap_err().to_string();
         assert!(error.contains("holds disks of up to"), "{format}: {error}");
-    }
-}
-
-#[test]
-fn a_scanned_disk_gives_the_same_bytes_however_it_was_stored() {
-    let folder = tempfile::tempdir().unwrap();
-    let (disk, _) = fixture();
-    let bytes = disk.as_slice();
-    let whole = [extent(0, disk.len() as u64)];
-    let direct = Sparse::scanned(&bytes, &whole).unwrap();
-    assert!(direct.is_hole(20_000 + (64 << 10), 1 << 20), "zeros are holes");
-    let formats: Vec<Format> = Format::all().filter(|it| it.step() <= 1 << 20).collect();
-    let published = publish_copy(&direct, &formats, folder.path(), "a").unwrap();
-    // A map of it would leave out zeros that a used medium needs.
-    assert!(!folder.path().join("a.img.bmap").exists());
-    for artifact in published {
-        let again = open(&artifact.path).unwrap();
-        let sparse = Sparse::scanned(&again, &[extent(0, again.size())]).unwrap();
-        let second = publish_copy(&sparse, &formats, folder.path(), "a").unwrap();
-        assert!(
-            second.contains(&artifact),
-            "{} is another one when made of itself",
-            artifact.path.display()
-        );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Images are given as [`mailkiln_image::fuzz::records`], compressed ones as they are.
 
-use mailkiln_squashfs::ReadAt as _;
+use mailkiln_bytes_at::ReadAt as _;
 
 use crate::open::Foreign;
 use crate::registry::Format;
@@ -83,7 +83,7 @@ fn plain(format: &str, bytes: &[u8]) {
 /// Bytes that are their own disk.
 struct Bytes(Vec<u8>);
 
-impl mailkiln_squashfs::ReadAt for Bytes {
+impl mailkiln_bytes_at::ReadAt for Bytes {
     fn size(&self) -> u64 {
         self.0.as_slice().size()
     }

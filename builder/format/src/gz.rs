@@ -6,7 +6,7 @@
 use std::io::{self, Read as _, Write};
 
 use flate2::{Compress, Compression, FlushCompress};
-use mailkiln_squashfs::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 use crate::codec::Block;
 

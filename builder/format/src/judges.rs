@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use mailkiln_squashfs::ReadAt as _;
+use mailkiln_bytes_at::ReadAt as _;
 
 use super::conformance::{made, written};
 use super::tests::fixture;

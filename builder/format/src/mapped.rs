@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use mailkiln_squashfs::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 /// Where a block is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use mailkiln_squashfs::{FileSource, ReadAt, Window};
+use mailkiln_bytes_at::{FileSource, ReadAt, Window};
 
 use crate::registry::{Compression, Format};
 use crate::sparse::is_zero;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
-use mailkiln_squashfs::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 use crate::codec::Codec;
 use crate::container::{Container, Plan};

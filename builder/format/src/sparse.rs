@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::io;
 
+use mailkiln_bytes_at::ReadAt;
 use mailkiln_image::disk::Extent;
-use mailkiln_squashfs::ReadAt;
 
 /// Bytes of a piece.
 pub(crate) const PIECE: u64 = 1 << 20;

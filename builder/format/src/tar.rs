@@ -6,7 +6,7 @@
 
 use std::io;
 
-use mailkiln_squashfs::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 /// Bytes of a header, and what members are padded to.
 pub(crate) const BLOCK: u64 = 512;

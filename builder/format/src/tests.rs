@@ -1,4 +1,4 @@
-//! Formats: pinned bytes, publishing, and disks of any shape.
+//! Formats: pinned bytes, and disks of any shape.
 
 use std::fs;
 use std::path::Path;
@@ -62,53 +62,6 @@ fn bytes_are_pinned() {
         .map(|format| format!("{} {format}", Sha256::of(&written(format, &disk, &extents))))
         .collect();
     insta::assert_snapshot!(digests.join("\n"));
-}
-
-#[test]
-fn what_a_killed_run_left_is_removed_and_what_a_living_one_writes_is_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let left = folder.path().join(".mailkiln-left");
-    let foreign = folder.path().join("mailkiln-notes");
-    fs::write(&left, "half an image").unwrap();
-    fs::write(&foreign, "").unwrap();
-    let living = publish::unnamed(folder.path()).unwrap();
-    let second = publish::unnamed(folder.path()).unwrap();
-    assert!(!left.exists() && foreign.exists());
-    assert!(living.path().exists() && second.path().exists());
-}
-
-#[test]
-fn images_are_published_whole_with_their_checksum() {
-    let folder = tempfile::tempdir().unwrap();
-    let (disk, extents) = fixture();
-    let raw = publish::unnamed(folder.path()).unwrap();
-    fs::write(raw.path(), &disk).unwrap();
-    let formats: Vec<Format> = Format::all().collect();
-    let all = publish(raw, &extents, &formats, folder.path(), "mail-x86_64").unwrap();
-    assert_eq!(all.len(), formats.len());
-    let mut mapped = 0;
-    for (published, format) in all.iter().zip(formats) {
-        let bytes = fs::read(&published.path).unwrap();
-        assert_eq!(published.sha256, Sha256::of(&bytes));
-        assert_eq!(published.size, bytes.len() as u64);
-        let name = published.path.file_name().unwrap().to_str().unwrap();
-        assert_eq!(name, format!("mail-x86_64.{}", format.suffix()));
-        let sum = fs::read_to_string(folder.path().join(format!("{name}.sha256"))).unwrap();
-        assert_eq!(sum, format!("{}  {name}\n", published.sha256));
-        if let Ok(text) = fs::read_to_string(folder.path().join(format!("{name}.bmap"))) {
-            let expected = Bmap::of(&Sparse::new(&disk.as_slice(), &extents)).unwrap();
-            assert_eq!(Bmap::parse(&text).unwrap(), expected);
-            mapped += 1;
-        }
-    }
-    assert_eq!(mapped, 4, "img, and img compressed, have a block map");
-    let count = fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(count, 2 * all.len() + mapped, "nothing else is left");
-    let raw = publish::unnamed(folder.path()).unwrap();
-    let qcow2 = [format("qcow2")];
-    let error = publish(raw, &[], &qcow2, Path::new("/dev/null"), "x").unwrap_err();
-    assert!(error.to_string().contains("/dev/null"), "{error}");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), count, "nor after a failure");
 }
 
 proptest! {

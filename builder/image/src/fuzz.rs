@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use mailkiln_squashfs::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 use crate::fat::Fat;
 use crate::gpt::Lba;

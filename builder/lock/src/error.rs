@@ -10,7 +10,7 @@ pub enum LockError {
     Syntax(String),
     /// More text than any lock has.
     #[error(
-        "mailkiln.lock is larger than {limit} bytes: that is no lock; make it afresh with `mailkiln lock`"
+        "mailkiln.lock is larger than {limit} bytes: that is not a lock; create a new one with `mailkiln lock`"
     )]
     TooLarge {
         /// The limit in bytes.
@@ -36,7 +36,7 @@ pub enum LockError {
     },
     /// A set that is not `name-architecture`.
     #[error(
-        "mailkiln.lock, package `{package}`: `{set}` is no set; write for example `image-x86_64`"
+        "mailkiln.lock, package `{package}`: `{set}` is not a set; write for example `image-x86_64`"
     )]
     Set {
         /// The package.

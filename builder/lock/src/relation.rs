@@ -59,7 +59,7 @@ pub enum Operator {
 
 /// A relation that can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no relation between packages")]
+#[error("`{0}` is not a relation between packages")]
 pub struct BadRelation(String);
 
 impl Clause {

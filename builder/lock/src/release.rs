@@ -255,7 +255,7 @@ impl Release {
 fn parse_time(field: &'static str, text: &str) -> Result<Timestamp, ReleaseError> {
     let wrong = || ReleaseError::Field {
         field,
-        what: format!("is no time: `{}`", text.escape_debug().take(80).collect::<String>()),
+        what: format!("is not a time: `{}`", text.escape_debug().take(80).collect::<String>()),
     };
     let plain = text.trim().strip_suffix(" UTC").ok_or_else(wrong)?;
     jiff::fmt::rfc2822::DateTimeParser::new()

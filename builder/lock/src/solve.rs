@@ -53,7 +53,7 @@ pub enum SolveError {
         source: BadRelation,
     },
     /// The wishes contradict each other.
-    #[error("these packages can't be had together on {native}:\n{explanation}")]
+    #[error("these packages can't be installed together on {native}:\n{explanation}")]
     Conflict {
         /// The machine.
         native: Arch,

@@ -33,7 +33,7 @@ pub enum Flaw {
     #[error("{0}")]
     Info(CacheInfoError),
     /// A record is none.
-    #[error("is no record of a store path: {0}")]
+    #[error("is not a record of a store path: {0}")]
     Record(ParseError),
     /// A record has another path's name.
     #[error("describes a path whose record is called {0}")]

@@ -24,7 +24,7 @@ pub enum KeyError {
     #[error("`{0}` can't be a key's name: take letters, digits and ._-, as in cache.example.org-1")]
     Name(String),
     /// Not `NAME:BASE64` with 64 bytes that belong together.
-    #[error("this is no secret key of a binary cache; `mailkiln keygen` makes one")]
+    #[error("this is not a secret key of a binary cache; `mailkiln keygen` creates one")]
     Secret,
 }
 

@@ -149,8 +149,8 @@ fn a_record_that_lies_is_found() {
         ("Compression: zstd", "Compression: br", "is compressed by `br`"),
         ("FileHash: ", "Later: ", "does not say the digest"),
         ("NarSize: ", "NarSize: 9", "has no signature"),
-        ("NarSize: ", "NarSize: -", "is no record of a store path: invalid NarSize"),
-        ("StorePath: /nix/store/", "StorePath: /nix/store/../", "is no record of a store path"),
+        ("NarSize: ", "NarSize: -", "is not a record of a store path: invalid NarSize"),
+        ("StorePath: /nix/store/", "StorePath: /nix/store/../", "is not a record of a store path"),
     ];
     for (from, to, expected) in lies {
         let (mut cache, _, second) = Cache::new();

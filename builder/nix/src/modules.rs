@@ -22,21 +22,22 @@ pub const IMAGE_ONLY: [(&str, &str); 5] = [
     ("ssh", "the host's `services.openssh` says it"),
 ];
 
-/// Units that more can be said about than their package.
-const TOLD: [(&str, &str); 1] = [("acme", include_str!("../written/acme.nix"))];
+/// Units whose options are in a module of their own, since there is more to choose than their package.
+const APART_FROM_UNIT: [&str; 1] = ["acme"];
 
-/// What no model says, because an image has no use for it, by path.
-const WRITTEN: [(&str, &str); 6] = [
-    ("files.nix", include_str!("../written/files.nix")),
-    ("clamav.nix", include_str!("../written/clamav.nix")),
-    ("certificates.nix", include_str!("../written/certificates.nix")),
-    ("loopback.nix", include_str!("../written/loopback.nix")),
-    ("secrets.nix", include_str!("../written/secrets.nix")),
-    ("surroundings.nix", include_str!("../written/surroundings.nix")),
+/// Modules that are written by hand and stand in `modules/` alone: what no model says, because an image has no use for it.
+const WRITTEN: [(&str, &str); 7] = [
+    ("acme-client.nix", include_str!("../../../modules/acme-client.nix")),
+    ("files.nix", include_str!("../../../modules/files.nix")),
+    ("clamav.nix", include_str!("../../../modules/clamav.nix")),
+    ("certificates.nix", include_str!("../../../modules/certificates.nix")),
+    ("loopback.nix", include_str!("../../../modules/loopback.nix")),
+    ("secrets.nix", include_str!("../../../modules/secrets.nix")),
+    ("surroundings.nix", include_str!("../../../modules/surroundings.nix")),
 ];
 
 /// What a host imports by itself, because others must not have it: the disk of an image.
-const APART: (&str, &str) = ("image.nix", include_str!("../written/image.nix"));
+const APART: (&str, &str) = ("image.nix", include_str!("../../../modules/image.nix"));
 
 /// Why there are no modules: each is a defect of ours.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +69,7 @@ pub fn modules() -> Result<Vec<Source>, ModulesError> {
         Source::new("settings.nix", ORIGIN, &shared(&model, &schema))?,
     ];
     for (path, text) in WRITTEN.into_iter().chain([APART]) {
-        sources.push(Source::new(path, ORIGIN, &Value::code(text))?);
+        sources.push(Source::written(path, text)?);
     }
     for unit in model.units() {
         let path = format!("{unit}.nix");
@@ -189,9 +190,10 @@ fn directories(model: &Model) -> Value {
 fn unit_module(model: &Model, unit: &str, names: &Names) -> Result<Value, ModulesError> {
     let foreign = mailkiln_unit::unit(unit).is_some_and(|unit| unit.nix.foreign);
     let package = Value::text(format!("mailkiln-{unit}"));
-    let told = TOLD.iter().find(|(name, _)| *name == unit).map(|(_, text)| Value::code(*text));
     let usual = ("package", Value::code(format!("lib.mkPackageOption pkgs {package} {{ }}")));
-    let declared = Value::attrs([(unit, told.unwrap_or_else(|| Value::attrs([usual])))]);
+    let declared = [(unit, Value::attrs([usual]))];
+    let declared =
+        Value::attrs(declared.into_iter().filter(|(unit, _)| !APART_FROM_UNIT.contains(unit)));
     let mut sets: [(&str, Vec<(&str, Value)>); 3] =
         [("services", Vec::new()), ("timers", Vec::new()), ("paths", Vec::new())];
     let (mut ports, mut sockets) = (Vec::new(), Vec::new());

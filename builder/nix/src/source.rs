@@ -27,10 +27,14 @@ pub struct BadNix {
 impl Source {
     /// A file that holds `expression`, with a comment on where it comes from.
     pub(crate) fn new(path: &str, origin: &str, expression: &Value) -> Result<Self, BadNix> {
+        Self::written(path, &format!("{HEADING} {origin}\n{expression}\n"))
+    }
+
+    /// A file with this text, formatted.
+    pub(crate) fn written(path: &str, text: &str) -> Result<Self, BadNix> {
         let wrong = |what: String| BadNix { path: path.to_owned(), what };
-        let text = format!("{HEADING} {origin}\n{expression}\n");
-        let text = nixfmt_rs::format(&text)
-            .map_err(|error| wrong(nixfmt_rs::format_error(&text, Some(path), &error)))?;
+        let text = nixfmt_rs::format(text)
+            .map_err(|error| wrong(nixfmt_rs::format_error(text, Some(path), &error)))?;
         let parsed = rnix::Root::parse(&text);
         match parsed.errors().first() {
             None => Ok(Self { path: path.to_owned(), text }),

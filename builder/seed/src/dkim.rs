@@ -5,8 +5,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mailkiln_dns::DkimKey;
 use mailkiln_spec::DomainName;
-use mailkiln_spec::dns::DkimKey;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use rsa::pkcs8::der::SecretDocument;
@@ -124,7 +124,7 @@ mod tests {
             assert!(record.text.ends_with(&format!("p={}", STANDARD.encode(&public[skip..]))));
         }
         // What we print is read back as what it is.
-        let zone = mailkiln_spec::dns::zone_file(&[rsa.record(), ed25519.record()]);
+        let zone = mailkiln_dns::zone_file(&[rsa.record(), ed25519.record()]);
         assert_eq!(DkimKey::parse_file(&zone).unwrap(), [rsa, ed25519]);
     }
 

@@ -118,7 +118,7 @@ fn hashed(place: &str, text: String) -> Result<Secret, SeedError> {
     if password::is_hash(&text) {
         return Ok(Secret::new(text));
     }
-    let why = "is no hash of a password: `openssl passwd -6` makes one; it begins with `$6$`";
+    let why = "is not a password hash: `openssl passwd -6` creates one; it begins with `$6$`";
     Err(SeedError::BadSecret { place: place.to_owned(), why })
 }
 
@@ -129,7 +129,7 @@ fn eab_key(text: String) -> Result<Secret, SeedError> {
     if base64 && (16..=LONGEST_KEY).contains(&digits.len()) && text.len() - digits.len() <= 2 {
         return Ok(Secret::new(text));
     }
-    let why = "is no key in base64: write it as whoever gave it to you shows it";
+    let why = "is not a key in base64: write it exactly as its owner gave it to you";
     Err(SeedError::BadSecret { place: "`acme.eab_key`".to_owned(), why })
 }
 
@@ -190,11 +190,11 @@ fn unreadable(text: &str, error: &toml::de::Error) -> SeedError {
 pub(crate) fn write(seed: &Seed) -> String {
     let mut text = format!(
         "\
-# The seed of {0}: what its appliance shall not make up itself. Keep this folder private.
+# The seed of {0}: what its appliance should not generate itself. Keep this folder private.
 # mailkiln flash --seed DIR IMAGE DEVICE writes an image and the seed, mailkiln seed apply DEVICE DIR the seed alone.
 host = {1}
 
-# The administrator's password, as `openssl passwd -6` hashes it. Without it, the device makes one.
+# The administrator's password, as `openssl passwd -6` hashes it. Without it, the device generates one.
 ",
         seed.host,
         quoted(seed.host.as_str())
@@ -204,7 +204,7 @@ host = {1}
         None => text.push_str("#admin = \"$6$...\"\n"),
     }
     text.push_str(
-        "\n# First passwords of accounts, hashed too. The device makes those that are missing.\n",
+        "\n# First passwords of accounts, hashed too. The device generates missing ones.\n",
     );
     text.push_str("[accounts]\n");
     for (address, hash) in &seed.accounts {

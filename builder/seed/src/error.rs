@@ -34,7 +34,7 @@ pub enum SeedError {
         why: &'static str,
     },
     /// A file in `dkim` has a name that says nothing.
-    #[error("{file} is no DKIM key: their names are rsa-DOMAIN.pem and ed25519-DOMAIN.pem")]
+    #[error("{file} is not a DKIM key: their names are rsa-DOMAIN.pem and ed25519-DOMAIN.pem")]
     DkimName {
         /// Its path in the folder.
         file: String,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use mailkiln_spec::dns::DkimKey;
+use mailkiln_dns::DkimKey;
 use mailkiln_spec::{DomainName, Flaw};
 
 use crate::{DkimKeys, Secret, Seed, SeedError, account_key, dkim, document, host_key};

@@ -105,7 +105,7 @@ impl Passwords {
                 passwords.accounts.insert(address, password)
             };
             if earlier.is_some() {
-                return Err(wrong("somebody is there for the second time".to_owned()));
+                return Err(wrong("it names an account twice".to_owned()));
             }
         }
         Ok(passwords)

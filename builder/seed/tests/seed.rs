@@ -41,7 +41,7 @@ fn the_committed_file_is_the_committed_folder() {
         assert!(file == wanted, "{} is what the folder says now", made.display());
     }
     let zone: Vec<_> = seed.dkim_records().iter().map(|key| key.record()).collect();
-    let zone = mailkiln_spec::dns::zone_file(&zone);
+    let zone = mailkiln_dns::zone_file(&zone);
     assert_eq!(zone, std::fs::read_to_string(fixture("records.txt")).unwrap());
 }
 

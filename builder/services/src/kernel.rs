@@ -27,7 +27,7 @@ const ALWAYS: &[KernelSetting] = &[
     set("kernel.core_pattern", "|/usr/bin/false", "a crash must not write mail or keys to disk"),
     set("kernel.dmesg_restrict", "1", "the kernel log helps to write exploits"),
     set("kernel.kptr_restrict", "2", "so do kernel addresses"),
-    set("kernel.panic", "10", "nobody is there to press the button: reboot after a panic"),
+    set("kernel.panic", "10", "no one is there to press the button: reboot after a panic"),
     set("kernel.panic_on_oops", "1", "a kernel that has lost its way must not write mail"),
     try_set("kernel.kexec_load_disabled", "1", "only what the boot chain measured may run"),
     set("kernel.sysrq", "0", "no magic keys on a serial console"),
@@ -39,7 +39,7 @@ const ALWAYS: &[KernelSetting] = &[
     set("net.ipv4.conf.default.accept_redirects", "0", "the same for links that come later"),
     set("net.ipv4.conf.all.send_redirects", "0", "this is not a router"),
     set("net.ipv4.conf.default.send_redirects", "0", "the same for links that come later"),
-    set("net.ipv4.tcp_syncookies", "1", "a flood of half-open connections locks nobody out"),
+    set("net.ipv4.tcp_syncookies", "1", "a flood of half-open connections locks no one out"),
 ];
 
 /// Settings while IPv6 is in use. Ignored where the kernel runs without it.

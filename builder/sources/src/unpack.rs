@@ -187,7 +187,7 @@ impl<W: Write> Unpacking<'_, W> {
                 match self.entries.get(&folder).map(|entry| &entry.kind) {
                     None | Some(LayerKind::Directory(())) => parent = folder.parent(),
                     Some(_) => {
-                        let why = format!("it lies below {folder}, which is no directory");
+                        let why = format!("it lies below {folder}, which is not a directory");
                         return Err(UnpackError::Place { path: path.clone(), why });
                     }
                 }

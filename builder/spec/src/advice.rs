@@ -26,7 +26,7 @@ pub fn advice(spec: &Spec) -> Vec<String> {
     let mut advice = Vec::new();
     if spec.accounts.is_empty() {
         advice.push(
-            "There is no [[account]]: nobody gets mail, postmaster@ included, until you make one \
+            "There is no [[account]]: no one receives mail, postmaster@ included, until you create one \
              on the appliance."
                 .to_owned(),
         );
@@ -56,7 +56,7 @@ pub fn advice(spec: &Spec) -> Vec<String> {
     }
     if spec.network.resolvers.is_empty() && !spec.network.addresses.is_empty() {
         advice.push(
-            "Static addresses without `network.resolvers`: nobody names a resolver, and without \
+            "Static addresses without `network.resolvers`: no resolver is configured, and without \
              one no mail goes out."
                 .to_owned(),
         );

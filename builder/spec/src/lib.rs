@@ -1,12 +1,11 @@
 //! `mail.toml` and target files: parsed, checked, explained.
 //!
 //! In: their text. Out: [`Spec`], what the appliance shall be, and [`Target`](target::Target), what
-//! it shall run on; or [`SpecErrors`], everything that is wrong, with places and cures. Also what
-//! follows from a spec alone: its [DNS records](dns). Pure: no file system, no network, no clock.
+//! it runs on; or [`SpecErrors`], everything that is wrong, with places and cures. Pure: no file
+//! system, no network, no clock.
 
 mod address;
 mod advice;
-pub mod dns;
 mod document;
 mod domain_name;
 mod file;
@@ -30,7 +29,7 @@ pub use domain_name::DomainName;
 pub use filter::{ClamAv, Filter, FilterAction, FilterActions, FilterClass, OnFailure, RuleSource};
 pub use fragment::{FragmentRule, for_the_image, parse_with_fragment};
 pub use model::*;
-pub use problem::{Flaw, Problem, SpecErrors};
+pub use problem::{Flaw, Problem, SpecErrors, shown};
 pub use roles::ROLES;
 pub use rules::{DEFAULT_INTERFACE, parse, static_network};
 pub use schema::json_schema;
@@ -40,16 +39,14 @@ pub use template::{DEFAULT, GENERIC, template};
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {
-    use crate::{SpecErrors, advice, dns, target};
+    use crate::{SpecErrors, advice, target};
 
-    /// Reads `bytes` as a `mail.toml` and makes its records.
+    /// Reads `bytes` as a `mail.toml`.
     pub fn mail_toml(bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         match crate::parse(&text) {
             Ok(spec) => {
                 let _ = advice(&spec);
-                let records = dns::records(&spec, &[]);
-                let _ = (dns::zone_file(&records), dns::table(&records), dns::notes(&spec, &[]));
             }
             Err(errors) => expect_places(&errors, &text),
         }
@@ -69,16 +66,6 @@ pub mod fuzz {
         let text = String::from_utf8_lossy(bytes);
         if let Err(errors) = target::parse("x86_64", &text, &target::Classes::default()) {
             expect_places(&errors, &text);
-        }
-    }
-
-    /// Reads `bytes` as the DKIM records of an appliance, and as its TLSA record.
-    pub fn dkim_records(bytes: &[u8]) {
-        for key in dns::DkimKey::parse_file(&String::from_utf8_lossy(bytes)).unwrap_or_default() {
-            let _ = dns::zone_file(&[key.record()]);
-        }
-        if let Ok(found) = dns::TlsaRecord::parse_file(&String::from_utf8_lossy(bytes)) {
-            let _ = dns::zone_file(&[found.record()]);
         }
     }
 

@@ -172,7 +172,7 @@ impl Problems {
 }
 
 /// Text of the file as a message may show it: control characters escaped, 60 characters at most.
-pub(crate) fn shown(text: &str) -> String {
+pub fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(60).flat_map(visible).collect();
     if text.chars().nth(60).is_some() {
         shown.push('…');

@@ -16,13 +16,11 @@ mod metadata;
 mod nodes;
 mod pack;
 mod reader;
-mod source;
 mod writer;
 
 pub use block::{BadBlock, DEFAULT_BLOCK_SIZE, DEFAULT_LEVEL};
 pub use pack::{BadIndex, Pack, PackError, PackWriter, Params};
 pub use reader::{BadSquashfs, FileKind, Item, Squashfs};
-pub use source::{FileSource, ReadAt, Window};
 pub use writer::{Plan, PlanError, WriteError, write};
 
 /// Entry points for fuzzing: each takes foreign bytes and must neither panic nor allocate

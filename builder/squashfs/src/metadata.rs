@@ -7,7 +7,7 @@ use std::io;
 
 use crate::block::Compressor;
 use crate::format::{METADATA_LEN, Reference};
-use crate::source::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 /// zstd level for tables: they are compressed on every build, so time counts.
 const LEVEL: i32 = 9;

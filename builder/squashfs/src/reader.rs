@@ -13,7 +13,7 @@ use crate::format::{
     kind,
 };
 use crate::metadata::{BadMetadata, MetadataReader};
-use crate::source::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 /// More entries than this are not read: a system root has some ten thousand.
 const MOST_ENTRIES: usize = 1 << 20;

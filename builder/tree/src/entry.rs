@@ -110,7 +110,8 @@ pub struct Conflict {
 }
 
 impl Tree {
-    /// Adds an entry. Two equal directories, or two wholly equal entries, are one.
+    /// Adds an entry. Two directories are one and keep the mode and owner of the first, as with dpkg; two wholly equal
+    /// entries are one.
     ///
     /// # Errors
     /// [`Conflict`] when another source has put something else there.
@@ -129,6 +130,20 @@ impl Tree {
                 self.entries.insert(path, entry);
                 Ok(())
             }
+        }
+    }
+
+    /// Adds a directory whose mode and owner count, whatever those of a directory are that stands there already.
+    ///
+    /// # Errors
+    /// [`Conflict`] when another source has put something else than a directory there.
+    pub fn set_directory(&mut self, path: TreePath, entry: Entry) -> Result<(), Conflict> {
+        match self.entries.get(&path) {
+            Some(Entry { kind: Kind::Directory, .. }) | None => {
+                self.entries.insert(path, entry);
+                Ok(())
+            }
+            Some(old) => Err(Conflict { path, first: old.origin.clone(), second: entry.origin }),
         }
     }
 
@@ -238,6 +253,18 @@ mod tests {
         assert_eq!(tree.names_in(&TreePath::ROOT).count(), 4);
         assert_eq!(tree.remove(&path("etc")), 4);
         assert_eq!(tree.len(), 3);
+    }
+
+    #[test]
+    fn the_mode_of_a_set_directory_counts_over_that_of_a_package() {
+        let mut tree = Tree::default();
+        tree.insert(path("var/lib/x"), Entry::directory(0o755, "package")).unwrap();
+        tree.insert(path("var/lib/x"), Entry::directory(0o700, "other")).unwrap();
+        assert_eq!(tree.get(&path("var/lib/x")).unwrap().mode, 0o755);
+        tree.set_directory(path("var/lib/x"), Entry::directory(0o700, "service")).unwrap();
+        assert_eq!(tree.get(&path("var/lib/x")).unwrap().mode, 0o700);
+        tree.insert(path("etc/x"), Entry::file(*b"x", 0o644, "package")).unwrap();
+        tree.set_directory(path("etc/x"), Entry::directory(0o700, "service")).unwrap_err();
     }
 
     #[test]

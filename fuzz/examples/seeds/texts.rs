@@ -130,6 +130,8 @@ pub(crate) fn seeds() -> Result<Seeds, Error> {
         ("fragment", FRAGMENT),
         ("mail_toml", include_str!("../../../builder/spec/data/default.toml")),
         ("mail_toml", include_str!("../../../tests/boot/mail.toml")),
+        ("mail_toml_dns", include_str!("../../../builder/spec/data/default.toml")),
+        ("mail_toml_dns", include_str!("../../../tests/boot/mail.toml")),
         ("mail_toml_files", include_str!("../../../builder/spec/data/default.toml")),
         ("mail_toml_files", include_str!("../../../tests/boot/mail.toml")),
         ("module_indexes", "kernel/a-b.ko.xz: kernel/c.ko\nkernel/c.ko:\n\0alias pci:v00001AF4d* a_b\n\0softdep a_b pre: c post: d\n\0a-b"),

@@ -19,7 +19,7 @@ pub(super) fn formats() -> impl TypedValueParser<Value = Format> {
 fn flashable() -> String {
     let names: Vec<&str> =
         Format::all().filter(|it| it.stream().is_some()).map(Format::name).collect();
-    format!("The image, as a file or an https:// address: one of {}", names.join(", "))
+    format!("The image, a file or an https:// URL: {}", names.join(", "))
 }
 
 fn boxed(error: UnknownFormat) -> Box<dyn std::error::Error + Send + Sync> {
@@ -29,19 +29,19 @@ fn boxed(error: UnknownFormat) -> Box<dyn std::error::Error + Send + Sync> {
 /// `mailkiln convert`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The digest of each file is written beside it as .sha256. What is written depends on the disk alone: from whatever \
-format it is read, a format has the same bytes. There is no block map: which zeros a used medium needs, only `build` knows.")]
+Each file gets its digest beside it as .sha256. The result depends on the disk alone: it has the same bytes whatever format \
+it was converted from. There is no block map, since only `build` knows which zeros a used medium needs.")]
 pub struct ConvertArguments {
-    /// The image, of any format; what it is, its content says
+    /// The image, in any format; its content decides which
     #[arg(value_name = "IMAGE")]
     pub image: PathBuf,
-    /// What to make; several with commas between them, or the option several times
+    /// The formats to write, separated by commas; can be repeated
     #[arg(short, long, value_name = "FORMAT", required = true, value_delimiter = ',', value_parser = formats())]
     pub format: Vec<Format>,
-    /// The folder that gets NAME.FORMAT
+    /// The folder for NAME.FORMAT
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub output: PathBuf,
-    /// The name of the files, and of the machine in an OVA [default: the image's, without its ending]
+    /// The name of the files, and of the machine in an OVA [default: the image's, without its suffix]
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
 }
@@ -49,27 +49,26 @@ pub struct ConvertArguments {
 /// `mailkiln flash`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Only the blocks that IMAGE.bmap names are written, if that file is there; else all of them. The disk that this \
-machine runs from, and whatever is mounted or otherwise in use, is refused. The first MiB, which holds the \
-partition table, is emptied first and written last: a device whose flashing was interrupted, or whose content \
-is not what was written, does not boot.")]
+If IMAGE.bmap exists, only the blocks that it lists are written. The disk that this machine runs from is refused, and so \
+is any device that is mounted or in use. The first MiB, which holds the partition table, is cleared first and \
+written last: a device does not boot if flashing was interrupted or verification failed.")]
 pub struct FlashArguments {
     #[arg(value_name = "IMAGE", help = flashable())]
     pub image: String,
-    /// The whole device, as /dev/sdb, or a plain file that is large enough; what is on it is lost
+    /// The whole device, such as /dev/sdb, or a file that is large enough; its content is lost
     #[arg(value_name = "DEVICE")]
     pub device: Option<PathBuf>,
-    /// Digest of the image file, compressed as it is; needed for an address
+    /// The digest of the image file as downloaded; required for a URL
     #[arg(long, value_name = "HEX")]
     pub sha256: Option<Sha256>,
-    /// Write only what is signed by this key: a minisign public key, as its file or its line of base64;
-    /// the signature is IMAGE.minisig
+    /// Require a signature by this key: a minisign public key, as a file or its line of base64; the
+    /// signature is IMAGE.minisig
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
-    /// Put this seed onto the device too: a folder of `mailkiln seed new`
+    /// Put this seed onto the device too, a folder from `mailkiln seed new`
     #[arg(long, value_name = "DIR")]
     pub seed: Option<PathBuf>,
-    /// Do not ask for the device's name
+    /// Do not ask for confirmation
     #[arg(short, long)]
     pub yes: bool,
 }
@@ -77,7 +76,7 @@ pub struct FlashArguments {
 /// `mailkiln inspect`.
 #[derive(Debug, Args)]
 pub struct InspectArguments {
-    /// The image, of any format that `build --help` lists
+    /// The image, in any format that `build --help` lists
     #[arg(value_name = "IMAGE")]
     pub image: PathBuf,
     /// List the files at or below this path of the root file system
@@ -91,16 +90,16 @@ pub struct InspectArguments {
 /// `mailkiln diff`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 where nothing differs, 1 where something does, 2 where they could not be compared. Lines begin with \
-- for what only the first image has, with + for what only the second has, and with ~ for what differs.")]
+Exit status: 0 if the images are the same, 1 if they differ, 2 if they could not be compared. Lines begin with - for what \
+only the first image has, + for what only the second has, and ~ for what differs.")]
 pub struct DiffArguments {
-    /// The first image, of any format; it may be for another machine, and of another format, than the second
+    /// The first image, in any format; target and format may differ from the second's
     #[arg(value_name = "IMAGE")]
     pub first: PathBuf,
     /// The second image
     #[arg(value_name = "IMAGE")]
     pub second: PathBuf,
-    /// List every difference instead of the first 20 of each group (--json always lists every one)
+    /// List every difference instead of the first 20 of each group; --json always lists all
     #[arg(long)]
     pub all: bool,
 }

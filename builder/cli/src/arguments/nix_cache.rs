@@ -4,45 +4,42 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{ExportUnitsArguments, ToolchainChoice, VerifyUnitsArguments};
+use super::{ExportUnitsArguments, PinArguments, ToolchainChoice, VerifyUnitsArguments};
 
 /// `mailkiln export`.
 #[derive(Debug, Subcommand)]
 pub enum ExportCommand {
-    /// Write the compiled units as a Nix binary cache: content-addressed store paths, signed
+    /// Export the compiled units as a signed Nix binary cache
     NixCache(ExportNixCacheArguments),
-    /// Write the compiled units as a unit cache, signed, for `build --units-from`
+    /// Export the compiled units as a signed unit cache, for `build --units-from`
     Units(ExportUnitsArguments),
 }
 
 /// `mailkiln export nix-cache`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Programs have the very bytes that an appliance runs. They bring the libraries that they were linked with as a store path of \
-their own, and start by a launcher beside them, so that they run on NixOS as they are. The same lock and key give the same \
-files everywhere. A cache that is there is added to.")]
+The programs are the same bytes that an appliance runs. Their libraries come along as a store path, and each program has a \
+launcher, so that they run on NixOS unchanged. The same lock and key give the same files everywhere. An existing cache is \
+extended.")]
 pub struct ExportNixCacheArguments {
-    /// The folder of the cache; made if it does not exist
+    /// The folder of the cache; created if it does not exist
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// The key that signs: a file of `mailkiln keygen` or of `nix-store --generate-binary-cache-key`
+    /// The signing key: a file from `mailkiln keygen` or `nix-store --generate-binary-cache-key`
     #[arg(long, value_name = "FILE")]
     pub secret_key_file: PathBuf,
-    /// Which machines the units are for; may be given twice [default: both]
+    /// The architecture of the units; can be repeated [default: both]
     #[arg(long, value_enum, value_name = "ARCH")]
     pub arch: Vec<ArchChoice>,
-    /// The lock to take libraries and units from [default: the one that came with this program]
-    #[arg(long, value_name = "FILE")]
-    pub lock: Option<PathBuf>,
-    /// Where to download packages; the lock's digests decide what is taken
-    #[arg(long, value_name = "URL")]
-    pub mirror: Option<String>,
-    /// What to compile the units with
+    /// Where packages come from.
+    #[command(flatten)]
+    pub pins: PinArguments,
+    /// The toolchain that compiles the units
     #[arg(long, value_enum, value_name = "WHICH", default_value = "locked")]
     pub toolchain: ToolchainChoice,
 }
 
-/// Which machines units are for.
+/// The architecture of units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
 pub enum ArchChoice {
@@ -58,20 +55,20 @@ pub enum ArchChoice {
 pub enum VerifyCommand {
     /// Check every digest, signature, address and reference of a Nix binary cache
     NixCache(VerifyNixCacheArguments),
-    /// Compile units again, and compare the bytes with those of a unit cache or of the local cache
+    /// Compile units again and compare them with a unit cache or the local cache
     Units(VerifyUnitsArguments),
 }
 
 /// `mailkiln verify nix-cache`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 where nothing is wrong, 1 where something is, which is said in a line each; 2 for bad input. Every store path \
-must be signed by one of the keys, also where Nix would take it for its content address alone.")]
+Exit status: 0 if the cache is sound, 1 if it has faults, printed one per line; 2 for bad input. Every store path must be \
+signed by one of the keys, even if Nix would accept it for its content address.")]
 pub struct VerifyNixCacheArguments {
     /// The folder of the cache
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// A public key that may sign, as NAME:BASE64; may be given several times
+    /// A public key to trust, as NAME:BASE64; can be repeated
     #[arg(long, value_name = "KEY", required = true)]
     pub trusted_public_key: Vec<String>,
 }
@@ -79,16 +76,16 @@ pub struct VerifyNixCacheArguments {
 /// `mailkiln keygen`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Prints the public key: what `build --units-from`, `mailkiln verify` and `trusted-public-keys` of Nix take. The file is the key, for its \
-owner alone, in the form of `nix-store --generate-binary-cache-key`.")]
+Prints the public key for `build --units-from`, `mailkiln verify` and Nix's `trusted-public-keys`. The secret key goes to the \
+file, which only its owner can read, in the format of `nix-store --generate-binary-cache-key`.")]
 pub struct KeygenArguments {
-    /// What the key is called, as in cache.example.org-1: give another key another name
+    /// The name of the key, such as cache.example.org-1; each key needs its own
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// The file of the secret key; one that exists is left alone [default: NAME.secret]
+    /// The file for the secret key; never overwritten [default: NAME.secret]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Make a key for `mailkiln sign` instead, in minisign's format; the public half goes to NAME.pub
+    /// Create a key for `mailkiln sign` instead, in minisign's format; the public half goes to NAME.pub
     #[arg(long)]
     pub minisign: bool,
 }

@@ -6,13 +6,13 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use mailkiln_unit::Unit;
 
-use super::ArchChoice;
+use super::{ArchChoice, PinArguments};
 
-/// Where compiled units may be taken from.
+/// Unit caches to use.
 #[derive(Debug, Args)]
 pub struct UnitsArguments {
-    /// Take compiled units from this unit cache, where it has them: a folder, or an https://, http:// or file:/// address.
-    /// May be given several times; see also MAILKILN_UNITS_FROM
+    /// Take compiled units from this unit cache if it has them: a folder, or an https://, http:// or file:/// URL; can be
+    /// repeated; see also MAILKILN_UNITS_FROM
     #[arg(long, value_name = "PATH|URL", conflicts_with = "closure")]
     pub units_from: Vec<String>,
 }
@@ -28,52 +28,46 @@ fn units() -> PossibleValuesParser {
 /// `mailkiln export units`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What the local cache does not have is compiled first. A unit cache that is there is added to, so one folder can hold the units of \
-several versions. `build --units-from DIR --trusted-public-key KEY` takes from it; any web server can offer it. Units that were \
-taken from another cache are not signed again: `verify units` compiles them and makes them this machine's own.")]
+Units that the local cache lacks are compiled first. An existing unit cache is extended, so one folder can hold the units of \
+several versions. `build --units-from DIR --trusted-public-key KEY` uses it; any web server can serve it. Units that came \
+from another cache are not signed again: `verify units` compiles them here first.")]
 pub struct ExportUnitsArguments {
-    /// The folder of the unit cache; made if it does not exist
+    /// The folder of the unit cache; created if it does not exist
     #[arg(value_name = "DIR")]
     pub directory: PathBuf,
-    /// The key that signs: a file of `mailkiln keygen`
+    /// The signing key: a file from `mailkiln keygen`
     #[arg(long, value_name = "FILE")]
     pub secret_key_file: PathBuf,
-    /// Which machines the units are for; may be given twice [default: both]
+    /// The architecture of the units; can be repeated [default: both]
     #[arg(long, value_enum, value_name = "ARCH")]
     pub arch: Vec<ArchChoice>,
-    /// Which units; may be given several times [default: all]
+    /// The units; can be repeated [default: all]
     #[arg(long, value_name = "UNIT", value_parser = units())]
     pub unit: Vec<String>,
-    /// The lock to take the toolchain and units from [default: the one that came with this program]
-    #[arg(long, value_name = "FILE")]
-    pub lock: Option<PathBuf>,
-    /// Where to download packages; the lock's digests decide what is taken
-    #[arg(long, value_name = "URL")]
-    pub mirror: Option<String>,
+    /// Where packages come from.
+    #[command(flatten)]
+    pub pins: PinArguments,
 }
 
 /// `mailkiln verify units`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Compiles from nothing, which takes about half an hour of two processors per architecture for all units. Exit status: 0 where all \
-bytes are the same, 1 where they are not, which is said in a line each; 2 for bad input.")]
+Compiles from scratch, which takes about half an hour on two processors per architecture for all units. Exit status: 0 if all \
+bytes are the same, 1 if some differ, printed one per line; 2 for bad input.")]
 pub struct VerifyUnitsArguments {
-    /// The unit cache: a folder, or an https://, http:// or file:/// address [default: what the local cache has]
+    /// The unit cache: a folder, or an https://, http:// or file:/// URL [default: the local cache]
     #[arg(value_name = "PATH|URL", requires = "trusted_public_key")]
     pub from: Option<String>,
-    /// A public key that may sign, as NAME:BASE64; may be given several times
+    /// A public key to trust, as NAME:BASE64; can be repeated
     #[arg(long, value_name = "KEY", requires = "from")]
     pub trusted_public_key: Vec<String>,
-    /// Which machines the units are for; may be given twice [default: both]
+    /// The architecture of the units; can be repeated [default: both]
     #[arg(long, value_enum, value_name = "ARCH")]
     pub arch: Vec<ArchChoice>,
-    /// Which units; may be given several times [default: all]
+    /// The units; can be repeated [default: all]
     #[arg(long, value_name = "UNIT", value_parser = units())]
     pub unit: Vec<String>,
-    /// The lock to take the toolchain and units from [default: the one that came with this program]
-    #[arg(long, value_name = "FILE")]
-    pub lock: Option<PathBuf>,
-    /// Where to download packages; the lock's digests decide what is taken
-    #[arg(long, value_name = "URL")]
-    pub mirror: Option<String>,
+    /// Where packages come from.
+    #[command(flatten)]
+    pub pins: PinArguments,
 }

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 use mailkiln_assemble::{Assembled, Inputs, Tools, assemble};
 use mailkiln_compile::Toolchain;
-use mailkiln_format::{Format, UnknownFormat, publish, unnamed, write_beside};
+use mailkiln_format::{Format, UnknownFormat};
 use mailkiln_image::disk::Extent;
 use mailkiln_pin::Sha256;
+use mailkiln_publish::{publish, unnamed, write_beside};
 use mailkiln_spec::target::{FormatName, Target, builtin_target};
 use serde::Serialize;
 use tempfile::NamedTempFile;
@@ -46,12 +47,12 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
     }
     let target = target()?;
     let formats = formats(arguments, &target)?;
-    let mirror = (arguments.mirror.as_deref(), file.spec.mirror.as_deref());
-    let pins = Pins::open(arguments.lock.as_deref(), mirror.0, mirror.1)?;
+    let mirror = (arguments.pins.mirror.as_deref(), file.spec.mirror.as_deref());
+    let pins = Pins::open(arguments.pins.lock.as_deref(), mirror.0, mirror.1)?;
     lock_age::warn(&pins.lock, printer);
     let toolchain = toolchain(arguments.toolchain, &pins.lock, target.arch)?;
     if matches!(toolchain, Toolchain::Host(_)) {
-        printer.warning("compiling with this machine's own tools: the image's bytes will not be those of other machines");
+        printer.warning("compiling with this machine's own tools: the image will not be reproducible elsewhere");
     }
     let units = unit_caches::gather(
         Written { from: &arguments.units.units_from, keys: &arguments.closure.trusted_public_key },
@@ -59,7 +60,7 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
     )?;
     if units.bases.is_empty() && !arguments.closure.trusted_public_key.is_empty() {
         return Err(Failure::Input {
-            message: "--trusted-public-key is given, and nothing that it could have signed"
+            message: "--trusted-public-key is given without a source that it could sign"
                 .to_owned(),
             causes: Vec::new(),
             hint: Some("add --units-from PATH|URL, or --closure and --from".to_owned()),
@@ -140,7 +141,7 @@ fn formats(arguments: &BuildArguments, target: &Target) -> Result<Vec<Format>, F
         if !can.contains(format) {
             let names: Vec<&str> = can.iter().map(|format| format.name()).collect();
             return Err(Failure::Input {
-                message: format!("{} is not delivered as {format}", target.name),
+                message: format!("{} is not available as {format}", target.name),
                 causes: Vec::new(),
                 hint: Some(format!("choose from {}", names.join(", "))),
             });

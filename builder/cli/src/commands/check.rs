@@ -166,7 +166,7 @@ impl fmt::Display for Summary<'_> {
             mailbox(account, &spec.domains, f)?;
         }
         if !advice.is_empty() {
-            writeln!(f, "\n  worth a thought")?;
+            writeln!(f, "\n  suggestions")?;
             advice.iter().try_for_each(|advice| writeln!(f, "    - {advice}"))?;
         }
         Ok(())

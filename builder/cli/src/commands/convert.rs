@@ -8,9 +8,10 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use mailkiln_flash::data_extents;
-use mailkiln_format::{BadImage, Format, Opened, Sparse, publish_copy};
+use mailkiln_format::{BadImage, Format, Opened, Sparse};
 use mailkiln_image::disk::Extent;
 use mailkiln_image::gpt::{self, BadGpt, SECTOR};
+use mailkiln_publish::publish_copy;
 use serde::Serialize;
 
 use super::build::Artifact;
@@ -111,9 +112,9 @@ fn check_whole(image: &Path, disk: &Opened) -> Result<(), Failure> {
 
 fn bad_name(name: &str) -> Failure {
     Failure::Input {
-        message: format!("`{}` can't be the name of a file", name.escape_debug()),
+        message: format!("`{}` is not a file name", name.escape_debug()),
         causes: Vec::new(),
-        hint: Some("leave out the folder (that is --output) and the ending".to_owned()),
+        hint: Some("omit the folder (use --output) and the suffix".to_owned()),
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn run(arguments: &DiffArguments, printer: &Printer) -> Result<ExitCo
     let names = [&arguments.first, &arguments.second].map(|path| path.display().to_string());
     let differences = {
         let wrong = |error| {
-            Failure::input(&error).with_hint("is it an image of `mailkiln build`, and whole?")
+            Failure::input(&error).with_hint("is it a complete image from `mailkiln build`?")
         };
         let first = Image::open(&names[0], &*first).map_err(wrong)?;
         let second = Image::open(&names[1], &*second).map_err(wrong)?;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use mailkiln_dns::{self, DkimKey, Record, TlsaRecord};
 use mailkiln_spec::Flaw;
-use mailkiln_spec::dns::{self, DkimKey, Record, TlsaRecord};
 use serde::Serialize;
 
 use super::seed;

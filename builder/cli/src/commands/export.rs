@@ -35,7 +35,7 @@ pub(super) fn run(command: &ExportCommand, printer: &Printer) -> Result<(), Fail
     let key = read_key(&arguments.secret_key_file, printer)?;
     let folder = &arguments.directory;
     prepare(folder)?;
-    let pins = Pins::open(arguments.lock.as_deref(), arguments.mirror.as_deref(), None)?;
+    let pins = Pins::open(arguments.pins.lock.as_deref(), arguments.pins.mirror.as_deref(), None)?;
     let bars = Bars::new(printer);
     let units = UnitCaches::default();
     let mut paths = Vec::new();
@@ -85,7 +85,7 @@ fn prepare(folder: &Path) -> Result<(), Failure> {
     match fs::read_to_string(&info) {
         Ok(text) => {
             CacheInfo::parse(&text).map_err(|error| Failure::Input {
-                message: format!("{} is no cache that can be added to", folder.display()),
+                message: format!("{} is not a cache that can be extended", folder.display()),
                 causes: vec![format!("{INFO_NAME}: {error}")],
                 hint: Some("choose another folder".to_owned()),
             })?;
@@ -95,7 +95,7 @@ fn prepare(folder: &Path) -> Result<(), Failure> {
             let is_empty = |mut entries: fs::ReadDir| entries.next().is_none();
             if !fs::read_dir(folder).map_or(true, is_empty) {
                 return Err(Failure::Input {
-                    message: format!("{} is not empty, and no cache", folder.display()),
+                    message: format!("{} is not empty and not a cache", folder.display()),
                     causes: Vec::new(),
                     hint: Some("choose another folder".to_owned()),
                 });
@@ -181,7 +181,7 @@ mod tests {
         fs::write(cache.join(INFO_NAME), "StoreDir: /gnu/store\n").unwrap();
         assert!(prepare(&cache).is_err());
         let error = prepare(folder.path()).unwrap_err().to_string();
-        assert!(error.ends_with("is not empty, and no cache"), "{error}");
+        assert!(error.ends_with("is not empty and not a cache"), "{error}");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(super) fn run(arguments: &ExportUnitsArguments, printer: &Printer) -> Result
     let key = read_key(&arguments.secret_key_file, printer)?;
     let folder = &arguments.directory;
     prepare(folder)?;
-    let pins = Pins::open(arguments.lock.as_deref(), arguments.mirror.as_deref(), None)?;
+    let pins = Pins::open(arguments.pins.lock.as_deref(), arguments.pins.mirror.as_deref(), None)?;
     let bars = Bars::new(printer);
     let names: Vec<&str> = arguments.unit.iter().map(String::as_str).collect();
     let units = UnitCaches::default();
@@ -63,7 +63,7 @@ fn prepare(folder: &Path) -> Result<(), Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let is_empty = |mut entries: fs::ReadDir| entries.next().is_none();
             if !fs::read_dir(folder).map_or(true, is_empty) {
-                return Err(refuse("is not empty, and not a unit cache"));
+                return Err(refuse("is not empty and not a unit cache"));
             }
             fs::create_dir_all(folder).map_err(Failure::file("make the folder", folder))?;
             whole_file::write(&mark, FORMAT.as_bytes())?;
@@ -80,12 +80,12 @@ fn add(folder: &Path, unit: Exportable, key: &SecretKey) -> Result<UnitReport, F
     if let Some(origin) = unit.origin {
         return Err(Failure::Input {
             message: format!(
-                "{} for {} was not compiled here: it comes from {}",
+                "{} for {} was not compiled here, it comes from {}",
                 record.component, record.target, origin.place
             ),
             causes: Vec::new(),
             hint: Some(format!(
-                "`mailkiln verify units --unit {}` compiles it, and makes it this machine's own if the bytes are the same",
+                "`mailkiln verify units --unit {}` compiles it here; if the bytes are the same, it can be signed",
                 record.component
             )),
         });
@@ -220,7 +220,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("letter"), "").unwrap();
         let error = prepare(folder.path()).unwrap_err().to_string();
-        assert!(error.ends_with("is not empty, and not a unit cache"), "{error}");
+        assert!(error.ends_with("is not empty and not a unit cache"), "{error}");
         let other = tempfile::tempdir().unwrap();
         fs::write(other.path().join(MARK), "mailkiln-units 2\n").unwrap();
         assert!(prepare(other.path()).is_err());

@@ -27,9 +27,9 @@ pub(super) fn run(arguments: &FlashArguments, printer: &Printer) -> Result<(), F
     let is_address = ["https://", "http://"].iter().any(|it| arguments.image.starts_with(it));
     if is_address && arguments.sha256.is_none() {
         return Err(Failure::Input {
-            message: "an image from an address needs --sha256".to_owned(),
+            message: "an image from a URL needs --sha256".to_owned(),
             causes: Vec::new(),
-            hint: Some("its digest stands in the .sha256 file beside it".to_owned()),
+            hint: Some("its digest is in the .sha256 file beside it".to_owned()),
         });
     }
     let Some(device) = &arguments.device else {
@@ -39,9 +39,9 @@ pub(super) fn run(arguments: &FlashArguments, printer: &Printer) -> Result<(), F
     };
     if printer.is_json() && !arguments.yes {
         return Err(Failure::Input {
-            message: "with --json nobody can be asked for the device's name".to_owned(),
+            message: "--json can't ask for the device's name".to_owned(),
             causes: Vec::new(),
-            hint: Some("add --yes once you are sure of the device".to_owned()),
+            hint: Some("add --yes if you are sure of the device".to_owned()),
         });
     }
     let seed = arguments.seed.as_ref().map(|directory| Loaded::read(directory, printer));
@@ -89,7 +89,7 @@ pub(super) fn run(arguments: &FlashArguments, printer: &Printer) -> Result<(), F
 fn check_signature(path: &Path, key: &str, is_address: bool) -> Result<(), Failure> {
     if is_address {
         return Err(Failure::Input {
-            message: "--key checks the .minisig beside a file, and this image is an address"
+            message: "--key checks the .minisig beside a file, but this image is a URL"
                 .to_owned(),
             causes: Vec::new(),
             hint: Some("download IMAGE, IMAGE.minisig and IMAGE.bmap first".to_owned()),
@@ -120,10 +120,10 @@ fn plant(
         let mut causes = vec![failure.to_string()];
         causes.extend(failure.causes());
         Failure::Work {
-            message: format!("{} holds the image, and not the seed", device.display()),
+            message: format!("{} holds the image, but not the seed", device.display()),
             causes,
             hint: Some(format!(
-                "then: mailkiln seed apply --replace {} {}; without it the device makes its own secrets",
+                "then: mailkiln seed apply --replace {} {}; without it the device generates its own secrets",
                 device.display(),
                 arguments.seed.as_deref().unwrap_or(Path::new("DIR")).display()
             )),
@@ -178,7 +178,7 @@ fn confirm(
     match printer.ask(question)? {
         Some(typed) if typed == name || typed == shown => Ok(()),
         _ => Err(Failure::Input {
-            message: format!("{shown} was left alone: its name was not typed"),
+            message: format!("{shown} was not changed: its name was not typed"),
             causes: Vec::new(),
             hint: Some(format!("type {name}, or use --yes in scripts")),
         }),

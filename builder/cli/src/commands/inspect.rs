@@ -32,7 +32,7 @@ pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(),
     let disk = &*disk;
     let inspection = inspect::inspect(&disk).map_err(|error| match error {
         BadDisk::System => Failure::input(&error),
-        _ => Failure::input(&error).with_hint("is it an image of `mailkiln build`, and whole?"),
+        _ => Failure::input(&error).with_hint("is it a complete image from `mailkiln build`?"),
     })?;
     let mut altered = None;
     let mut roots = Vec::new();
@@ -192,7 +192,7 @@ impl RootReport {
             return Err(Failure::Input {
                 message: format!("there is no {path} in the image"),
                 causes: Vec::new(),
-                hint: Some("`--tree` lists all that is".to_owned()),
+                hint: Some("`--tree` lists every file".to_owned()),
             });
         }
         let packages = root.packages.iter().map(|package| PackageReport {

@@ -56,7 +56,7 @@ fn write(path: &Path, secret: &str) -> Result<(), Failure> {
                 io::ErrorKind::AlreadyExists => Failure::Input {
                     message: format!("{} exists already", path.display()),
                     causes: Vec::new(),
-                    hint: Some("choose another --output, or another NAME: what an old key signed would be worthless".to_owned()),
+                    hint: Some("choose another --output or NAME: replacing a key makes its signatures worthless".to_owned()),
                 },
                 _ => Failure::file("write", path)(error),
             }

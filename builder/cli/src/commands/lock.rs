@@ -81,7 +81,7 @@ pub(super) fn run(arguments: &LockArguments, printer: &Printer) -> Result<(), Fa
 fn read(path: &Path, exists: bool) -> Result<Lock, Failure> {
     pins::lock(Some(path)).map_err(|failure| match exists {
         true => failure,
-        false => failure.with_hint("`mailkiln lock` makes one"),
+        false => failure.with_hint("`mailkiln lock` creates one"),
     })
 }
 
@@ -122,10 +122,10 @@ fn refuse_lacking(path: &Path, missing: Vec<String>) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Work {
-        message: format!("{} lacks packages that images need by now", path.display()),
+        message: format!("{} lacks packages that images now need", path.display()),
         causes: few(missing),
         hint: Some(
-            "run `mailkiln lock`: it adds them from the lock's own snapshot and moves nothing"
+            "run `mailkiln lock`: it adds them from the lock's own snapshot and changes nothing else"
                 .to_owned(),
         ),
     })
@@ -236,7 +236,7 @@ fn refuse_unbuildable(path: &Path, lock: &Lock) -> Result<(), Failure> {
     Err(Failure::Work {
         message: format!("no image can be built from {}", path.display()),
         causes: few(causes),
-        hint: Some("run `mailkiln lock --update`, which chooses every package afresh".to_owned()),
+        hint: Some("run `mailkiln lock --update`, which selects every package again".to_owned()),
     })
 }
 
@@ -364,7 +364,7 @@ impl Report {
         Failure::Work {
             message: format!("{} is not current", self.path.display()),
             causes: few(self.changes.clone()),
-            hint: Some("run the same without --check, and look at the difference".to_owned()),
+            hint: Some("run the command without --check and review the difference".to_owned()),
         }
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn run(path: &Path, file: Option<&Path>, printer: &Printer) -> Result
         holes => Err(Failure::Work {
             message: format!("{holes} known holes of {} are fixed by an update", path.display()),
             causes: Vec::new(),
-            hint: Some("run `mailkiln lock --update`, and build again".to_owned()),
+            hint: Some("run `mailkiln lock --update` and build again".to_owned()),
         }),
     }
 }
@@ -49,7 +49,7 @@ fn download() -> Result<Vec<u8>, Failure> {
         Failure::work(&error).with_hint("without a network, name a file that was downloaded before")
     })?;
     found.ok_or_else(|| Failure::Work {
-        message: format!("{TRACKER} is not there any more"),
+        message: format!("{TRACKER} no longer exists"),
         causes: Vec::new(),
         hint: Some("name a file: `mailkiln lock --audit FILE`".to_owned()),
     })

@@ -40,8 +40,8 @@ fn create(path: &Path, text: &str) -> Result<(), Failure> {
         {
             io::ErrorKind::AlreadyExists => Failure::Input {
                 message: format!("{} exists", path.display()),
-                causes: vec!["it is left as it is".to_owned()],
-                hint: Some("move it away, or name another file with `-o FILE`".to_owned()),
+                causes: vec!["it was not changed".to_owned()],
+                hint: Some("move it away, or choose another file with `-o FILE`".to_owned()),
             },
             _ => Failure::file("create", path)(error),
         })?;

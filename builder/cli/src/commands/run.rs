@@ -17,7 +17,7 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
         return Err(Failure::Input {
             message: format!("there is no {}", arguments.image.display()),
             causes: Vec::new(),
-            hint: Some("`mailkiln build --target x86_64` makes an image".to_owned()),
+            hint: Some("`mailkiln build --target x86_64` creates one".to_owned()),
         });
     }
     let Guest { arch, board } =
@@ -25,10 +25,10 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
     let chosen = (arguments.attachment, arguments.card);
     if board.is_some() && chosen != (None, None) {
         return Err(Failure::Input {
-            message: "this image is for a board, which has its own card slot and network"
+            message: "this image is for a board, which has a fixed card slot and network"
                 .to_owned(),
             causes: Vec::new(),
-            hint: Some("leave --as and --nic out".to_owned()),
+            hint: Some("omit --as and --nic".to_owned()),
         });
     }
     let accelerator = match (arguments.accelerator, &board) {

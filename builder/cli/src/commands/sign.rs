@@ -50,7 +50,7 @@ pub(super) fn check(path: &Path, key: &str) -> Result<String, Failure> {
     }
     let signature = std::fs::read_to_string(&at).map_err(|error| {
         Failure::file("read the signature", &at)(error)
-            .with_hint("whoever publishes an image puts its .minisig beside it")
+            .with_hint("publishers put IMAGE.minisig beside the image")
     })?;
     let file = File::open(path).map_err(Failure::file("read", path))?;
     let signed = key.verify(BufReader::with_capacity(1 << 20, file), &signature);

@@ -29,7 +29,7 @@ pub(super) fn run(command: &VerifyCommand, printer: &Printer) -> Result<ExitCode
         verify(&Folder(folder), &keys?).map_err(Failure::file("read", folder))?;
     if paths == 0 {
         return Err(Failure::Input {
-            message: format!("{} has no store path: it is no cache", folder.display()),
+            message: format!("{} has no store path: it is not a cache", folder.display()),
             causes: Vec::new(),
             hint: Some("name the folder that nix-cache-info is in".to_owned()),
         });
@@ -46,9 +46,9 @@ pub(super) fn run(command: &VerifyCommand, printer: &Printer) -> Result<ExitCode
 /// [`Failure`] when it is not one.
 pub(crate) fn key(text: &str) -> Result<TrustedPublicKey, Failure> {
     TrustedPublicKey::parse(text).map_err(|error| Failure::Input {
-        message: format!("`{}` is no public key", text.escape_debug()),
+        message: format!("`{}` is not a public key", text.escape_debug()),
         causes: vec![error.to_string()],
-        hint: Some("it is what `mailkiln keygen` printed: NAME:BASE64".to_owned()),
+        hint: Some("expected NAME:BASE64, as `mailkiln keygen` prints it".to_owned()),
     })
 }
 
@@ -73,7 +73,7 @@ impl CacheFiles for Folder<'_> {
         let path = self.0.join(name);
         // A pipe would wait forever.
         if !fs::metadata(&path)?.is_file() {
-            return Err(io::Error::other("it is no plain file"));
+            return Err(io::Error::other("it is not a plain file"));
         }
         Ok(Box::new(File::open(path)?))
     }

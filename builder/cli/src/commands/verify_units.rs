@@ -25,7 +25,7 @@ pub(super) fn run(
     let keys: Result<Vec<_>, _> =
         arguments.trusted_public_key.iter().map(|text| public_key(text)).collect();
     let units = UnitCaches { bases: base.into_iter().collect(), keys: keys? };
-    let pins = Pins::open(arguments.lock.as_deref(), arguments.mirror.as_deref(), None)?;
+    let pins = Pins::open(arguments.pins.lock.as_deref(), arguments.pins.mirror.as_deref(), None)?;
     let bars = Bars::new(printer);
     let names: Vec<&str> = arguments.unit.iter().map(String::as_str).collect();
     let mut compared = Vec::new();

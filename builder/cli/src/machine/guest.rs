@@ -4,13 +4,13 @@
 
 use std::path::{Path, PathBuf};
 
+use mailkiln_bytes_at::Window;
 use mailkiln_image::fat::Fat;
 use mailkiln_image::gpt;
 use mailkiln_image::inspect::MOST_BOOT_BYTES;
 use mailkiln_image::uki::Uki;
 use mailkiln_pin::Arch;
 use mailkiln_spec::target::{Qemu, builtin_target};
-use mailkiln_squashfs::Window;
 
 use super::MachineError;
 

@@ -13,9 +13,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use mailkiln_bytes_at::FileSource;
 use mailkiln_format::Format;
 use mailkiln_pin::Arch;
-use mailkiln_squashfs::FileSource;
 
 use emulator::Emulator;
 
@@ -45,7 +45,7 @@ pub struct Machine {
     pub disk: PathBuf,
     /// Size of a new overlay, in qemu-img's notation (`4G`).
     pub disk_size: String,
-    /// Firmware that starts the image.
+    /// The firmware that starts the image.
     pub firmware: Firmware,
     /// What its disk hangs on. A board has its own card slot.
     pub attachment: Attachment,

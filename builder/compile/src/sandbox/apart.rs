@@ -93,9 +93,9 @@ pub(super) fn become_nobody(folder: &Path) -> Result<(), Refusal> {
     setgroups(&[])
         .and_then(|()| setresgid(group, group, group))
         .and_then(|()| setresuid(user, user, user))
-        .step(|| String::from("become nobody"))?;
+        .step(|| String::from("become user nobody"))?;
     // Another user's process may not be looked into, not even by itself: proc(5), `/proc/pid`.
-    nix::sys::prctl::set_dumpable(true).step(|| String::from("become nobody"))
+    nix::sys::prctl::set_dumpable(true).step(|| String::from("become user nobody"))
 }
 
 /// Calls `action` for `path` and all below it; follows no link.

@@ -66,7 +66,7 @@ impl Host {
             String::from(
                 "user namespaces are forbidden here, most likely by a container's seccomp filter \
                  or masked /proc. A container that allows them (`--security-opt seccomp=unconfined \
-                 --security-opt systempaths=unconfined`) is no wall against what runs in it: \
+                 --security-opt systempaths=unconfined`) does not confine what runs in it: \
                  start it as an ordinary user (`--user 1000`), never privileged",
             )
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mailkiln_squashfs::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 use super::{COMPRESSED, COMPRESSION_TYPE, HEADER_LEN, MAGIC, OFFSET};
 use crate::codec::inflate;

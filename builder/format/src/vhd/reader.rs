@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mailkiln_squashfs::{ReadAt, Window};
+use mailkiln_bytes_at::{ReadAt, Window};
 
 use super::{
     COOKIE, DYNAMIC, DYNAMIC_COOKIE, DYNAMIC_HEADER, FIXED, MOST, SECTOR, UNUSED, checksum,

@@ -2,8 +2,8 @@
 
 use std::io;
 
+use mailkiln_bytes_at::ReadAt;
 use mailkiln_image::Guid;
-use mailkiln_squashfs::ReadAt;
 
 use super::{
     BAT, DISK_SIZE, FILE_PARAMETERS, FULLY_PRESENT, HEADER, HEADERS, LOGICAL_SECTOR, METADATA, MIB,

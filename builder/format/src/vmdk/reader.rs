@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mailkiln_squashfs::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 use super::{AT_END, COMPRESSED, ENDINGS, MAGIC, MARKERS, SECTOR};
 use crate::codec::inflate;

@@ -14,7 +14,7 @@ mod tree;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 
-use mailkiln_squashfs::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 use crate::gpt::{Partition, kind};
 use crate::inspect::{BadDisk, Inspection, Part, Root, inspect};

@@ -2,8 +2,8 @@
 
 use std::io;
 
+use mailkiln_bytes_at::ReadAt;
 use mailkiln_pin::Sha256;
-use mailkiln_squashfs::ReadAt;
 use sha2::Digest as _;
 
 use super::{Aspect, Change, Difference, Group, Image, Side, Unreadable};

@@ -44,7 +44,8 @@ pub fn assemble(input: &DiskInput<'_>, out: impl Write + Seek) -> Result<Disk, D
     write_esp(input, &places, &identity, &files, &mut out)?;
     drop(files);
     let table = places.table(input.arch, &verity.root_hash, &identity);
-    write_table(input.bios.zip(places.bios), &input.firmware, &table, &mut out)?;
+    let bios = input.bios.zip(places.bios).map(|(grub, start)| (grub, start, input.sizes.bios));
+    write_table(bios, &input.firmware, &table, &mut out)?;
     Ok(Disk {
         size: table.sectors * SECTOR,
         extents: out.finish()?,
@@ -73,6 +74,7 @@ impl Places {
             ("boot", sizes.esp),
             ("root", sizes.root),
             ("verity", sizes.verity),
+            ("bios", sizes.bios),
         ];
         for (partition, size) in named {
             // 2^40 keeps every sum far from the end of 64 bits.
@@ -81,7 +83,7 @@ impl Places {
             }
         }
         let bios = input.bios.map(|_| sizes.start);
-        let esp = if bios.is_some() { sizes.start + ALIGNMENT } else { sizes.start };
+        let esp = if bios.is_some() { sizes.start + sizes.bios } else { sizes.start };
         let root = esp + sizes.esp;
         let verity = root + sizes.root;
         let places = Self { bios, esp, root, verity, end: verity + sizes.verity, sizes };
@@ -106,7 +108,7 @@ impl Places {
         let mut partitions = Vec::new();
         if let Some(start) = self.bios {
             let kind = gpt::kind::BIOS_BOOT;
-            partitions.push(partition("bios", kind, derived("bios"), start, ALIGNMENT, 0));
+            partitions.push(partition("bios", kind, derived("bios"), start, self.sizes.bios, 0));
         }
         let Sizes { esp, root, verity, .. } = self.sizes;
         let read_only = gpt::READ_ONLY;
@@ -217,19 +219,19 @@ pub(super) fn write_fat(
 }
 
 /// Writes the table and what stands before the first partition: GRUB's boot sector, and a board's programs. `bios` is GRUB
-/// and where its partition starts.
+/// where its partition starts, and how long that is.
 pub(super) fn write_table(
-    bios: Option<(&Grub<'_>, u64)>,
+    bios: Option<(&Grub<'_>, u64, u64)>,
     firmware: &Firmware<'_>,
     table: &Gpt,
     out: &mut Placer<impl Write + Seek>,
 ) -> Result<(), DiskError> {
     let (mut front, back) = table.encode()?;
-    if let Some((grub, start)) = bios {
+    if let Some((grub, start, size)) = bios {
         let esp = table.partitions.iter().position(|partition| partition.name == "esp");
         let number = esp.map_or(0, |place| place + 1);
         let core = grub.core(Lba(start / SECTOR), number, FOLDER)?;
-        fits("BIOS boot", core.len() as u64, ALIGNMENT)?;
+        fits("BIOS boot", core.len() as u64, size)?;
         grub.boot_sector(Lba(start / SECTOR), &mut front)?;
         gpt::mark_active(&mut front);
         out.put(start, &core)?;

@@ -44,6 +44,8 @@ pub struct Sizes {
     pub root: u64,
     /// The hash tree of one root slot.
     pub verity: u64,
+    /// The BIOS boot partition, where the disk starts from a BIOS too.
+    pub bios: u64,
 }
 
 /// What the firmware and the kernel need before there is a root file system.

@@ -4,7 +4,7 @@
 //! the same length, so whoever puts a seed there or erases it writes over these bytes and changes
 //! nothing else: no directory, no allocation table, nothing that could be left half written.
 
-use mailkiln_squashfs::{ReadAt, Window};
+use mailkiln_bytes_at::{ReadAt, Window};
 
 use super::Extent;
 use crate::fat::{BadFat, Fat};

@@ -49,6 +49,8 @@ pub struct SystemInput<'a> {
 pub struct Loader<'a> {
     /// GRUB itself.
     pub grub: &'a Grub<'a>,
+    /// Bytes of its partition: a multiple of [`ALIGNMENT`].
+    pub size: u64,
     /// The kernel.
     pub kernel: &'a str,
     /// The initrd.
@@ -99,7 +101,8 @@ pub fn assemble_system<E: From<DiskError>>(
         Err(Failed::Ext4(error)) => return Err(DiskError::from(error).into()),
     }
     let table = places.table(input, &identity);
-    let bios = input.bios.map(|loader| loader.grub).zip(places.bios);
+    let bios = input.bios.zip(places.bios);
+    let bios = bios.map(|(loader, start)| (loader.grub, start, loader.size));
     write_table(bios, &input.firmware, &table, &mut out)?;
     let extents = out.finish().map_err(DiskError::from)?;
     Ok(SystemDisk { size: table.sectors * SECTOR, extents, table })
@@ -135,7 +138,13 @@ struct Places {
 
 impl Places {
     fn new(input: &SystemInput<'_>) -> Result<Self, DiskError> {
-        let named = [("first", input.start), ("boot", input.esp), ("root", input.root.size())];
+        let bios_size = input.bios.map_or(ALIGNMENT, |loader| loader.size);
+        let named = [
+            ("first", input.start),
+            ("bios", bios_size),
+            ("boot", input.esp),
+            ("root", input.root.size()),
+        ];
         for (partition, size) in named {
             // 2^44 keeps every sum far from the end of 64 bits.
             if size == 0 || !size.is_multiple_of(ALIGNMENT) || size > 1 << 44 {
@@ -144,7 +153,7 @@ impl Places {
         }
         blobs::check(&input.firmware.blobs, input.start)?;
         let bios = input.bios.map(|_| input.start);
-        let esp = if bios.is_some() { input.start + ALIGNMENT } else { input.start };
+        let esp = if bios.is_some() { input.start + bios_size } else { input.start };
         Ok(Self { bios, esp, root: esp + input.esp })
     }
 
@@ -161,7 +170,7 @@ impl Places {
         let size = input.root.size();
         let mut partitions = Vec::new();
         if let Some(start) = self.bios {
-            partitions.push(partition("bios", gpt::kind::BIOS_BOOT, start, ALIGNMENT));
+            partitions.push(partition("bios", gpt::kind::BIOS_BOOT, start, self.esp - start));
         }
         // The root is the last one: it grows.
         partitions.extend([
@@ -181,7 +190,7 @@ mod tests {
     use super::*;
     use crate::ext4::{Draft, Ext4Options, Owned};
     use crate::fat::Fat;
-    use mailkiln_squashfs::Window;
+    use mailkiln_bytes_at::Window;
 
     const SIZE: u64 = 64 << 20;
 

@@ -2,7 +2,8 @@
 
 use std::io::Cursor;
 
-use mailkiln_squashfs::{PackWriter, Params, ReadAt as _, Squashfs, Window};
+use mailkiln_bytes_at::{ReadAt as _, Window};
+use mailkiln_squashfs::{PackWriter, Params, Squashfs};
 use mailkiln_tree::{Content, Entry, Kind, Owner, Tree, TreePath};
 
 use super::*;
@@ -15,7 +16,7 @@ use crate::verity;
 
 const MIB: u64 = 1 << 20;
 
-const SIZES: Sizes = Sizes { start: MIB, esp: 34 * MIB, root: 2 * MIB, verity: MIB };
+const SIZES: Sizes = Sizes { start: MIB, esp: 34 * MIB, root: 2 * MIB, verity: MIB, bios: MIB };
 
 pub(crate) const BOOT: Boot<'_> = Boot {
     stub: &[],

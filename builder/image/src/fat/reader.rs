@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use mailkiln_squashfs::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 use super::name::{LongName, Short};
 use super::{CLUSTER_MASK, END_FROM, ENTRY, FIRST_CLUSTER, MOST_CLUSTERS, SECTOR, attribute};

@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::FileExt as _;
 
+use mailkiln_bytes_at::{FileSource, ReadAt};
 use mailkiln_pin::Sha256;
-use mailkiln_squashfs::{FileSource, ReadAt};
 use proptest::prelude::*;
 
 use super::*;

@@ -90,7 +90,7 @@ impl<'a> Grub<'a> {
             .map_err(|_| GrubError::File { file: "moddep.lst", why: "it is not text" })?;
         let boot = get("boot.img")?;
         if boot.len() != boot::LEN || !boot.ends_with(&[0x55, 0xaa]) {
-            return Err(GrubError::File { file: "boot.img", why: "it is no boot sector" });
+            return Err(GrubError::File { file: "boot.img", why: "it is not a boot sector" });
         }
         let modules = modules::in_order(dependencies, &MODULES)
             .into_iter()

@@ -8,8 +8,9 @@ pub(crate) mod packages;
 use std::collections::BTreeMap;
 use std::io;
 
+use mailkiln_bytes_at::{ReadAt, Window};
 use mailkiln_pin::{Arch, Sha256};
-use mailkiln_squashfs::{BadSquashfs, Item, ReadAt, Squashfs, Window};
+use mailkiln_squashfs::{BadSquashfs, Item, Squashfs};
 use mailkiln_tree::TreePath;
 
 use crate::disk::SYSTEM_LABEL;

@@ -5,8 +5,8 @@
 
 use std::io;
 
+use mailkiln_bytes_at::ReadAt;
 use mailkiln_pin::Sha256;
-use mailkiln_squashfs::ReadAt;
 
 use super::{BLOCK, Hasher, MAGIC, image_size};
 use crate::guid::Guid;

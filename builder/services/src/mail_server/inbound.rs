@@ -77,7 +77,7 @@ fn authentication(spec: &Spec) -> Section {
 }
 
 fn recipients(spec: &Spec) -> Section {
-    Section::new("session.rcpt", "Nobody relays without having logged in.")
+    Section::new("session.rcpt", "Only authenticated clients may relay.")
         .set("relay", when(AUTHENTICATED, "true", "false"))
         .set("directory", "'*'")
         .set("sub-addressing", true)

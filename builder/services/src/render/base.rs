@@ -44,7 +44,7 @@ fn machine(files: &mut Files, machine: &Machine) -> Result<(), RenderError> {
     if machine.compress_memory {
         let mut text = UnitText::new("zram-generator.conf");
         text.section("zram0");
-        text.comment("Half of the memory, which holds about thrice as much when compressed.");
+        text.comment("Half of the memory, which holds about three times as much when compressed.");
         text.set("zram-size", "ram / 2")?;
         text.set("compression-algorithm", "zstd")?;
         files.text("/etc/systemd/zram-generator.conf", text.finish())?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::unit::{Directive, UnitText, argument, literal, seconds};
+use super::unit::{Directive, UnitText, argument, literal, seconds, word};
 use super::{RenderError, sandbox};
 use crate::{Confinement, Credential, Kind, Limits, Restart, Service, Trigger};
 
@@ -161,7 +161,7 @@ fn process(text: &mut UnitText, service: &Service) -> Result<(), RenderError> {
     }
     text.list("SupplementaryGroups", &service.groups)?;
     for (name, value) in &service.environment {
-        text.set("Environment", argument(&format!("{name}={value}")))?;
+        text.set("Environment", word(&format!("{name}={value}")))?;
     }
     text.set("UMask", format_args!("{:04o}", service.umask))
 }

@@ -111,7 +111,12 @@ pub(super) fn literal(text: &str) -> String {
 /// One argument of a command line: specifiers and variables are switched off, and what a shell
 /// would split is quoted.
 pub(super) fn argument(text: &str) -> String {
-    let text = literal(text).replace('\\', "\\\\").replace('$', "$$").replace('"', "\\\"");
+    word(&text.replace('$', "$$"))
+}
+
+/// One word of a setting in which systemd expands no variables, such as `Environment=` (systemd.exec(5)).
+pub(super) fn word(text: &str) -> String {
+    let text = literal(text).replace('\\', "\\\\").replace('"', "\\\"");
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=%+,$".contains(c);
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("\"{text}\"") }
 }
@@ -139,6 +144,7 @@ mod tests {
         ] {
             assert_eq!(argument(text), written, "{text}");
         }
+        assert_eq!(word("A=$B 100%"), "\"A=$B 100%%\"");
     }
 
     #[test]

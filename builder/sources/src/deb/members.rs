@@ -145,7 +145,7 @@ impl<R: Read> Members<R> {
         let path = text(&name).and_then(|name| relative(&name)).map_err(&refused)?;
         let number = |field: io::Result<u64>, what: &str| {
             let number = field.ok().and_then(|number| u32::try_from(number).ok());
-            number.ok_or_else(|| refused(format!("its {what} is no number of 32 bits")))
+            number.ok_or_else(|| refused(format!("its {what} is not a number of 32 bits")))
         };
         let mode = number(header.mode().map(u64::from), "mode")?;
         // Old versions of cargo leave both blank.
@@ -156,7 +156,7 @@ impl<R: Read> Members<R> {
         if kind == MemberKind::File {
             self.begin(size)?;
         } else if size != 0 && !matches!(kind, MemberKind::Hardlink(_)) {
-            return Err(refused("it is no file and yet has contents".into()));
+            return Err(refused("it is not a file and yet has contents".into()));
         }
         let size = if kind == MemberKind::File { size } else { 0 };
         // File type bits above 0o7777 are written by some archivers, and say nothing new.

@@ -12,7 +12,7 @@ const fn drop(pattern: &'static str, reason: &'static str) -> Rule {
     Rule { verdict: Verdict::Drop, pattern, reason }
 }
 
-const NO_READER: &str = "nobody reads documentation on an appliance; it is in the packages";
+const NO_READER: &str = "documentation is not read on an appliance; it is in the packages";
 const NO_INITRAMFS: &str = "the initrd is ours; nothing is generated on the machine";
 const NO_PACKAGES: &str = "packages are not installed on the machine; the image is replaced";
 const NO_SHELL_SUGAR: &str = "completions for shells that are used for rescue only";

@@ -145,7 +145,7 @@ fn root(text: &str) -> Result<Vec<u8>, Flaw> {
     match STANDARD.decode(text) {
         Ok(der) if der.starts_with(&CERTIFICATE) => Ok(der),
         _ => Err(Flaw::new(
-            "this is no root certificate",
+            "this is not a root certificate",
             "it must be the base64 of its DER",
             "write what `openssl x509 -in root.pem -outform der | base64 -w0` prints",
         )),

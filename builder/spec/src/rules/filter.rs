@@ -158,7 +158,7 @@ fn rules(
 fn unsigned() -> Flaw {
     Flaw::new(
         "`filter.rules_url` without `rules_key`",
-        "rules that nobody signed could switch the filter off",
+        "unsigned rules could switch the filter off",
         "add `rules_key`, the Ed25519 key of who publishes them, or take this out",
     )
 }

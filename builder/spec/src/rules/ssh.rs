@@ -35,7 +35,7 @@ pub(super) fn judge(
     if list.value.is_empty() && !others_bring_keys {
         let flaw = Flaw::new(
             "`ssh.keys` is empty",
-            "nobody could log in",
+            "no one could log in",
             "add a public key, or take the table [ssh] out: then no SSH server runs",
         );
         return Err(problems.add(flaw.at(&list.span)));

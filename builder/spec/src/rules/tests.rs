@@ -301,7 +301,7 @@ fn each_rule_marks_its_value() {
         ("network", "driver = 'igb, e1000'", "'igb, e1000'", "name of a driver"),
         ("network", "vlan = 4095", "4095", "between 1 and 4094"),
         ("network", "interface = 'eth0; reboot'", "'eth0; reboot'", "letters, digits"),
-        ("ssh", "keys = []", "[]", "nobody could log in"),
+        ("ssh", "keys = []", "[]", "no one could log in"),
         (
             "ssh",
             "keys = ['-----BEGIN PRIVATE KEY-----']",

@@ -8,7 +8,7 @@ use std::io;
 use mailkiln_pin::Sha256;
 
 use crate::block::{BLOCK_SIZES, SizeWord};
-use crate::source::ReadAt;
+use mailkiln_bytes_at::ReadAt;
 
 /// First eight bytes of a pack; the digits are the layout's version.
 pub(super) const MAGIC: &[u8; 8] = b"mkpack01";

@@ -20,8 +20,8 @@ pub(crate) use index::{Entry, Extent, Index};
 pub use writer::{PackWriter, Params};
 
 use crate::block::{self, BadBlock};
-use crate::source::{FileSource, ReadAt};
 use crate::writer::WriteError;
+use mailkiln_bytes_at::{FileSource, ReadAt};
 
 /// An open pack. Its index is in memory; its blocks stay in the file.
 pub struct Pack {

@@ -69,7 +69,7 @@ fn collect(draft: &Draft<'_>, users: &[User]) -> Result<Database, FixupError> {
 fn read_masters(draft: &Draft<'_>, database: &mut Database) -> Result<(), FixupError> {
     const GROUPS: &str = "usr/share/base-passwd/group.master";
     const USERS: &str = "usr/share/base-passwd/passwd.master";
-    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no number"));
+    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is not a number"));
     for_each_line(GROUPS, &draft.required_text(GROUPS, "/etc/group")?, |line| {
         let fields: Vec<_> = line.split(':').collect();
         let [name, _, gid, _] = fields[..] else { return Err("4 fields expected".to_owned()) };

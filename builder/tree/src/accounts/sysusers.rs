@@ -84,7 +84,7 @@ pub(super) fn parse(line: &str) -> Result<Option<Line>, String> {
             group: account_name(required(2, "group's name")?)?,
         },
         "r" => Line::Range,
-        other => return Err(format!("`{other}` is no line type; u, u!, g, m and r are")),
+        other => return Err(format!("`{other}` is not a line type; expected u, u!, g, m or r")),
     };
     Ok(Some(parsed))
 }
@@ -119,7 +119,7 @@ fn group_number(field: Option<&str>) -> Result<Number, String> {
 fn number(text: &str) -> Result<u32, String> {
     // The two highest are "none" to the kernel in 16 and 32 bits: systemd's uid_is_valid().
     text.parse().ok().filter(|number| *number < u32::MAX && *number != 65535).ok_or_else(|| {
-        format!("`{text}` is no user or group number; 0 to 4294967294 without 65535 are")
+        format!("`{text}` is not a user or group number; expected 0 to 4294967294, except 65535")
     })
 }
 
@@ -132,7 +132,7 @@ pub(super) fn account_name(name: String) -> Result<String, String> {
         return Ok(name);
     }
     Err(format!(
-        "`{}` is no account name; write a letter or `_`, then letters, digits, `_`, `-`, `.`; \
+        "`{}` is not an account name; write a letter or `_`, then letters, digits, `_`, `-`, `.`; \
          31 at most",
         name.escape_debug()
     ))

@@ -155,7 +155,7 @@ fn write_presets(draft: &mut Draft<'_>, wanted: &Enablement) -> Result<(), Fixup
         }
     }
     draft.write("usr/lib/systemd/system-preset/00-mailkiln.preset", first.into_bytes(), 0o644)?;
-    let last = *b"# Written by mailkiln: what nobody asked for stays off.\ndisable *\n";
+    let last = *b"# Written by mailkiln: what was not asked for stays off.\ndisable *\n";
     draft.write("usr/lib/systemd/system-preset/99-mailkiln.preset", last, 0o644)
 }
 

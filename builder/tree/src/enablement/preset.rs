@@ -25,7 +25,8 @@ impl Presets {
                 Some("enable") => true,
                 Some("disable" | "ignore") => false,
                 Some(word) if !word.starts_with(['#', ';']) => {
-                    let why = format!("`{word}` is no directive; enable, disable and ignore are");
+                    let why =
+                        format!("`{word}` is not a directive; expected enable, disable or ignore");
                     return Err((number, why));
                 }
                 _ => continue,

@@ -31,7 +31,7 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<(), Failure> {
     let formats = formats(arguments, target)?;
-    let pins = Pins::open(arguments.lock.as_deref(), arguments.mirror.as_deref(), None)?;
+    let pins = Pins::open(arguments.pins.lock.as_deref(), arguments.pins.mirror.as_deref(), None)?;
     let bars = Bars::new(printer);
     let supply = pins.supply(&bars);
     let closure = closure(path, &arguments.closure, &supply)?;
@@ -50,7 +50,7 @@ fn closure(
     match sources(arguments)? {
         Sources::Store(root) => {
             let top = in_store(root, path).map_err(|error| Failure::input(&error))?;
-            progress.step(&format!("reading {} and what it refers to", top.to_absolute_path()));
+            progress.step(&format!("reading {} and its references", top.to_absolute_path()));
             LocalStore::below(root).closure(&top).map_err(closure_failure)
         }
         Sources::Caches { bases, keys } => {
@@ -62,7 +62,7 @@ fn closure(
                     in_store(Path::new(ROOT), path).map_err(|error| Failure::input(&error))?
                 }
             };
-            progress.step(&format!("asking for {} and what it refers to", top.to_absolute_path()));
+            progress.step(&format!("fetching the records of {} and its references", top.to_absolute_path()));
             let fetcher = Fetcher::new(supply.cache, supply.mirrors);
             let caches = Caches { bases: &bases, keys: &keys, fetcher: &fetcher };
             caches.closure(&top, progress.downloads()).map_err(closure_failure)
@@ -93,8 +93,8 @@ fn sources(arguments: &ClosureArguments) -> Result<Sources<'_>, Failure> {
         ([folder], 0) => Ok(Sources::Store(Path::new(folder))),
         (all, count) if count == all.len() && arguments.trusted_public_key.is_empty() => {
             Err(wrong(
-                "nothing says who may sign what comes from a cache".to_owned(),
-                "name the public keys with --trusted-public-key NAME:BASE64: what `trusted-public-keys` of Nix has for these caches",
+                "no key is given for the caches".to_owned(),
+                "add --trusted-public-key NAME:BASE64, with the keys that Nix's `trusted-public-keys` has for these caches",
             ))
         }
         (all, count) if count == all.len() => {
@@ -104,8 +104,8 @@ fn sources(arguments: &ClosureArguments) -> Result<Sources<'_>, Failure> {
             Ok(Sources::Caches { bases, keys: keys.collect::<Result<_, _>>()? })
         }
         _ => Err(wrong(
-            "--from names a folder beside something else".to_owned(),
-            "name one folder that a nix/store is in, or any number of caches by https://, http:// or file:///",
+            "--from names a folder together with something else".to_owned(),
+            "use one folder with a nix/store in it, or any number of https://, http:// or file:/// caches",
         )),
     }
 }

@@ -7,7 +7,7 @@ use crate::spec_file::SpecFile;
 
 /// Writes the flake, unless one is there.
 pub(super) fn run(arguments: &EmitHostArguments, printer: &Printer) -> Result<(), Failure> {
-    let file = SpecFile::read_named(&arguments.config)?;
+    let file = SpecFile::read_named(arguments.config.path())?;
     let table: toml::Table = toml::from_str(&file.text).map_err(|error| Failure::work(&error))?;
     let sources = mailkiln_nix::host(&table).map_err(|error| Failure::work(&error))?;
     super::refuse_existing(&arguments.output, &sources)?;

@@ -67,7 +67,7 @@ fn refuse_existing(folder: &Path, files: &[Source]) -> Result<(), Failure> {
         Some(path) => Err(Failure::Input {
             message: format!("{} exists", path.display()),
             causes: vec!["nothing was written".to_owned()],
-            hint: Some("name another folder with `-o DIR`, or move that one away".to_owned()),
+            hint: Some("choose another folder with `-o DIR`, or move that one away".to_owned()),
         }),
     }
 }

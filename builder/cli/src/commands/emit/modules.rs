@@ -46,8 +46,8 @@ pub(super) fn run(arguments: &EmitModulesArguments, printer: &Printer) -> Result
     let written = arguments.reference.as_ref();
     let also = written.map(|path| format!(" --reference {}", path.display())).unwrap_or_default();
     Err(Failure::Work {
-        message: format!("{} is not what the service model says by now", folder.display()),
+        message: format!("{} is out of date: the service model has changed", folder.display()),
         causes: vec![stale.join(", ")],
-        hint: Some(format!("run `mailkiln emit modules{also}`, and look at the difference")),
+        hint: Some(format!("run `mailkiln emit modules{also}` and review the difference")),
     })
 }

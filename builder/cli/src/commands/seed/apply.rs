@@ -8,11 +8,11 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use mailkiln_bytes_at::ReadAt;
 use mailkiln_flash::{Compression, Contents, FlashError, Image, System, Target, patch};
 use mailkiln_image::disk::{Extent, SEED_ROOM, seed_place};
 use mailkiln_image::inspect::root_file;
 use mailkiln_seed::{Facts, Seed};
-use mailkiln_squashfs::ReadAt;
 use mailkiln_tree::TreePath;
 use serde::Serialize;
 
@@ -79,9 +79,9 @@ impl Loaded {
         let path = TreePath::parse(FACTS).map_err(|error| Failure::input(&error))?;
         let file = root_file(disk, &path, MOST_FACTS).map_err(|error| Failure::input(&error))?;
         let facts = file.and_then(|bytes| Facts::parse(&bytes)).ok_or_else(|| Failure::Input {
-            message: format!("the image does not say what it is for: it has no /{FACTS}"),
+            message: format!("the image does not say what it is for: it lacks /{FACTS}"),
             causes: Vec::new(),
-            hint: Some("is it an image of `mailkiln build`, and whole?".to_owned()),
+            hint: Some("is it a complete image from `mailkiln build`?".to_owned()),
         })?;
         facts.fit(&self.seed).map_err(|error| Failure::Input {
             message: format!("the seed {} does not fit: {error}", self.directory.display()),
@@ -146,7 +146,7 @@ fn check_free(path: &Path, disk: &dyn ReadAt, place: &[Extent]) -> Result<(), Fa
         if bytes.map_err(Failure::file("read", path))?.iter().any(|&byte| byte != 0) {
             return Err(Failure::Input {
                 message: format!(
-                    "{} holds a seed already, which no device has taken yet",
+                    "{} holds a seed already, which no device has used yet",
                     path.display()
                 ),
                 causes: Vec::new(),

@@ -24,7 +24,7 @@ pub(in crate::commands) fn read(directory: &Path, printer: &Printer) -> Result<S
         io::ErrorKind::NotFound => Failure::Input {
             message: format!("there is no seed {shown}"),
             causes: Vec::new(),
-            hint: Some(format!("`mailkiln seed new {shown}` makes one")),
+            hint: Some(format!("`mailkiln seed new {shown}` creates one")),
         },
         _ => Failure::file("read", directory)(error),
     })?;
@@ -84,7 +84,7 @@ pub(super) fn check_empty(directory: &Path) -> Result<(), Failure> {
                 directory.display()
             ),
             causes: Vec::new(),
-            hint: Some("name a new folder; keys that were published are in the old one".to_owned()),
+            hint: Some("choose a new folder; the old one may hold keys that you have published".to_owned()),
         }),
     }
 }

@@ -3,9 +3,9 @@
 //! In: the line of `/var/lib/mailkiln-acme/tlsa.txt`. Out: a record. Only `3 1 1` is taken, which is the
 //! digest of the server's own key: the only kind that a renewal with the same key leaves right.
 
-use super::{Data, Record};
-use crate::domain_name::DomainName;
-use crate::problem::{Flaw, shown};
+use mailkiln_spec::{DomainName, Flaw, shown};
+
+use crate::{Data, Record};
 
 /// Service and protocol of mail between servers (RFC 7672, 2.2.1).
 const SERVICE: &str = "_25._tcp.";

@@ -3,9 +3,9 @@
 //! In: the lines of `/var/lib/mailkiln/dkim/DOMAIN.txt`, which are a zone file's. Out: for each key
 //! its domain, selector and record (RFC 6376, 3.6.1).
 
-use super::{Data, Record};
-use crate::domain_name::DomainName;
-use crate::problem::{Flaw, shown};
+use mailkiln_spec::{DomainName, Flaw, shown};
+
+use crate::{Data, Record};
 
 /// Longest record that is read, in bytes. RSA with 4096 bits needs 750.
 const LONGEST_RECORD: usize = 4096;
@@ -116,8 +116,8 @@ fn entries(file: &str) -> Vec<Entry> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::zone_file;
     use super::*;
+    use crate::zone_file;
 
     #[test]
     fn records_are_read_in_every_form_of_a_zone_file() {

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::Record;
+use crate::Record;
 
 /// The records as a table with a heading. Long values are not cut: they are there to be copied.
 pub fn table(records: &[Record]) -> String {

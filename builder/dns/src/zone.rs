@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Data, Record};
+use crate::{Data, Record};
 
 /// How long a record may be kept by those who asked, in seconds.
 const TTL: u32 = 3600;

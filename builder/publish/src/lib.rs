@@ -5,18 +5,20 @@
 //! its name only when it is whole; an interrupted run leaves nothing, a killed one a temporary file
 //! that the next run in that folder removes.
 
+mod sparse_file;
+
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use mailkiln_bytes_at::FileSource;
+use mailkiln_format::{Bmap, Format, Hashing, Job, Range, Sparse, write};
 use mailkiln_image::disk::Extent;
 use mailkiln_pin::Sha256;
-use mailkiln_squashfs::FileSource;
 use tempfile::NamedTempFile;
 
-use crate::output::SparseFile;
-use crate::{Bmap, Format, Hashing, Job, Range, Sparse, write};
+use crate::sparse_file::SparseFile;
 
 /// An image that is under its name.
 #[derive(Debug, Clone, PartialEq, Eq)]

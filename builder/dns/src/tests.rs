@@ -1,7 +1,8 @@
 //! The records of whole specs.
 
-use super::{DkimKey, mta_sts_policy, notes, records, table, zone_file};
-use crate::parse;
+use mailkiln_spec::{DEFAULT, parse};
+
+use crate::{DkimKey, mta_sts_policy, notes, records, table, zone_file};
 
 const TWO_DOMAINS: &str = r#"
 [host]
@@ -30,7 +31,7 @@ fn the_zone_of_two_domains() {
 
 #[test]
 fn the_table_and_notes_of_the_demonstration() {
-    let spec = parse(crate::DEFAULT).unwrap();
+    let spec = parse(DEFAULT).unwrap();
     insta::assert_snapshot!(format!(
         "{}\n{}",
         table(&records(&spec, &[])),
@@ -75,7 +76,7 @@ fn a_domain_that_is_its_own_host_has_one_spf_record() {
     let text = TWO_DOMAINS.replace("mail.example.org", "example.org");
     let records = records(&parse(&text).unwrap(), &[]);
     let spf =
-        |it: &&super::Record| it.name == "example.org" && it.data.to_string().starts_with("v=spf1");
+        |it: &&crate::Record| it.name == "example.org" && it.data.to_string().starts_with("v=spf1");
     assert_eq!(records.iter().filter(spf).count(), 1);
 }
 

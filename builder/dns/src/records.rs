@@ -3,11 +3,9 @@
 use std::net::IpAddr;
 
 use mailkiln_pin::Sha256;
+use mailkiln_spec::{Address, DomainName, Spec};
 
-use super::{Data, DkimKey, Record};
-use crate::address::Address;
-use crate::domain_name::DomainName;
-use crate::model::Spec;
+use crate::{Data, DkimKey, Record};
 
 /// Services that mail programs look up, with ports and priorities (RFC 6186, RFC 8314 section 5.1,
 /// RFC 5804 section 1.8, RFC 6764). IMAP comes before POP3.

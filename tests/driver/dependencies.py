@@ -1,0 +1,79 @@
+"""Finds dependencies that no source file uses: `python3 -m driver.dependencies`.
+
+In each crate, a dependency's name must occur in the crate's own sources; in each workspace's table, each entry must be
+a dependency of some member.
+"""
+
+import re
+import sys
+import tomllib
+
+from driver.scripts import files
+from driver.workplace import ROOT
+
+# Named for their features or for their version alone: crate, dependency, why.
+KEPT = {
+    ("mailkiln-fuzz", "cfb"): "used by units/filter/inspect/tests/made, which the seeds include",
+    ("mailkiln-fuzz", "lzma-rust2"): "the same",
+    ("mailkiln-fuzz", "ruzstd"): "the same",
+    ("mailkiln-fuzz", "sevenz-rust2"): "the same",
+    ("mailkiln-mail-server", "stalwart-lite"): "its library has another name",
+    # Taking these out changes units/Cargo.lock, and so the key of every unit: with the next change of that file.
+    ("mailkiln-acme", "proptest"): "",
+    ("mailkiln-agent", "x509-cert"): "",
+    ("mailkiln-store", "proptest"): "",
+}
+# In a workspace's table for a crate that is being written.
+AWAITED = {"handlebars"}
+KINDS = {
+    "dependencies": ("src", "build.rs", "fuzz_targets"),
+    "dev-dependencies": ("src", "tests", "examples", "benches"),
+    "build-dependencies": ("build.rs",),
+}
+
+
+def manifests():
+    """The manifests of the checkout."""
+    for name in files():
+        if name.endswith("Cargo.toml") and (ROOT / name).is_file():
+            yield ROOT / name, tomllib.loads((ROOT / name).read_text(encoding="utf-8"))
+
+
+def sources(folder, names):
+    """The text of a crate's sources below some of its folders."""
+    paths = [path for name in names for path in ([folder / name] if name.endswith(".rs") else sorted((folder / name).rglob("*.rs")))]
+    return "\n".join(path.read_text(encoding="utf-8") for path in paths if path.is_file())
+
+
+def main():
+    """Prints the unused ones; fails when there are any."""
+    found, used = [], set()
+    tables = {}
+    for path, manifest in manifests():
+        # The web unit's members are being written.
+        if path.parent.name != "web":
+            tables.update({(path, name): path for name in manifest.get("workspace", {}).get("dependencies", {})})
+        crate = manifest.get("package", {}).get("name")
+        for section in (manifest, *manifest.get("target", {}).values()):
+            for kind, folders in KINDS.items():
+                text = sources(path.parent, folders) if section.get(kind) else ""
+                for name, value in section.get(kind, {}).items():
+                    if isinstance(value, dict) and value.get("workspace"):
+                        used.add((workspace_of(path, tables), name))
+                    if not re.search(rf"\b{name.replace('-', '_')}\b", text) and (crate, name) not in KEPT:
+                        found.append(f"{path.relative_to(ROOT)}: {kind}: {name} is used nowhere")
+    for table, name in tables:
+        if (table, name) not in used and name not in AWAITED:
+            found.append(f"{table.relative_to(ROOT)}: workspace.dependencies: {name} is a dependency of no member")
+    print("\n".join(found))
+    sys.exit(1 if found else 0)
+
+
+def workspace_of(path, tables):
+    """The manifest of the workspace that a crate is in."""
+    known = {table for table, _ in tables}
+    return next((folder / "Cargo.toml" for folder in path.parents if folder / "Cargo.toml" in known), None)
+
+
+if __name__ == "__main__":
+    main()
