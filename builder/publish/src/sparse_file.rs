@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt as _;
 
-use crate::sparse::is_zero;
+use mailkiln_format::is_zero;
 
 /// Bytes that are left out when all of them are zero.
 const HOLE: usize = 64 << 10;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use mailkiln_spec::{Spec, Web, dns};
+use mailkiln_dns as dns;
+use mailkiln_spec::{Spec, Web};
 use serde_json::Value;
 
 use crate::{ConfigFile, HostFacts, Service, Socket, filter, mail_server};
