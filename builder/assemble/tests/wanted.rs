@@ -14,8 +14,8 @@ fn every_target_takes_the_files_of_every_spec() {
     for text in SPECS {
         let spec = mailkiln_spec::parse(text).unwrap();
         for target in builtin_targets().unwrap() {
-            let wanted = Wanted::of(&spec, &target).unwrap();
-            assert_eq!(wanted, Wanted::of(&spec, &target).unwrap(), "{}", target.name);
+            let wanted = Wanted::of(&spec, text, &target).unwrap();
+            assert_eq!(wanted, Wanted::of(&spec, text, &target).unwrap(), "{}", target.name);
             let paths: BTreeSet<_> = wanted.entries.iter().map(|(path, _)| path).collect();
             assert_eq!(paths.len(), wanted.entries.len(), "{}: a path comes twice", target.name);
             assert!(wanted.modules.iter().any(|name| name == "nf_tables"), "{}", target.name);
@@ -29,7 +29,7 @@ fn every_target_takes_the_files_of_every_spec() {
 fn a_user_has_its_state_as_its_home() {
     let spec = mailkiln_spec::parse(SPECS[1]).unwrap();
     let target = builtin_targets().unwrap().remove(0);
-    let wanted = Wanted::of(&spec, &target).unwrap();
+    let wanted = Wanted::of(&spec, SPECS[1], &target).unwrap();
     let home = |name: &str| {
         let user = wanted.users.iter().find(|user| user.name == name);
         user.map(|user| user.home.as_str())
