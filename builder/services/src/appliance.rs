@@ -7,8 +7,8 @@ use mailkiln_tree::{Entry, TreePath};
 
 use crate::{
     ConfigFile, Disk, Firewall, HostFacts, Journal, KernelSetting, Machine, RenderError, Service,
-    SlotSizes, User, acme, agent, clamav, cloud, filter, firewall, kernel, mail_server, render, seed, ssh,
-    user,
+    SlotSizes, User, acme, agent, clamav, cloud, filter, firewall, kernel, mail_server, render,
+    seed, ssh, user,
 };
 
 /// What the services must know about the board or cloud the image is for.
@@ -142,7 +142,15 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
         firewall: Firewall::of(services.iter().chain(&base), &target.host, dhcp, spec.network.ipv6),
         services,
         base,
-        directories: vec![ACME_STATE, CERTIFICATES, acme::CHALLENGES, seed::NETWORK, cloud::HANDED_ON, cloud::RENDERED, cloud::SYSCTL],
+        directories: vec![
+            ACME_STATE,
+            CERTIFICATES,
+            acme::CHALLENGES,
+            seed::NETWORK,
+            cloud::HANDED_ON,
+            cloud::RENDERED,
+            cloud::SYSCTL,
+        ],
         takeovers: vec![Takeover {
             from: format!("/var/lib/acme/{}", spec.host.name),
             to: format!("{}/{}", CERTIFICATES.path, spec.host.name),

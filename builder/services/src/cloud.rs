@@ -103,7 +103,11 @@ pub(crate) fn apply() -> Service {
         groups: vec![user::MAILKILN.name],
         confinement: sandbox(Vec::new(), true),
         ordering: Ordering {
-            after: vec!["mailkiln-cloud-local.service", "mailkiln-cloud-fetch.service", "mailkiln-seed.service"],
+            after: vec![
+                "mailkiln-cloud-local.service",
+                "mailkiln-cloud-fetch.service",
+                "mailkiln-seed.service",
+            ],
             before: vec![
                 // A copy of a disk gets new host keys before anybody sees the old ones.
                 "mailkiln-ssh-keys.service",
@@ -126,7 +130,9 @@ fn keeper(name: &'static str, description: &'static str, command: &str) -> Servi
     Service {
         // Files that every service reads; what is secret has a mode of its own.
         umask: 0o022,
-        state: ["iwd", "mailkiln-cloud", "mailkiln-seed", "ssh/authorized_keys", "ssh/etc/ssh"].map(state).to_vec(),
+        state: ["iwd", "mailkiln-cloud", "mailkiln-seed", "ssh/authorized_keys", "ssh/etc/ssh"]
+            .map(state)
+            .to_vec(),
         ..agent(name, description, command)
     }
 }

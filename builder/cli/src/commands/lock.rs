@@ -261,7 +261,8 @@ fn component(wanted: &WantedComponent) -> Result<Component, Failure> {
         hint: None,
     };
     let unit = embedded(&wanted.name).ok_or_else(|| missing("its source"))?;
-    let cargo_lock = unit.files.get(&unit.path("Cargo.lock")).ok_or_else(|| missing("its Cargo.lock"))?;
+    let cargo_lock =
+        unit.files.get(&unit.path("Cargo.lock")).ok_or_else(|| missing("its Cargo.lock"))?;
     let cargo_lock = Sha256::of(cargo_lock);
     let directory = wanted.directory.clone();
     let source = match &wanted.upstream {

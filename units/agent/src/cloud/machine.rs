@@ -106,7 +106,10 @@ mod tests {
         for (fields, cloud) in [
             (&[("sys_vendor", "Amazon EC2")][..], Some(Cloud::Ec2)),
             (&[("sys_vendor", "Xen"), ("product_uuid", "EC2C0FFE-1")], Some(Cloud::Ec2)),
-            (&[("sys_vendor", "Google"), ("product_name", "Google Compute Engine")], Some(Cloud::Gce)),
+            (
+                &[("sys_vendor", "Google"), ("product_name", "Google Compute Engine")],
+                Some(Cloud::Gce),
+            ),
             (
                 &[
                     ("sys_vendor", "Microsoft Corporation"),

@@ -73,10 +73,7 @@ pub(super) fn local(layout: &Layout) -> Result<(), CommandError> {
 }
 
 /// Adds what a hypervisor hands over as credentials: systemd.system-credentials(7).
-fn credentials(
-    found: &mut Option<FirstBoot>,
-    notes: &mut Vec<String>,
-) -> Result<(), CommandError> {
+fn credentials(found: &mut Option<FirstBoot>, notes: &mut Vec<String>) -> Result<(), CommandError> {
     let Some(folder) = Layout::credentials() else { return Ok(()) };
     let mut read = |name: &str| -> Result<Option<Vec<u8>>, CommandError> {
         let path = folder.join(name);
@@ -181,8 +178,9 @@ fn decoded(path: &Path) -> Option<FirstBoot> {
     judged.set_instance(found.instance.as_deref().unwrap_or_default());
     judged.set_host(found.host.as_deref().unwrap_or_default());
     judged.user_data = found.user_data.filter(|bytes| bytes.len() <= LARGEST);
-    judged.networks = found.networks.into_iter().filter(|it| it.is_sound()).collect();
-    judged.source = found.source.chars().filter(char::is_ascii_lowercase).take(20).collect();
+    // No networks: whoever was asked over one has it by DHCP, and a copy of it would be stale one day.
+    let plain = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    judged.source = found.source.chars().filter(plain).take(20).collect();
     Some(judged)
 }
 
