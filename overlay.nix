@@ -72,14 +72,16 @@ in
     source = ./.;
     meta.description = "Builds mail appliances and NixOS hosts from one file";
   };
+  # One of the workspace in units/, the agent, renders mail.toml with the builder's own crates.
   mailkiln-acme = rust {
     name = "mailkiln-acme";
-    source = ./units;
+    source = ./.;
+    cargoRoot = "units";
+    buildAndTestSubdir = "units";
     meta.description = "ACME client of a Mailkiln mail server";
   };
   mailkiln-agent = rust {
     name = "mailkiln-agent";
-    # It renders mail.toml with the builder's own crates.
     source = ./.;
     cargoRoot = "units";
     buildAndTestSubdir = "units";
@@ -92,7 +94,9 @@ in
   };
   mailkiln-init = rust {
     name = "mailkiln-init";
-    source = ./units;
+    source = ./.;
+    cargoRoot = "units";
+    buildAndTestSubdir = "units";
     program = "init";
     meta.description = "First program of a Mailkiln image";
   };

@@ -22,11 +22,11 @@ fn main() -> io::Result<()> {
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
     let units = here.join("../../units").canonicalize()?;
     let mut code = String::new();
-    for package in ["init", "acme"] {
-        code += &table(&package.to_uppercase(), &units, member(&units, package)?)?;
-    }
     let whole = here.join("../..").canonicalize()?;
-    code += &table("AGENT", &whole, with_model(&whole, member(&units, "agent")?)?)?;
+    for package in ["init", "agent", "acme"] {
+        let files = with_model(&whole, member(&units, package)?, package == "agent")?;
+        code += &table(&package.to_uppercase(), &whole, files)?;
+    }
     let mut filter = Files::default();
     for package in ["", "inspect", "program"] {
         gather(&units.join("filter"), package, &mut filter)?;
@@ -69,9 +69,10 @@ fn member(units: &Path, package: &str) -> io::Result<Files> {
     Ok(files)
 }
 
-/// Files of a member of `units`, as they are in the whole repository, and those of the builder's crates that it
-/// depends on. Those have a workspace of their own, whose manifest says what they share.
-fn with_model(whole: &Path, files: Files) -> io::Result<Files> {
+/// Files of a member of `units`, as they are in the whole repository, and those of the builder's crates that the
+/// agent depends on. Those have a workspace of their own, whose manifest says what they share. Who does not use
+/// them has their manifests alone, since cargo reads them for the lock.
+fn with_model(whole: &Path, files: Files, uses_them: bool) -> io::Result<Files> {
     let mut all: Files =
         files.into_iter().map(|(path, content)| (format!("units/{path}"), content)).collect();
     println!("cargo:rerun-if-changed={}", whole.join("Cargo.toml").display());
@@ -83,7 +84,12 @@ fn with_model(whole: &Path, files: Files) -> io::Result<Files> {
             continue;
         }
         let folder = format!("builder/{package}");
-        gather(whole, &folder, &mut all)?;
+        if uses_them {
+            gather(whole, &folder, &mut all)?;
+        } else {
+            all.insert(format!("{folder}/Cargo.toml"), true);
+            all.insert(format!("{folder}/src/lib.rs"), false);
+        }
         // `NAME.workspace = true` before the dependencies of its tests.
         let manifest = fs::read_to_string(whole.join(&folder).join("Cargo.toml"))?;
         let own = manifest.split("[dev-dependencies]").next().unwrap_or_default();

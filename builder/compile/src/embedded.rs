@@ -27,8 +27,11 @@ pub fn embedded(name: &str) -> Option<Component> {
     let mut component = Component {
         name: name.to_owned(),
         files: BTreeMap::new(),
-        // It shares crates with the builder, so it has both workspaces.
-        folder: String::from(if name == "agent" { "units" } else { "" }),
+        // The agent shares crates with the builder, so their workspace has the builder's beside it.
+        folder: match name {
+            "init" | "agent" | "acme" => String::from("units"),
+            _ => String::new(),
+        },
         patches: Vec::new(),
         package: package.to_owned(),
         binaries: vec![binary.to_owned()],
@@ -92,6 +95,14 @@ mod tests {
     /// a change in the rest of the builder is none.
     #[test]
     fn the_agent_carries_the_builders_model_and_nothing_else_of_it() {
+        for name in ["init", "acme"] {
+            let component = embedded(name).unwrap();
+            let of_builder =
+                component.files.iter().filter(|(path, _)| path.starts_with("builder/"));
+            for (path, content) in of_builder {
+                assert!(path.ends_with("/Cargo.toml") || content.is_empty(), "{name}: {path}");
+            }
+        }
         let component = embedded("agent").unwrap();
         let crates: std::collections::BTreeSet<&str> = component
             .files
