@@ -28,6 +28,8 @@ use crate::layout::Layout;
 const ASKING: Duration = Duration::from_secs(120);
 /// For the report to Azure, which may come late but must come.
 const REPORTING: Duration = Duration::from_secs(60);
+/// Sources whose own word for the instance is none, or changes with the machine's settings.
+const BY_NUMBER: [&str; 2] = ["nocloud", "credential"];
 /// What a credential says that nobody has set.
 const NONE: &str = "none";
 
@@ -38,7 +40,8 @@ const NONE: &str = "none";
 /// [`CommandError`] when `/var` or `/run` can't be written.
 pub(super) fn local(layout: &Layout) -> Result<(), CommandError> {
     let files = layout.cloud();
-    let cloud = Dmi::read(&layout.sys()).cloud();
+    let dmi = Dmi::read(&layout.sys());
+    let cloud = dmi.cloud();
     let mut notes = Vec::new();
     let mut found = match volume::find(&layout.devices(), cloud) {
         Ok(found) => found,
@@ -48,6 +51,11 @@ pub(super) fn local(layout: &Layout) -> Result<(), CommandError> {
         }
     };
     credentials(&mut found, &mut notes)?;
+    if let (Some(found), Some(machine)) = (&mut found, dmi.machine())
+        && BY_NUMBER.contains(&found.source.as_str())
+    {
+        found.set_instance(machine);
+    }
     let kept = Kept::read(&files.kept).map_err(CommandError::Cloud)?;
     let networks = found.as_ref().or(kept.found.as_ref()).map(|it| it.networks.as_slice());
     for (number, network) in networks.unwrap_or_default().iter().enumerate() {
