@@ -85,37 +85,53 @@ fn member(units: &Path, package: &str) -> io::Result<Files> {
 }
 
 /// Files of a unit as they are in the whole repository, and those of the builder's crates that it depends on. Those
-/// have a workspace of their own, whose manifest says what they share.
+/// have a workspace of their own, whose manifest says what they share. Of crates that only other members of its
+/// workspace use it has the manifests, since cargo reads them for the lock.
 fn with_builder(whole: &Path, unit: &mailkiln_unit::Unit, files: Files) -> io::Result<Files> {
-    let workspace = &unit.build.workspace;
-    let mut all: Files = files
-        .into_iter()
-        .map(|(path, content)| (format!("{workspace}/{path}"), content))
-        .collect();
+    let folder = &unit.build.workspace;
+    let workspace = whole.join(folder);
+    let mut all: Files =
+        files.into_iter().map(|(path, content)| (format!("{folder}/{path}"), content)).collect();
     println!("cargo:rerun-if-changed={}", whole.join("Cargo.toml").display());
     all.insert("Cargo.toml".to_owned(), true);
-    let manifest = whole.join(workspace).join(&unit.name).join("Cargo.toml");
-    let manifest = fs::read_to_string(manifest)?;
-    let mut open: Vec<String> = names_after(&manifest, "path = \"../../builder/").collect();
-    while let Some(package) = open.pop() {
-        if all.contains_key(&format!("builder/{package}/Cargo.toml")) {
-            continue;
-        }
+    let used = builder_crates(whole, &[workspace.join(&unit.name)])?;
+    let members = members(&workspace)?.iter().map(|name| workspace.join(name)).collect::<Vec<_>>();
+    for package in builder_crates(whole, &members)? {
         let folder = format!("builder/{package}");
-        gather(whole, &folder, &mut all)?;
+        if used.contains(&package) {
+            gather(whole, &folder, &mut all)?;
+        } else {
+            all.insert(format!("{folder}/Cargo.toml"), true);
+            all.insert(format!("{folder}/src/lib.rs"), false);
+        }
+    }
+    if used.contains("unit") {
+        // That crate lists the units when it is compiled.
+        all.extend(mailkiln_unit::names().iter().map(|name| (format!("units/{name}/unit.toml"), true)));
+    }
+    Ok(all)
+}
+
+/// The builder's crates that packages depend on, and those that these depend on.
+fn builder_crates(whole: &Path, packages: &[PathBuf]) -> io::Result<BTreeSet<String>> {
+    let (mut open, mut found) = (Vec::new(), BTreeSet::new());
+    for package in packages {
+        let manifest = fs::read_to_string(package.join("Cargo.toml"))?;
+        open.extend(names_after(&manifest, "path = \"../../builder/"));
+    }
+    while let Some(package) = open.pop() {
         // `NAME.workspace = true` before the dependencies of its tests.
-        let manifest = fs::read_to_string(whole.join(&folder).join("Cargo.toml"))?;
+        let manifest = whole.join("builder").join(&package).join("Cargo.toml");
+        let manifest = fs::read_to_string(manifest)?;
         let own = manifest.split("[dev-dependencies]").next().unwrap_or_default();
         open.extend(own.lines().filter_map(|line| {
             let name = line.trim().strip_prefix("mailkiln-")?;
-            Some(name.split(['.', ' ']).next()?.to_owned())
+            let name = name.split(['.', ' ']).next()?.to_owned();
+            (!found.contains(&name)).then_some(name)
         }));
+        found.insert(package);
     }
-    // The crate that knows the units lists them when it is compiled.
-    for unit in mailkiln_unit::units() {
-        all.insert(format!("units/{}/unit.toml", unit.name), true);
-    }
-    Ok(all)
+    Ok(found)
 }
 
 /// What follows each `mark` until a quotation mark.

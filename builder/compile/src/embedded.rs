@@ -82,6 +82,14 @@ mod tests {
     /// a change in the rest of the builder is none.
     #[test]
     fn the_agent_carries_the_builders_model_and_nothing_else_of_it() {
+        for name in ["init", "acme"] {
+            let component = embedded(name).unwrap();
+            let of_builder =
+                component.files.iter().filter(|(path, _)| path.starts_with("builder/"));
+            for (path, content) in of_builder {
+                assert!(path.ends_with("/Cargo.toml") || content.is_empty(), "{name}: {path}");
+            }
+        }
         let component = embedded("agent").unwrap();
         let crates: std::collections::BTreeSet<&str> = component
             .files

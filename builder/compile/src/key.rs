@@ -53,7 +53,8 @@ impl Key {
     pub(crate) fn crates(self, component: &Component, target: Arch, package: &str) -> Self {
         let mut key = self.environment(component, target).bytes("package", package.as_bytes());
         for path in ["Cargo.toml", "Cargo.lock"] {
-            let content = component.files.get(&component.path(path)).map(AsRef::as_ref).unwrap_or_default();
+            let content =
+                component.files.get(&component.path(path)).map(AsRef::as_ref).unwrap_or_default();
             key = key.digest(path, Sha256::of(content));
         }
         key.bytes("configuration", recipe::CONFIGURATION.as_bytes())

@@ -81,7 +81,10 @@ impl<'a> Layers<'a> {
         component: &Component,
         crates: &[LockedCrate],
     ) -> Result<Self, CompileError> {
-        let lock = component.files.get(&component.path("Cargo.lock")).map(|lock| String::from_utf8_lossy(lock));
+        let lock = component
+            .files
+            .get(&component.path("Cargo.lock"))
+            .map(|lock| String::from_utf8_lossy(lock));
         let graph = Graph::read(&lock.unwrap_or_default())?;
         let key = |package: &str| {
             Key::new(PURPOSE)

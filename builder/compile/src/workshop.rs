@@ -147,7 +147,11 @@ impl Workshop {
                 let places =
                     Places { source: &source.to_string_lossy(), build: &build.to_string_lossy() };
                 let mut command = Command::new("cargo");
-                command.args(arguments).current_dir(source.join(&component.folder)).stdin(Stdio::null()).env_clear();
+                command
+                    .args(arguments)
+                    .current_dir(source.join(&component.folder))
+                    .stdin(Stdio::null())
+                    .env_clear();
                 let kept =
                     HOST_VARIABLES.iter().filter_map(|name| Some((name, env::var_os(name)?)));
                 command.envs(kept).envs(recipe::environment(component, target, places));

@@ -40,9 +40,8 @@ impl TargetFacts {
             let list = facts.get(name).and_then(Value::as_array).ok_or(FactsError(name))?;
             Ok(list.iter().filter_map(Value::as_str).map(str::to_owned).collect())
         };
-        let flag = |name: &'static str| {
-            facts.get(name).and_then(Value::as_bool).ok_or(FactsError(name))
-        };
+        let flag =
+            |name: &'static str| facts.get(name).and_then(Value::as_bool).ok_or(FactsError(name));
         let number =
             |name: &'static str| facts.get(name).and_then(Value::as_u64).ok_or(FactsError(name));
         Ok(Self {

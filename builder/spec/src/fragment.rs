@@ -97,7 +97,10 @@ fn refuse_others(set: &DeTable<'_>, allowed: &[&str], problems: &mut Problems) {
         let flaw = Flaw::new(
             format!("a fragment can't set `{key}`"),
             "the image decides this",
-            format!("take it out, or build an image with it; a fragment sets {}", allowed_keys.join(", ")),
+            format!(
+                "take it out, or build an image with it; a fragment sets {}",
+                allowed_keys.join(", ")
+            ),
         );
         problems.add(flaw.at(&span));
     };
@@ -112,7 +115,9 @@ fn refuse_others(set: &DeTable<'_>, allowed: &[&str], problems: &mut Problems) {
             DeValue::Table(table) if !parts.is_empty() => {
                 for (key, _) in table {
                     let part: &str = key.get_ref();
-                    if !parts.contains(&part) && knows(&format!("/properties/{name}/properties/{part}")) {
+                    if !parts.contains(&part)
+                        && knows(&format!("/properties/{name}/properties/{part}"))
+                    {
                         refuse(&format!("{name}.{part}"), key.span());
                     }
                 }
@@ -155,7 +160,8 @@ pub(crate) fn fill_in(table: &mut DeTable<'_>) {
     let host = table.entry(key("host"));
     let host = host.or_insert_with(|| nowhere_but(DeValue::Table(DeTable::new())));
     if let DeValue::Table(host) = host.get_mut() {
-        host.entry(key("name")).or_insert_with(|| nowhere_but(DeValue::String(UNCONFIGURED.into())));
+        host.entry(key("name"))
+            .or_insert_with(|| nowhere_but(DeValue::String(UNCONFIGURED.into())));
     }
     let list = || DeValue::Array([nowhere_but(DeValue::Table(named()))].into_iter().collect());
     table.entry(key("domain")).or_insert_with(|| nowhere_but(list()));
@@ -196,7 +202,8 @@ mod tests {
     const IMAGE: &str = "[host]\nname = \"mail.example.org\"\ntimezone = \"Europe/Berlin\"\n[[domain]]\nname = \"example.org\"\n\
                          [[account]]\naddress = \"alice@example.org\"\n[mail]\npostmaster = \"alice@example.org\"\n\
                          [acme]\nkeep_key = false\n[build]\nmirror = \"https://deb.example.org/debian\"\n";
-    const GENERIC: &str = "[first_boot]\nfragment = \"required\"\n[ssh]\n[host]\ntimezone = \"UTC\"\n";
+    const GENERIC: &str =
+        "[first_boot]\nfragment = \"required\"\n[ssh]\n[host]\ntimezone = \"UTC\"\n";
     const FRAGMENT: &str = "#mailkiln\n[host]\nname = \"mx.example.net\"\n[[domain]]\nname = \"example.net\"\n\
                             [[account]]\naddress = \"bob@example.net\"\n[acme]\ncontact = \"bob@example.net\"\n";
 
@@ -211,7 +218,8 @@ mod tests {
         let acme = spec.acme.unwrap();
         assert_eq!((acme.contact.to_string().as_str(), acme.keep_key), ("bob@example.net", false));
         assert!(!spec.is_waiting);
-        let spec = parse_with_fragment(IMAGE, "[[account]]\naddress = \"carol@example.org\"", ALLOWED);
+        let spec =
+            parse_with_fragment(IMAGE, "[[account]]\naddress = \"carol@example.org\"", ALLOWED);
         assert_eq!(spec.unwrap().accounts[0].address.to_string(), "carol@example.org");
         assert_eq!(parse_with_fragment(IMAGE, "", ALLOWED).unwrap(), parse(IMAGE).unwrap());
     }
@@ -257,7 +265,10 @@ mod tests {
         for key in keys(schema.as_value()) {
             let fragment = format!("{key} = 1");
             let errors = parse_with_fragment(IMAGE, &fragment, &[]).unwrap_err();
-            assert!(errors.to_string().contains(&format!("a fragment can't set `{key}`")), "{errors}");
+            assert!(
+                errors.to_string().contains(&format!("a fragment can't set `{key}`")),
+                "{errors}"
+            );
         }
     }
 

@@ -56,7 +56,8 @@ pub struct Build {
     /// Where the program goes.
     #[serde(default)]
     pub place: Place,
-    /// Whether it depends on crates of the builder, and so is compiled with the builder's workspace beside its own.
+    /// Whether a member of its workspace depends on crates of the builder: it is compiled with the builder's workspace
+    /// beside its own.
     #[serde(default)]
     pub with_builder: bool,
     /// The published crate that it builds with the patches in `patches/`, if there is one.

@@ -260,7 +260,8 @@ fn component(wanted: &Unit) -> Result<Component, Failure> {
         hint: None,
     };
     let unit = embedded(&wanted.name).ok_or_else(|| missing("its source"))?;
-    let cargo_lock = unit.files.get(&unit.path("Cargo.lock")).ok_or_else(|| missing("its Cargo.lock"))?;
+    let cargo_lock =
+        unit.files.get(&unit.path("Cargo.lock")).ok_or_else(|| missing("its Cargo.lock"))?;
     let cargo_lock = Sha256::of(cargo_lock);
     let directory = wanted.build.workspace.clone();
     let source = match &wanted.build.upstream {

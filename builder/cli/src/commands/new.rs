@@ -72,7 +72,10 @@ impl fmt::Display for Written {
                 writeln!(f, "  edit {path}: host name, accounts, network")?;
             }
             None => {
-                writeln!(f, "Wrote {path} for machines that are told at first boot what they are. Next:")?;
+                writeln!(
+                    f,
+                    "Wrote {path} for machines that are told at first boot what they are. Next:"
+                )?;
                 writeln!(f, "  edit {path}: what holds for all of them")?;
             }
         }

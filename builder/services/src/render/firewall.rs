@@ -118,8 +118,7 @@ fn metadata(firewall: &Firewall) -> Vec<String> {
         let id = user.id;
         format!("{family} daddr {{ {addresses} }} tcp dport != 53 meta skuid != {id} drop")
     };
-    let mut rules =
-        vec![format!("# metadata services, for {}", user.name), rule("ip", &METADATA4)];
+    let mut rules = vec![format!("# metadata services, for {}", user.name), rule("ip", &METADATA4)];
     if firewall.ipv6 {
         rules.push(rule("ip6", &METADATA6));
     }

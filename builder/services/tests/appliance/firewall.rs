@@ -93,6 +93,53 @@ kill $listeners"#,
     assert_eq!(found, expected);
 }
 
+/// Metadata services hand out what the owner passes on, and credentials of the cloud in some. Name service at
+/// the same address is for all. The source is another address, as it is on a machine whose cloud is beside it.
+#[test]
+fn metadata_services_belong_to_the_agent() {
+    let rules = file(&built(MINIMAL), "/etc/mailkiln/firewall.nft");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.nft");
+    std::fs::write(&path, &rules).unwrap();
+    let script = format!(
+        r#"ip link set lo up && ip addr add 169.254.169.254/32 dev lo && ip addr add 168.63.129.16/32 dev lo || exit 77
+ip -6 addr add fd00:ec2::254/128 dev lo nodad
+nft --file {} || exit 77
+for place in 169.254.169.254/80 168.63.129.16/80 fd00:ec2::254/80 169.254.169.254/53; do
+  /usr/bin/python3 -c "
+import socket
+address, port = '$place'.split('/')
+s = socket.create_server((address, int(port)), family=socket.AF_INET6 if ':' in address else socket.AF_INET)
+while True: s.accept()" & listeners="$listeners $!"
+done
+sleep 1
+for place in 169.254.169.254/80 168.63.129.16/80 fd00:ec2::254/80 169.254.169.254/53; do
+  for user in 0 801 802 805 65534; do
+    if setpriv --reuid=$user --clear-groups /usr/bin/python3 -c "
+import socket
+address, port = '$place'.split('/')
+source = '::1' if ':' in address else '127.0.0.1'
+socket.create_connection((address, int(port)), 0.4, (source, 0))" 2>/dev/null; then echo $place $user; fi
+  done
+done
+kill $listeners"#,
+        path.display()
+    );
+    let Some((_, said)) = judge("unshare", &["--net", "sh", "-c", &script]) else { return };
+    if !said.contains("169.254.169.254/53 0") {
+        eprintln!("the kernel is not allowed to judge here: {said}");
+        return;
+    }
+    let mut expected: Vec<String> = ["169.254.169.254/80", "168.63.129.16/80", "fd00:ec2::254/80"]
+        .map(|place| format!("{place} 802"))
+        .to_vec();
+    expected.extend([0, 801, 802, 805, 65534].map(|user| format!("169.254.169.254/53 {user}")));
+    let mut found: Vec<&str> = said.lines().collect();
+    expected.sort();
+    found.sort_unstable();
+    assert_eq!(found, expected);
+}
+
 #[test]
 fn without_rules_there_is_no_network() {
     let entries = built(MINIMAL).tree_entries().unwrap();

@@ -35,7 +35,9 @@ const PORT: u16 = 80;
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// Time is up.
-    #[error("the metadata service did not answer in time, last: {0}; check the network of the machine")]
+    #[error(
+        "the metadata service did not answer in time, last: {0}; check the network of the machine"
+    )]
     Silent(String),
     /// It does not want to.
     #[error("the metadata service refuses {path} with status {status}")]
@@ -221,12 +223,7 @@ impl<'a> Client<'a> {
     }
 
     /// What a status means.
-    fn judge(
-        &self,
-        path: &str,
-        answer: &Answer,
-        needed: bool,
-    ) -> Result<Option<Vec<u8>>, Failed> {
+    fn judge(&self, path: &str, answer: &Answer, needed: bool) -> Result<Option<Vec<u8>>, Failed> {
         let status = answer.status;
         if !answer.proved {
             return Err(Failed::Never(FetchError::Foreign("it lacks the header that proves it")));

@@ -70,7 +70,8 @@ impl Image {
     /// # Errors
     /// [`FragmentError::Image`] when it is of another version.
     pub fn own(&self) -> Result<Spec, FragmentError> {
-        parse(&self.mail_toml).map_err(|_| FragmentError::Image("usr/share/mailkiln/mail.toml".into()))
+        parse(&self.mail_toml)
+            .map_err(|_| FragmentError::Image("usr/share/mailkiln/mail.toml".into()))
     }
 
     /// What it is with one.
@@ -86,7 +87,11 @@ impl Image {
     }
 
     /// Files of `spec` that the root below `root` does not have so, by their path without a slash.
-    fn changes(&self, spec: &Spec, root: &Path) -> Result<BTreeMap<String, Vec<u8>>, FragmentError> {
+    fn changes(
+        &self,
+        spec: &Spec,
+        root: &Path,
+    ) -> Result<BTreeMap<String, Vec<u8>>, FragmentError> {
         let entries = appliance(spec, &self.facts, &self.spam_rules)
             .tree_entries()
             .map_err(|error| FragmentError::Wrong(vec![error.to_string()]))?;
@@ -155,7 +160,8 @@ impl Image {
         for (path, bytes) in &files {
             write(path, bytes)?;
         }
-        let name = format!("# Made by mailkiln from a fragment.\nkernel.hostname = {}\n", spec.host.name);
+        let name =
+            format!("# Made by mailkiln from a fragment.\nkernel.hostname = {}\n", spec.host.name);
         write(&root.join("run/sysctl.d/90-mailkiln-host.conf"), name.as_bytes())?;
         Ok(true)
     }
@@ -166,7 +172,9 @@ impl Image {
 pub fn named(fragment: &str, host: Option<&str>) -> String {
     let heads = |line: &str| line.trim_start().starts_with('[');
     let is_table = |line: &str| {
-        line.trim_start().strip_prefix('[').is_some_and(|rest| rest.trim_start().starts_with("host"))
+        line.trim_start()
+            .strip_prefix('[')
+            .is_some_and(|rest| rest.trim_start().starts_with("host"))
     };
     // `host` in front of the first table is the table too; further down it is a relay's.
     let is_key = |line: &str| line.trim_start().starts_with("host");
@@ -250,7 +258,12 @@ fn drawn(fragment: &str, errors: &SpecErrors) -> Vec<String> {
         lines.push(format!("fragment, line {number}: {}", problem.message));
         if !text.trim().is_empty() {
             lines.push(format!("  {}", text.chars().take(100).collect::<String>()));
-            lines.push(format!("  {}{} {}", " ".repeat(column.min(100)), "^".repeat(length), problem.label));
+            lines.push(format!(
+                "  {}{} {}",
+                " ".repeat(column.min(100)),
+                "^".repeat(length),
+                problem.label
+            ));
         }
         lines.push(format!("  help: {}", problem.help));
     }

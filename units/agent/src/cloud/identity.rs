@@ -50,8 +50,10 @@ pub fn write_machine_id(path: &Path, id: &str) -> io::Result<()> {
     }
     fs::set_permissions(path, Permissions::from_mode(0o644))?;
     // Both texts have the same length, so no reader sees an empty file.
-    let written =
-        OpenOptions::new().write(true).open(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    let written = OpenOptions::new()
+        .write(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
     fs::set_permissions(path, Permissions::from_mode(0o444))?;
     written
 }

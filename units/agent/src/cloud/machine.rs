@@ -80,6 +80,15 @@ impl Dmi {
         }
     }
 
+    /// The number that a hypervisor gave this machine; `None` where it gave none. A copy of a machine has
+    /// another one, and a machine whose settings were changed has the same: Proxmox makes the `instance-id` of
+    /// NoCloud from the settings.
+    pub fn machine(&self) -> Option<&str> {
+        let digits = self.uuid.bytes().filter(u8::is_ascii_hexdigit);
+        let is_none = digits.clone().all(|b| b == b'0') || digits.clone().all(|b| b == b'f');
+        (digits.count() == 32 && !is_none).then_some(self.uuid.as_str())
+    }
+
     /// The cloud that this is a machine of.
     pub fn cloud(&self) -> Option<Cloud> {
         let fits = |(field, word, _): &&Row| field(self).starts_with(word);
@@ -102,11 +111,27 @@ mod tests {
     }
 
     #[test]
+    fn a_number_that_every_machine_has_is_none() {
+        for (uuid, known) in [
+            ("4C4C4544-0001-4a10-8000-b2c04f000001", true),
+            ("00000000-0000-0000-0000-000000000000", false),
+            ("FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF", false),
+            ("Not Settable", false),
+            ("", false),
+        ] {
+            assert_eq!(dmi(&[("product_uuid", uuid)]).machine().is_some(), known, "{uuid}");
+        }
+    }
+
+    #[test]
     fn clouds_are_known_by_their_firmware_and_other_machines_are_none() {
         for (fields, cloud) in [
             (&[("sys_vendor", "Amazon EC2")][..], Some(Cloud::Ec2)),
             (&[("sys_vendor", "Xen"), ("product_uuid", "EC2C0FFE-1")], Some(Cloud::Ec2)),
-            (&[("sys_vendor", "Google"), ("product_name", "Google Compute Engine")], Some(Cloud::Gce)),
+            (
+                &[("sys_vendor", "Google"), ("product_name", "Google Compute Engine")],
+                Some(Cloud::Gce),
+            ),
             (
                 &[
                     ("sys_vendor", "Microsoft Corporation"),

@@ -99,7 +99,9 @@ fn v6_mask(mask: &str) -> String {
 /// DigitalOcean: <https://docs.digitalocean.com/reference/api/metadata/>, `interfaces.public[0]`.
 pub fn digitalocean(document: &Value) -> Vec<Network> {
     let mut networks = Vec::new();
-    for interface in list(document, "/interfaces/public").chain(list(document, "/interfaces/private")) {
+    for interface in
+        list(document, "/interfaces/public").chain(list(document, "/interfaces/private"))
+    {
         let mut card = Card::default();
         if let (Some(ip), Some(mask)) =
             (text(interface, "/ipv4/ip_address"), text(interface, "/ipv4/netmask"))

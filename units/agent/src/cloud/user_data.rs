@@ -99,12 +99,14 @@ fn fragment(text: &str, found: &mut UserData) -> Result<(), SourceError> {
 
 /// Keys of cloud-init that mean the same here; the others are none of ours.
 fn cloud_config(text: &str, found: &mut UserData) -> Result<(), SourceError> {
-    let document = yaml::parse(text).map_err(|error| SourceError::nonsense("#cloud-config", error))?;
+    let document =
+        yaml::parse(text).map_err(|error| SourceError::nonsense("#cloud-config", error))?;
     match document.get("mailkiln") {
         None | Some(Value::Null) => {}
         Some(Value::String(text)) => fragment(text, found)?,
         Some(_) => {
-            let why = "`mailkiln:` must be text; write `mailkiln: |` and the TOML indented below it";
+            let why =
+                "`mailkiln:` must be text; write `mailkiln: |` and the TOML indented below it";
             return Err(SourceError::nonsense("#cloud-config", why));
         }
     }
@@ -127,7 +129,10 @@ fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, SourceError> {
         .read_to_end(&mut unpacked)
         .map_err(|_| SourceError::nonsense("user-data", "its gzip is damaged"))?;
     if unpacked.len() > LARGEST_UNPACKED || unpacked.starts_with(&GZIP) {
-        return Err(SourceError::nonsense("user-data", "gzip unpacks to more than 256 KiB, or to gzip"));
+        return Err(SourceError::nonsense(
+            "user-data",
+            "gzip unpacks to more than 256 KiB, or to gzip",
+        ));
     }
     Ok(unpacked)
 }
@@ -149,7 +154,9 @@ mod tests {
     fn every_form_gives_the_same_fragment() {
         let plain = format!("#mailkiln\n{TOML}");
         let indented: String = TOML.lines().map(|line| format!("  {line}\n")).collect();
-        let config = format!("#cloud-config\nhostname: x\nssh_authorized_keys:\n- ssh-ed25519 A b\nmailkiln: |\n{indented}");
+        let config = format!(
+            "#cloud-config\nhostname: x\nssh_authorized_keys:\n- ssh-ed25519 A b\nmailkiln: |\n{indented}"
+        );
         let multipart = format!(
             "Content-Type: multipart/mixed; boundary=\"===\"\nMIME-Version: 1.0\n\n--===\nContent-Type: text/x-mailkiln; charset=\"us-ascii\"\n\n{TOML}\n--===\n\
              Content-Type: text/cloud-config\nContent-Transfer-Encoding: base64\n\nI2Nsb3VkLWNvbmZpZwpzc2hfYXV0aG9yaXplZF9rZXlzOiBb\nInNzaC1lZDI1NTE5IEEgYiJdCg==\n\
@@ -178,7 +185,7 @@ mod tests {
         assert!(parse(b"\xff\xfe\x00").unwrap().ignored[0].contains("UTF-8"));
         for (bytes, part) in [
             (b"#cloud-config\nmailkiln:\n  host: {name: a.b}\n".to_vec(), "must be text"),
-            (b"#cloud-config\nmailkiln: *x\n".to_vec(), "aliases"),
+            (b"#cloud-config\na: &x b\nmailkiln: *x\n".to_vec(), "aliases"),
             (b"#cloud-config\n\tx: y: z\n".to_vec(), "not YAML"),
             (b"#mailkiln-seed\n???".to_vec(), "#mailkiln-seed"),
             (packed(&vec![b'#'; 1 << 20]), "256 KiB"),

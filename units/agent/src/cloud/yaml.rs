@@ -14,7 +14,9 @@ const DEEPEST: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum YamlError {
     /// It is no YAML.
-    #[error("line {0}: this is not YAML; check its indentation, which is made of blanks, not of tabs")]
+    #[error(
+        "line {0}: this is not YAML; check its indentation, which is made of blanks, not of tabs"
+    )]
     Syntax(usize),
     /// What no configuration of a machine needs.
     #[error("line {0}: {1} are not read here; write the value itself")]

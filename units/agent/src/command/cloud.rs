@@ -28,6 +28,8 @@ use crate::layout::Layout;
 const ASKING: Duration = Duration::from_secs(120);
 /// For the report to Azure, which may come late but must come.
 const REPORTING: Duration = Duration::from_secs(60);
+/// Sources whose own word for the instance is none, or changes with the machine's settings.
+const BY_NUMBER: [&str; 2] = ["nocloud", "credential"];
 /// What a credential says that nobody has set.
 const NONE: &str = "none";
 
@@ -38,7 +40,8 @@ const NONE: &str = "none";
 /// [`CommandError`] when `/var` or `/run` can't be written.
 pub(super) fn local(layout: &Layout) -> Result<(), CommandError> {
     let files = layout.cloud();
-    let cloud = Dmi::read(&layout.sys()).cloud();
+    let dmi = Dmi::read(&layout.sys());
+    let cloud = dmi.cloud();
     let mut notes = Vec::new();
     let mut found = match volume::find(&layout.devices(), cloud) {
         Ok(found) => found,
@@ -48,6 +51,11 @@ pub(super) fn local(layout: &Layout) -> Result<(), CommandError> {
         }
     };
     credentials(&mut found, &mut notes)?;
+    if let (Some(found), Some(machine)) = (&mut found, dmi.machine())
+        && BY_NUMBER.contains(&found.source.as_str())
+    {
+        found.set_instance(machine);
+    }
     let kept = Kept::read(&files.kept).map_err(CommandError::Cloud)?;
     let networks = found.as_ref().or(kept.found.as_ref()).map(|it| it.networks.as_slice());
     for (number, network) in networks.unwrap_or_default().iter().enumerate() {
@@ -73,10 +81,7 @@ pub(super) fn local(layout: &Layout) -> Result<(), CommandError> {
 }
 
 /// Adds what a hypervisor hands over as credentials: systemd.system-credentials(7).
-fn credentials(
-    found: &mut Option<FirstBoot>,
-    notes: &mut Vec<String>,
-) -> Result<(), CommandError> {
+fn credentials(found: &mut Option<FirstBoot>, notes: &mut Vec<String>) -> Result<(), CommandError> {
     let Some(folder) = Layout::credentials() else { return Ok(()) };
     let mut read = |name: &str| -> Result<Option<Vec<u8>>, CommandError> {
         let path = folder.join(name);
@@ -181,8 +186,9 @@ fn decoded(path: &Path) -> Option<FirstBoot> {
     judged.set_instance(found.instance.as_deref().unwrap_or_default());
     judged.set_host(found.host.as_deref().unwrap_or_default());
     judged.user_data = found.user_data.filter(|bytes| bytes.len() <= LARGEST);
-    judged.networks = found.networks.into_iter().filter(|it| it.is_sound()).collect();
-    judged.source = found.source.chars().filter(char::is_ascii_lowercase).take(20).collect();
+    // No networks: whoever was asked over one has it by DHCP, and a copy of it would be stale one day.
+    let plain = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    judged.source = found.source.chars().filter(plain).take(20).collect();
     Some(judged)
 }
 

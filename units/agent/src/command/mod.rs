@@ -21,6 +21,7 @@ use crate::secrets::SecretError;
 use crate::seed::SeedError;
 use mailkiln_store::owner::{self, OwnerError};
 
+mod another_instance;
 mod bans;
 mod cloud;
 mod console;

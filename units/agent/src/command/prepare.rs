@@ -11,7 +11,7 @@ use std::path::Path;
 use mailkiln_store::certificate_folder::Pair;
 use time::OffsetDateTime;
 
-use super::CommandError;
+use super::{CommandError, another_instance};
 use crate::appliance::{Appliance, Domain};
 use crate::certificate::{self, SelfSigned, Verdict};
 use crate::dkim::{self, ALGORITHMS, Algorithm};
@@ -45,7 +45,7 @@ fn prepare(
 ) -> Result<(), CommandError> {
     let appliance = Appliance::read(&layout.appliance())?;
     let secrets = Secrets::new(layout.secrets());
-    another_instance(layout)?;
+    another_instance::set_aside(layout)?;
     secrets.create_directory()?;
     if let Some(seed) = seed {
         take_over(&secrets, seed)?;
@@ -61,31 +61,6 @@ fn prepare(
         dkim_keys(layout, &secrets, domain, seed)?;
     }
     self_signed_certificate(layout, &appliance)
-}
-
-/// On a copy of a disk, the secrets of the machine that it was copied from are set aside, and all are made
-/// anew. They are not deleted: whoever has moved a machine, and not copied it, wants its DKIM keys back.
-fn another_instance(layout: &Layout) -> Result<(), CommandError> {
-    let Some(now) = read_text(&layout.cloud().instance)? else { return Ok(()) };
-    let path = layout.instance();
-    let former = match read_text(&path)? {
-        Some(former) if former == now => return Ok(()),
-        former => former,
-    };
-    if let Some(former) = former {
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let name: String = former.chars().map(plain).take(100).collect();
-        let aside = layout.state().join(format!("secrets-of-{name}"));
-        match fs::rename(layout.secrets(), &aside) {
-            Ok(()) => journal::warn(&format!(
-                "this disk was copied from the instance {former}: its secrets are now in {}, and new ones are made",
-                aside.display()
-            )),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(CommandError::Kept(layout.secrets(), error)),
-        }
-    }
-    Ok(durable::write(&path, now.as_bytes(), 0o600, None)?)
 }
 
 /// What of a seed is a secret of this device, but for DKIM keys. A later seed replaces the hashes of
@@ -253,7 +228,7 @@ fn self_signed_certificate(layout: &Layout, appliance: &Appliance) -> Result<(),
 }
 
 /// A small text file; `None` when it is missing or no text.
-fn read_text(path: &Path) -> Result<Option<String>, SecretError> {
+pub(super) fn read_text(path: &Path) -> Result<Option<String>, SecretError> {
     match fs::read(path) {
         Ok(bytes) => Ok(String::from_utf8(bytes).ok()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -282,25 +257,30 @@ mod tests {
         let (root, layout) = appliance();
         let key = "var/lib/mailkiln/secrets/dkim-rsa-example.org.pem";
         let read = |path: &str| fs::read_to_string(root.path().join(path)).unwrap();
-        let instance = layout.cloud().instance;
-        fs::create_dir_all(instance.parent().unwrap()).unwrap();
+        let instance_file = layout.cloud().instance;
+        fs::create_dir_all(instance_file.parent().unwrap()).unwrap();
         // Before clouds were known, and then the same machine.
         prepare(&layout, None, None).unwrap();
         let first = read(key);
         for _ in 0..2 {
-            fs::write(&instance, "i-1/a").unwrap();
+            fs::write(&instance_file, "i-1/a").unwrap();
             prepare(&layout, None, None).unwrap();
             assert_eq!(read(key), first);
         }
-        fs::write(&instance, "i-2").unwrap();
+        fs::write(&instance_file, "i-2").unwrap();
         for _ in 0..2 {
             prepare(&layout, None, None).unwrap();
             assert_ne!(read(key), first);
             let aside = key.replace("secrets", "secrets-of-i-1_a");
             assert_eq!(read(&aside), first);
         }
-        let public = read("var/lib/mailkiln/dkim/example.org.txt");
-        assert!(!public.is_empty());
+        // Back on the first instance, and on the second again.
+        for (instance, aside) in [("i-1/a", "secrets-of-i-2"), ("i-2", "secrets-of-i-1_a.1")] {
+            fs::write(&instance_file, instance).unwrap();
+            prepare(&layout, None, None).unwrap();
+            assert!(!read(&key.replace("secrets", aside)).is_empty());
+        }
+        assert!(!read("var/lib/mailkiln/dkim/example.org.txt").is_empty());
         assert_eq!(fs::metadata(layout.instance()).unwrap().permissions().mode() & 0o777, 0o600);
     }
 

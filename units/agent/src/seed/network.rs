@@ -99,7 +99,9 @@ impl Network {
         let mac = |text: &String| {
             text.len() == 17
                 && text.split(':').count() == 6
-                && text.split(':').all(|it| it.len() == 2 && it.bytes().all(|b| b.is_ascii_hexdigit()))
+                && text
+                    .split(':')
+                    .all(|it| it.len() == 2 && it.bytes().all(|b| b.is_ascii_hexdigit()))
         };
         !self.addresses.is_empty()
             && self.mac.iter().all(mac)

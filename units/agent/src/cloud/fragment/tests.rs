@@ -56,10 +56,18 @@ fn a_fragment_changes_domain_accounts_and_relay_and_nothing_beyond_etc_mailkiln(
         assert!(server.contains("mx.example.net") && server.contains("smtp.example.com"));
         assert!(server.trim_end().ends_with("[rules]"), "the spam rules are the image's");
         let unit = text(root.path(), "run/systemd/system.control/mail-server.service");
-        assert!(unit.contains("dkim-rsa-example.net") && !unit.contains("ConditionPathExists"), "{unit}");
+        assert!(
+            unit.contains("dkim-rsa-example.net") && !unit.contains("ConditionPathExists"),
+            "{unit}"
+        );
         assert_eq!(text(root.path(), "run/mailkiln/hostname"), "mx.example.net\n");
-        assert!(text(root.path(), "run/sysctl.d/90-mailkiln-host.conf").contains("= mx.example.net\n"));
-        assert!(text(root.path(), "run/systemd/system/etc-mailkiln.mount").contains("Where=/etc/mailkiln\n"));
+        assert!(
+            text(root.path(), "run/sysctl.d/90-mailkiln-host.conf").contains("= mx.example.net\n")
+        );
+        assert!(
+            text(root.path(), "run/systemd/system/etc-mailkiln.mount")
+                .contains("Where=/etc/mailkiln\n")
+        );
         // Files that no fragment touches are there too, since the folder hides the image's.
         assert_eq!(
             text(root.path(), "run/mailkiln/etc/firewall.nft"),
@@ -95,7 +103,8 @@ fn an_image_waits_and_one_with_a_domain_may_be_made_to_wait() {
 fn a_mistake_is_drawn_with_its_place_and_its_cure() {
     let root = tempfile::tempdir().unwrap();
     let image = install(root.path(), mailkiln_spec::GENERIC);
-    let fragment = FRAGMENT.replace("address = \"bob@example.net\"", "adress = \"bob@example.net\"");
+    let fragment =
+        FRAGMENT.replace("address = \"bob@example.net\"", "adress = \"bob@example.net\"");
     let FragmentError::Wrong(lines) = image.with(&fragment).unwrap_err() else { panic!() };
     let text = lines.join("\n");
     assert!(text.contains("fragment, line 7: "), "{text}");
@@ -122,13 +131,21 @@ fn a_public_name_of_the_cloud_is_the_hosts_where_the_fragment_has_none() {
     let bare = "#mailkiln\n[[domain]]\nname = \"example.net\"\n";
     for (fragment, host, name) in [
         (bare, Some("mx.example.net"), Some("mx.example.net")),
-        ("[[domain]]\nname = \"example.net\"\n[relay]\nhost = \"smtp.example.com\"\n", Some("mx.example.net"), Some("mx.example.net")),
+        (
+            "[[domain]]\nname = \"example.net\"\n[relay]\nhost = \"smtp.example.com\"\n",
+            Some("mx.example.net"),
+            Some("mx.example.net"),
+        ),
         (bare, Some("mx"), None),
         (bare, Some("ip-10-0-0-1.eu-central-1.compute.internal"), None),
         (bare, Some("mx.novalocal"), None),
         (bare, None, None),
         (FRAGMENT, Some("other.example.net"), Some("mx.example.net")),
-        ("host.name = \"a.example.net\"\n[[domain]]\nname = \"example.net\"\n", Some("b.example.net"), Some("a.example.net")),
+        (
+            "host.name = \"a.example.net\"\n[[domain]]\nname = \"example.net\"\n",
+            Some("b.example.net"),
+            Some("a.example.net"),
+        ),
     ] {
         let root = tempfile::tempdir().unwrap();
         let image = install(root.path(), mailkiln_spec::GENERIC);

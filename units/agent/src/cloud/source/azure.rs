@@ -18,7 +18,10 @@ pub(super) const SERVICE: Service = Service {
     // While the machine is provisioned, the service says so.
     again: &[404, 410],
     requests: &[
-        Request::needed("instance", "/metadata/instance/compute/vmId?api-version=2021-02-01&format=text"),
+        Request::needed(
+            "instance",
+            "/metadata/instance/compute/vmId?api-version=2021-02-01&format=text",
+        ),
         Request::needed("compute", "/metadata/instance/compute?api-version=2021-02-01"),
     ],
     parse: parse_service,

@@ -51,7 +51,8 @@ impl<'a> Fat<'a> {
     pub(super) fn open(volume: &'a dyn Volume) -> io::Result<Option<Self>> {
         let boot = bytes(volume, 0, 512)?;
         let sector = le(&boot, 11, 2);
-        let (per_cluster, reserved, tables) = (le(&boot, 13, 1), le(&boot, 14, 2), le(&boot, 16, 1));
+        let (per_cluster, reserved, tables) =
+            (le(&boot, 13, 1), le(&boot, 14, 2), le(&boot, 16, 1));
         let is_fat = boot[510..] == [0x55, 0xaa]
             && matches!(sector, 512 | 1024 | 2048 | 4096)
             && per_cluster.is_power_of_two()
@@ -102,7 +103,9 @@ impl<'a> Fat<'a> {
 
     fn root(&self) -> io::Result<Vec<u8>> {
         match self.root {
-            Root::Fixed(at, length) => bytes(self.volume, at, length.min(LARGEST_DIRECTORY) as usize),
+            Root::Fixed(at, length) => {
+                bytes(self.volume, at, length.min(LARGEST_DIRECTORY) as usize)
+            }
             Root::Cluster(cluster) => self.chain(cluster, LARGEST_DIRECTORY),
         }
     }

@@ -39,8 +39,7 @@ impl<'a> Iso<'a> {
     pub(super) fn open(volume: &'a dyn Volume) -> io::Result<Option<Self>> {
         let (mut label, mut roots) = (None, Vec::new());
         for number in 0..MOST_DESCRIPTORS {
-            let descriptor =
-                bytes(volume, (FIRST_DESCRIPTOR + number) * SECTOR, SECTOR as usize)?;
+            let descriptor = bytes(volume, (FIRST_DESCRIPTOR + number) * SECTOR, SECTOR as usize)?;
             if descriptor[1..6] != *b"CD001" || descriptor[0] == LAST {
                 break;
             }

@@ -49,12 +49,17 @@ impl Machine {
     /// The domain that mail would run for; none while it waits.
     fn domain(&self) -> Option<&'static str> {
         let unit = self.text("run/systemd/system.control/mail-server.service");
-        let unit = if unit.is_empty() { self.text("etc/systemd/system/mail-server.service") } else { unit };
+        let unit = if unit.is_empty() {
+            self.text("etc/systemd/system/mail-server.service")
+        } else {
+            unit
+        };
         let appliance = self.text("run/mailkiln/etc/appliance.json");
         let appliance =
             if appliance.is_empty() { self.text("etc/mailkiln/appliance.json") } else { appliance };
         let known = ["example.net", "example.test", "unconfigured.invalid"];
-        let domain = known.into_iter().find(|it| appliance.contains(&format!("\"name\": \"{it}\"")));
+        let domain =
+            known.into_iter().find(|it| appliance.contains(&format!("\"name\": \"{it}\"")));
         domain.filter(|_| !unit.contains("ConditionPathExists"))
     }
 }
@@ -80,7 +85,10 @@ fn a_mistake_is_shown_and_the_last_right_fragment_holds_but_never_the_images_own
     for image in [mailkiln_spec::GENERIC, mailkiln_spec::DEFAULT] {
         let machine = Machine::new(image);
         let notes = machine.boot("i-1", Some(&wrong));
-        assert!(notes.contains("fragment, line 3") && notes.contains("help: did you mean"), "{notes}");
+        assert!(
+            notes.contains("fragment, line 3") && notes.contains("help: did you mean"),
+            "{notes}"
+        );
         assert_eq!(machine.domain(), None);
         assert!(!machine.text("var/lib/ssh/authorized_keys/root.cloud").is_empty(), "ssh works");
         machine.boot("i-1", Some(FRAGMENT));
@@ -166,5 +174,5 @@ fn what_the_other_process_wrote_is_judged_again() {
     let found = decoded(&path).unwrap();
     assert_eq!((found.instance, found.host), (None, None));
     assert_eq!(found.ssh_keys, ["ssh-ed25519 AAAA"]);
-    assert_eq!(found.source, "ecJ".to_lowercase().replace('j', ""));
+    assert_eq!(found.source, "ec22");
 }
