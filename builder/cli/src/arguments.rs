@@ -7,6 +7,7 @@ mod closure;
 mod images;
 mod nix_cache;
 mod units;
+mod upload;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,7 @@ pub(crate) use closure::ClosureArguments;
 pub(crate) use images::{ConvertArguments, DiffArguments, FlashArguments, InspectArguments};
 pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};
 pub(crate) use units::{ExportUnitsArguments, UnitsArguments, VerifyUnitsArguments};
+pub(crate) use upload::UploadArguments;
 
 /// Mail appliances from one file.
 ///
@@ -77,6 +79,8 @@ pub enum Command {
     Run(RunArguments),
     /// Write an image to a card, a stick or a disk, and read it back; without DEVICE, list those there are
     Flash(FlashArguments),
+    /// Put an image where machines start from it: a cloud, a bucket, a folder
+    Upload(UploadArguments),
     /// Write the disk of an image in other formats
     Convert(ConvertArguments),
     /// Say what an image holds, and whether it was altered
