@@ -56,8 +56,7 @@ impl Artifact {
 
     /// `20261121-`, or nothing.
     fn date(&self) -> String {
-        let date: String =
-            self.lock_time.chars().take(10).filter(char::is_ascii_digit).collect();
+        let date: String = self.lock_time.chars().take(10).filter(char::is_ascii_digit).collect();
         if date.len() == 8 { format!("{date}-") } else { String::new() }
     }
 
@@ -128,10 +127,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut image = sample(folder.path(), b"disk");
         let digest = &image.sha256.to_string()[..12];
-        assert_eq!(
-            image.remote_name(),
-            format!("mail-example-org-test-x86-64-20261121-{digest}")
-        );
+        assert_eq!(image.remote_name(), format!("mail-example-org-test-x86-64-20261121-{digest}"));
         image.lock_time.clear();
         image.name = format!("{}.example.org-aws-x86_64", "a".repeat(60));
         let name = image.remote_name();

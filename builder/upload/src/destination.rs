@@ -21,7 +21,14 @@ use crate::settings::{Setting, Settings, Surroundings};
 pub static ALL: &[&Entry] = &[
     &of::folder::ENTRY,
     &of::s3::ENTRY,
+    &of::aws::ENTRY,
+    &of::gcp::ENTRY,
+    &of::azure::ENTRY,
     &of::openstack::ENTRY,
+    &of::hetzner::ENTRY,
+    &of::digitalocean::ENTRY,
+    &of::oracle::ENTRY,
+    &of::proxmox::ENTRY,
 ];
 
 /// A destination as data.

@@ -117,8 +117,10 @@ impl Request {
     /// With a form as the body.
     #[must_use]
     pub fn form(self, fields: &[(&str, &str)]) -> Self {
-        let pairs: Vec<String> =
-            fields.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value))).collect();
+        let pairs: Vec<String> = fields
+            .iter()
+            .map(|(key, value)| format!("{}={}", encode(key), encode(value)))
+            .collect();
         self.header("content-type", "application/x-www-form-urlencoded").bytes(pairs.join("&"))
     }
 
@@ -288,12 +290,11 @@ impl Http {
         let mut trusting = builder();
         if let Some(path) = authority {
             let pem = std::fs::read(path).map_err(UploadError::file("read", path))?;
-            let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| {
-                UploadError::Setting {
+            let certificates =
+                Certificate::from_pem_bundle(&pem).map_err(|error| UploadError::Setting {
                     message: format!("{}: {}", path.display(), reason(&error)),
                     hint: "give a file of certificates in PEM".to_owned(),
-                }
-            })?;
+                })?;
             trusting = trusting.tls_certs_merge(certificates);
         }
         // A machine without a single trusted certificate can still speak plain HTTP.
@@ -363,8 +364,8 @@ impl Http {
         mut look: impl FnMut() -> Result<Option<T>, UploadError>,
     ) -> Result<T, UploadError> {
         progress.step(&format!("waiting: {what}"));
-        let looks = Duration::from_secs(minutes * 60).as_millis()
-            / self.patience.look.as_millis().max(1);
+        let looks =
+            Duration::from_secs(minutes * 60).as_millis() / self.patience.look.as_millis().max(1);
         for _ in 0..looks.max(1) {
             if let Some(found) = look()? {
                 return Ok(found);

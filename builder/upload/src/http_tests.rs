@@ -34,7 +34,12 @@ fn complaints_of_every_cloud() {
         body: body.as_bytes().to_vec(),
     };
     for (status, body, code, message) in [
-        (403, "<Error><Code>AccessDenied</Code><Message>No</Message><StringToSign>secret</StringToSign></Error>", "AccessDenied", "No"),
+        (
+            403,
+            "<Error><Code>AccessDenied</Code><Message>No</Message><StringToSign>secret</StringToSign></Error>",
+            "AccessDenied",
+            "No",
+        ),
         (400, r#"{"__type":"ValidationException","message":"bad"}"#, "ValidationException", "bad"),
         (404, r#"{"error":{"code":404,"message":"gone","title":"Not Found"}}"#, "404", "gone"),
         (401, r#"{"error":{"code":"unauthorized","message":"who"}}"#, "unauthorized", "who"),
@@ -43,7 +48,11 @@ fn complaints_of_every_cloud() {
         (500, "<html>secret</html>", "", ""),
         (500, "secret", "", ""),
     ] {
-        assert_eq!(answer(status, body).complaint(), (code.to_owned(), message.to_owned()), "{body}");
+        assert_eq!(
+            answer(status, body).complaint(),
+            (code.to_owned(), message.to_owned()),
+            "{body}"
+        );
     }
     let expired = answer(400, "<Error><Code>ExpiredToken</Code></Error>").refused("x");
     assert!(matches!(expired, UploadError::Expired { .. }) && expired.is_resumable());

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -62,11 +62,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`UploadError::Busy`] while another process has it; [`UploadError::File`].
-    pub fn open(
-        artifact: &Artifact,
-        destination: &str,
-        place: &str,
-    ) -> Result<Self, UploadError> {
+    pub fn open(artifact: &Artifact, destination: &str, place: &str) -> Result<Self, UploadError> {
         let path = Self::path(&artifact.path, destination, place);
         let mut file = loop {
             let file = OpenOptions::new()
@@ -84,16 +80,14 @@ impl Journal {
                 break file;
             }
         };
-        let mut text = String::new();
-        let read = (&mut file).take(LONGEST).read_to_string(&mut text);
-        if let Err(error) = read
-            && error.kind() != io::ErrorKind::InvalidData
-        {
-            return Err(UploadError::file("read the journal", &path)(error));
-        }
+        let mut bytes = Vec::new();
+        let read = (&mut file).take(LONGEST).read_to_end(&mut bytes);
+        read.map_err(UploadError::file("read the journal", &path))?;
+        // What is no text is no line either, and ends what is read.
+        let text = String::from_utf8_lossy(&bytes);
         let (content, whole) = Content::read(file, &text, place);
         let journal = Self { path, content: Mutex::new(content) };
-        if whole < text.len() as u64 {
+        if whole < bytes.len() as u64 {
             journal.truncate(whole)?;
         }
         if journal.with(|content| content.sha256.is_empty()) {

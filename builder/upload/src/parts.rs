@@ -154,10 +154,17 @@ mod tests {
         let image = sample(folder.path(), &bytes);
         for threads in [1, 4] {
             let sent = Mutex::new(BTreeMap::new());
-            send_parts(&image, 4096, threads, &Silent::default(), |index| index != 3, |part| {
-                assert!(sent.lock().unwrap().insert(part.offset, part.bytes).is_none());
-                Ok(())
-            })
+            send_parts(
+                &image,
+                4096,
+                threads,
+                &Silent::default(),
+                |index| index != 3,
+                |part| {
+                    assert!(sent.lock().unwrap().insert(part.offset, part.bytes).is_none());
+                    Ok(())
+                },
+            )
             .unwrap();
             let sent = sent.into_inner().unwrap();
             assert!(!sent.contains_key(&(3 * 4096)));
@@ -174,10 +181,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let image = sample(folder.path(), &[7; 10_000]);
         let silent = Silent::default();
-        let refused = send_parts(&image, 1000, 4, &silent, |_| true, |part| match part.index {
-            2 => Err(UploadError::answer("part 2", "no")),
-            _ => Ok(()),
-        });
+        let refused = send_parts(
+            &image,
+            1000,
+            4,
+            &silent,
+            |_| true,
+            |part| match part.index {
+                2 => Err(UploadError::answer("part 2", "no")),
+                _ => Ok(()),
+            },
+        );
         assert!(matches!(refused, Err(UploadError::Answer { .. })));
         std::fs::write(&image.path, [8; 10_000]).unwrap();
         let changed = send_parts(&image, 1000, 2, &silent, |_| true, |_| Ok(()));

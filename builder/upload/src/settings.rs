@@ -232,7 +232,10 @@ mod tests {
         Setting::new("endpoint", &[], "address"),
     ];
 
-    fn settings(given: &[(&str, &str)], variables: &[(&str, &str)]) -> Result<Settings, UploadError> {
+    fn settings(
+        given: &[(&str, &str)],
+        variables: &[(&str, &str)],
+    ) -> Result<Settings, UploadError> {
         let map = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
         };

@@ -83,14 +83,10 @@ pub struct UploadArguments {
 impl UploadArguments {
     /// All settings that were given, or the key that was given twice.
     pub fn settings(&self) -> Result<BTreeMap<String, String>, String> {
-        let named = [
-            ("region", &self.region),
-            ("endpoint", &self.endpoint),
-            ("bucket", &self.bucket),
-        ];
-        let named = named.into_iter().filter_map(|(key, value)| {
-            Some((key.to_owned(), value.clone()?))
-        });
+        let named =
+            [("region", &self.region), ("endpoint", &self.endpoint), ("bucket", &self.bucket)];
+        let named =
+            named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?)));
         let mut all = BTreeMap::new();
         for (key, value) in named.chain(self.set.iter().cloned()) {
             if all.insert(key.clone(), value).is_some() {

@@ -101,7 +101,10 @@ fn plan(
 ) -> Vec<String> {
     let mut steps = Vec::new();
     if let Some(artifact) = artifact {
-        steps.push(format!("look for an image with SHA-256 {}; end if it is there", artifact.sha256));
+        steps.push(format!(
+            "look for an image with SHA-256 {}; end if it is there",
+            artifact.sha256
+        ));
         steps.extend(destination.plan(artifact));
     }
     if let (Some(keep), Some(name)) = (prune, name) {
@@ -174,7 +177,8 @@ fn bill(path: &Path) -> Result<Value, Failure> {
     }
     let bytes = std::fs::read(&at).map_err(Failure::file("read", &at))?;
     serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::input(&error).with_hint(format!("{} is damaged: remove it or build again", at.display()))
+        Failure::input(&error)
+            .with_hint(format!("{} is damaged: remove it or build again", at.display()))
     })
 }
 

@@ -1,7 +1,13 @@
 //! Credentials from where each cloud's own tools keep them. None is printed, logged or given to a program as an argument.
 
 pub mod aws;
+pub mod azure;
+pub mod bearer;
+pub mod digitalocean;
+pub mod gcp;
+pub mod hetzner;
 pub mod openstack;
+pub mod oracle;
 pub mod yaml;
 
 use std::collections::BTreeMap;
@@ -59,7 +65,8 @@ mod tests {
 
     #[test]
     fn ini_files_are_read_as_the_tools_write_them() {
-        let text = "a = lost\n[default]\nregion=eu-west-1\n# x\n[profile two]\n Key = no\nKey = a=b \n";
+        let text =
+            "a = lost\n[default]\nregion=eu-west-1\n# x\n[profile two]\n Key = no\nKey = a=b \n";
         let sections = ini(text);
         assert_eq!(sections["default"]["region"], "eu-west-1");
         assert_eq!(sections["profile two"]["key"], "a=b");

@@ -120,7 +120,8 @@ fn identity(
         let secret = value("application_credential_secret")
             .ok_or_else(|| missing("application_credential_secret"))?;
         let credential = json!({"id": id, "secret": secret});
-        let identity = json!({"methods": ["application_credential"], "application_credential": credential});
+        let identity =
+            json!({"methods": ["application_credential"], "application_credential": credential});
         (identity, None, id)
     } else if let Some(token) = value("token") {
         let scope = scope(value);

@@ -53,7 +53,9 @@ impl Yaml {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut lines = Vec::new();
         for (index, line) in text.lines().enumerate() {
-            if let Some(line) = Line::read(line).map_err(|why| format!("line {}: {why}", index + 1))? {
+            if let Some(line) =
+                Line::read(line).map_err(|why| format!("line {}: {why}", index + 1))?
+            {
                 lines.push((index + 1, line));
             }
         }
@@ -179,15 +181,16 @@ fn map(
             continue;
         };
         let below = rest.first().filter(|(_, next)| next.indent > indent);
-        let is_list = rest
-            .first()
-            .is_some_and(|(_, next)| next.pair.is_none() && next.indent >= indent);
+        let is_list =
+            rest.first().is_some_and(|(_, next)| next.pair.is_none() && next.indent >= indent);
         let value = match below {
             _ if is_list => {
                 skip_list(rest, indent);
                 Yaml::Text(String::new())
             }
-            Some((_, next)) if text.is_empty() => Yaml::Map(self::map(rest, next.indent, depth + 1)?),
+            Some((_, next)) if text.is_empty() => {
+                Yaml::Map(self::map(rest, next.indent, depth + 1)?)
+            }
             _ => Yaml::Text(text.clone()),
         };
         if map.insert(key.clone(), value).is_some() {
@@ -206,10 +209,9 @@ fn skip_item(rest: &mut &[(usize, Line)], indent: usize) {
 
 /// Leaves out the items of a list, which may stand below its key or deeper.
 fn skip_list(rest: &mut &[(usize, Line)], indent: usize) {
-    while rest
-        .first()
-        .is_some_and(|(_, line)| line.indent > indent || (line.indent == indent && line.pair.is_none()))
-    {
+    while rest.first().is_some_and(|(_, line)| {
+        line.indent > indent || (line.indent == indent && line.pair.is_none())
+    }) {
         *rest = &rest[1..];
     }
 }
@@ -258,9 +260,16 @@ clouds:
 
     #[test]
     fn what_is_not_understood_is_an_error_without_the_line() {
-        for text in
-            ["a: &x 1", "<<: *x", "a: |\n  b", "\ta: 1", "a: 'b", "a: 1\n   b: 2", "secret", "a: 1\na: 2"]
-        {
+        for text in [
+            "a: &x 1",
+            "<<: *x",
+            "a: |\n  b",
+            "\ta: 1",
+            "a: 'b",
+            "a: 1\n   b: 2",
+            "secret",
+            "a: 1\na: 2",
+        ] {
             let error = Yaml::parse(text).unwrap_err();
             assert!(error.starts_with("line ") && !error.contains("secret"), "{text}: {error}");
         }

@@ -89,11 +89,7 @@ impl Bucket {
         let size = self.part_size(artifact.size);
         let parts = artifact.size.div_ceil(size);
         let acl = self.acl.as_ref().map_or(String::new(), |acl| format!(", with the ACL {acl}"));
-        vec![format!(
-            "send {} bytes in {parts} parts to {}{acl}",
-            artifact.size,
-            self.address(key)
-        )]
+        vec![format!("send {} bytes in {parts} parts to {}{acl}", artifact.size, self.address(key))]
     }
 
     /// The size of parts for so many bytes: whole MiB.
@@ -199,7 +195,9 @@ impl Bucket {
         if let Ok((upload, _)) = unfinished(journal) {
             if let Some(listed) = self.listed(key, &upload)? {
                 let mut parts = journal.parts();
-                parts.retain(|number, tag| listed.get(number) == tag.split(' ').next().map(str::to_owned).as_ref());
+                parts.retain(|number, tag| {
+                    listed.get(number) == tag.split(' ').next().map(str::to_owned).as_ref()
+                });
                 return Ok(parts);
             }
             journal.forget()?;
@@ -217,7 +215,8 @@ impl Bucket {
             headers.push(("x-amz-acl", acl));
         }
         let what = "beginning the upload";
-        let call = Call { query: &[("uploads", "")], headers: &headers, ..Call::new(what, "POST", key) };
+        let call =
+            Call { query: &[("uploads", "")], headers: &headers, ..Call::new(what, "POST", key) };
         let response = self.send(call)?;
         if !response.is_success() {
             return Err(self.refused(what, &response));
@@ -232,7 +231,11 @@ impl Bucket {
     }
 
     /// The parts that the server has, by number; nothing when it does not know the upload.
-    fn listed(&self, key: &str, upload: &str) -> Result<Option<BTreeMap<u64, String>>, UploadError> {
+    fn listed(
+        &self,
+        key: &str,
+        upload: &str,
+    ) -> Result<Option<BTreeMap<u64, String>>, UploadError> {
         let what = "asking what has arrived";
         let (mut parts, mut after) = (BTreeMap::new(), "0".to_owned());
         loop {

@@ -116,8 +116,11 @@ impl Destination for Folder {
         fs::rename(&partial, &path).map_err(UploadError::file("rename", &partial))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         write(&Self::beside(&path, "sha256"), &format!("{}  {name}\n", artifact.sha256))?;
-        let mut tags: Map<String, Value> =
-            artifact.tags().into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect();
+        let mut tags: Map<String, Value> = artifact
+            .tags()
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), json!(value)))
+            .collect();
         let created = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
         tags.insert("created".to_owned(), json!(created));
         write(&Self::beside(&path, TAGS), &format!("{:#}\n", Value::Object(tags.clone())))?;
@@ -172,7 +175,8 @@ fn copy(artifact: &Artifact, to: &Path, progress: &dyn Progress) -> Result<(), U
         .open(to)
         .map_err(UploadError::file("create", to))?;
     progress.begin(artifact.size);
-    let (mut digest, mut buffer, mut known) = (Digest::new(&SHA256), vec![0; PIECE], vec![0; PIECE]);
+    let (mut digest, mut buffer, mut known) =
+        (Digest::new(&SHA256), vec![0; PIECE], vec![0; PIECE]);
     let mut offset = 0_u64;
     loop {
         let count = read_full(&mut source, &mut buffer)
@@ -182,10 +186,11 @@ fn copy(artifact: &Artifact, to: &Path, progress: &dyn Progress) -> Result<(), U
         }
         let piece = &buffer[..count];
         digest.update(piece);
-        let there = read_full(&mut target, &mut known[..count])
-            .map_err(UploadError::file("read", to))?;
+        let there =
+            read_full(&mut target, &mut known[..count]).map_err(UploadError::file("read", to))?;
         if known[..there] != *piece {
-            let written = target.seek(SeekFrom::Start(offset)).and_then(|_| target.write_all(piece));
+            let written =
+                target.seek(SeekFrom::Start(offset)).and_then(|_| target.write_all(piece));
             written.map_err(UploadError::file("write", to))?;
         }
         offset += count as u64;
@@ -193,10 +198,7 @@ fn copy(artifact: &Artifact, to: &Path, progress: &dyn Progress) -> Result<(), U
     }
     progress.end();
     check(artifact, &hex(digest.finish().as_ref()))?;
-    target
-        .set_len(offset)
-        .and_then(|()| target.sync_all())
-        .map_err(UploadError::file("write", to))
+    target.set_len(offset).and_then(|()| target.sync_all()).map_err(UploadError::file("write", to))
 }
 
 fn read_full(from: &mut File, buffer: &mut [u8]) -> io::Result<usize> {

@@ -33,7 +33,11 @@ pub static ENTRY: Entry = Entry {
     settings: &[
         Setting::new("cloud", &["OS_CLOUD"], "name of the cloud in clouds.yaml"),
         Setting::new("region", &["OS_REGION_NAME"], "its region [default: any]"),
-        Setting::new("endpoint", &["OS_IMAGE_ENDPOINT_OVERRIDE"], "Glance's address [default: the catalog's]"),
+        Setting::new(
+            "endpoint",
+            &["OS_IMAGE_ENDPOINT_OVERRIDE"],
+            "Glance's address [default: the catalog's]",
+        ),
         Setting::new("visibility", &[], "private, shared, community or public").or("private"),
         Setting::new("store", &[], "the store that keeps it, where Glance has several"),
     ],
@@ -133,17 +137,13 @@ impl OpenStack {
     }
 
     /// Asks Glance; signs in again, once, where the token has expired.
-    fn ask(
-        &self,
-        what: &str,
-        make: &dyn Fn(&str) -> Request,
-    ) -> Result<Response, UploadError> {
+    fn ask(&self, what: &str, make: &dyn Fn(&str) -> Request) -> Result<Response, UploadError> {
         let mut renewed = false;
         loop {
             let session = self.session()?;
-            let response = self.http.send(what, || {
-                Ok(make(&session.glance).header("x-auth-token", &session.token))
-            })?;
+            let response = self
+                .http
+                .send(what, || Ok(make(&session.glance).header("x-auth-token", &session.token)))?;
             if response.status != 401 || renewed {
                 return Ok(response);
             }
@@ -165,8 +165,7 @@ impl OpenStack {
     /// Images by a property, the newest first.
     fn search(&self, property: &str, value: &str) -> Result<Vec<Value>, UploadError> {
         let what = "looking for images";
-        let fields =
-            query(&[(property, value), ("sort", "created_at:desc"), ("limit", "100")]);
+        let fields = query(&[(property, value), ("sort", "created_at:desc"), ("limit", "100")]);
         let mut path = format!("/v2/images?{fields}");
         let mut images = Vec::new();
         loop {
@@ -207,9 +206,8 @@ impl OpenStack {
         for (key, value) in artifact.tags() {
             body[key.replace('-', "_")] = json!(value);
         }
-        let response = self.ask(what, &|glance| {
-            Request::new("POST", format!("{glance}/v2/images")).json(&body)
-        })?;
+        let response = self
+            .ask(what, &|glance| Request::new("POST", format!("{glance}/v2/images")).json(&body))?;
         // 409: a first try whose answer was lost has made it, under the identifier of our journal.
         if response.status == 409 && self.image(id)?.is_some() {
             return Ok(());

@@ -291,5 +291,7 @@ pub fn destination(
 /// The journals in a folder.
 pub fn journals(folder: &Path) -> usize {
     let names = std::fs::read_dir(folder).unwrap();
-    names.filter(|it| it.as_ref().unwrap().file_name().to_string_lossy().ends_with(".upload")).count()
+    names
+        .filter(|it| it.as_ref().unwrap().file_name().to_string_lossy().ends_with(".upload"))
+        .count()
 }

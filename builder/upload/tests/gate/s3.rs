@@ -79,7 +79,9 @@ pub fn signed(request: &Arrived, service: &'static str, region: &str) -> Result<
     if value.contains("Credential=id/") && !value.contains(&format!("/{region}/")) {
         return Err(Reply::new(
             400,
-            format!("<Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>{region}</Region></Error>"),
+            format!(
+                "<Error><Code>AuthorizationHeaderMalformed</Code><Message>m</Message><Region>{region}</Region></Error>"
+            ),
         ));
     }
     Err(error(403, "SignatureDoesNotMatch"))
