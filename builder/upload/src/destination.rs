@@ -95,6 +95,11 @@ pub trait Destination: Send + Sync {
         progress: &dyn Progress,
     ) -> Result<Stored, UploadError>;
 
+    /// Whether a broken upload can go on. Where it can't, nothing of it is kept.
+    fn resumes(&self) -> bool {
+        true
+    }
+
     /// Removes what an upload needed on its way and no longer does.
     ///
     /// # Errors

@@ -162,7 +162,8 @@ impl UploadError {
             | Self::NoCredentials { .. }
             | Self::BadCredentials { .. }
             | Self::Busy { .. } => true,
-            Self::Refused { status, .. } => matches!(status, 401 | 403),
+            // Rights can be given; room is not there the next moment.
+            Self::Refused { status: 401 | 403, hint, .. } => hint.is_none(),
             Self::Program { passes, .. } => *passes,
             _ => false,
         }

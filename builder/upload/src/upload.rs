@@ -61,7 +61,7 @@ pub fn upload(
             journal.remove()?;
             Ok((Outcome::Uploaded, stored))
         }
-        Err(error) if error.is_resumable() => Err(error),
+        Err(error) if error.is_resumable() && destination.resumes() => Err(error),
         Err(error) => {
             progress.step("removing what was sent");
             match destination.clean(&journal) {

@@ -395,6 +395,11 @@ impl Destination for Hetzner {
         Ok(stored(&answer["image"]))
     }
 
+    fn resumes(&self) -> bool {
+        // A server that is left running costs money.
+        false
+    }
+
     fn tidy(&self, journal: &Journal) -> Result<(), UploadError> {
         if let Some(server) = journal.value("server") {
             self.delete("removing the temporary server", &format!("/servers/{server}"))?;
