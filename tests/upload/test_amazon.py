@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 import servers
-from conftest import NAME
+from disks import NAME
 from gate import LOST, RESET, Refused, Reply, sha256_base64, signed_by
 
 SECRET = "a-secret-key-of-the-tests"
@@ -30,7 +30,7 @@ def bucket(amazon, moto, request):
     """A new bucket."""
     name = f"b{abs(hash(request.node.name)) % 10**9}"
     amazon.name = name
-    status, _, said = servers.ask("PUT", f"http://127.0.0.1:{moto}/{name}", {}, authorization="AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request")
+    status, _, said = servers.ask("PUT", f"http://127.0.0.1:{moto}/{name}", authorization="AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request")
     assert status == 200, said
     own = amazon.check
 

@@ -4,7 +4,7 @@ import hashlib
 import os
 
 import pytest
-from conftest import NAME
+from disks import NAME
 from gate import LOST, RESET, Reply
 
 

@@ -43,7 +43,7 @@ class Droplets:
 def test_digitalocean(moto, uploader, images, gates, tmp_path):
     """The object can be fetched while the import lasts, and is gone afterwards; a second upload sends nothing."""
     image = images.make(tmp_path / "gz", "img.gz")
-    made = servers.ask("PUT", f"http://127.0.0.1:{moto}/spaces", {}, authorization="AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request")
+    made = servers.ask("PUT", f"http://127.0.0.1:{moto}/spaces", authorization="AWS4-HMAC-SHA256 Credential=x/20260101/us-east-1/s3/aws4_request")
     assert made[0] == 200, made
     spaces = gates(upstream=moto, check=signed_by(SECRET, ["us-east-1"]))
 

@@ -86,3 +86,54 @@ fn fill(template: &str, facts: &BTreeMap<&str, String>) -> Result<String, Upload
     text.push_str(rest);
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::ALL;
+
+    /// What `next` gives every template.
+    const COMMON: [&str; 10] = [
+        "image",
+        "image_name",
+        "machine",
+        "arch",
+        "debian_arch",
+        "file",
+        "ports",
+        "ports_with_commas",
+        "disk_gib",
+        "region",
+    ];
+    /// What single destinations give theirs.
+    const OWN: [(&str, &[&str]); 10] = [
+        ("folder", &["folder"]),
+        ("s3", &["bucket"]),
+        ("aws", &[]),
+        ("gcp", &["project", "bucket"]),
+        ("azure", &["group"]),
+        ("openstack", &["auth_url"]),
+        ("hetzner", &["location"]),
+        ("digitalocean", &[]),
+        ("oracle", &["compartment"]),
+        ("proxmox", &["node", "storage"]),
+    ];
+
+    #[test]
+    fn every_template_renders_with_what_its_destination_gives() {
+        assert_eq!(ALL.len(), OWN.len());
+        for entry in ALL {
+            let own = OWN.iter().find(|(name, _)| *name == entry.name).unwrap().1;
+            let facts: BTreeMap<&str, String> =
+                COMMON.iter().chain(own).map(|name| (*name, format!("<{name}>"))).collect();
+            let next = render(entry.next, &facts).unwrap();
+            let names_the_image = ["<image>", "<image_name>"].map(|it| next.commands.contains(it));
+            assert!(names_the_image.contains(&true), "{}", entry.name);
+            assert!(!next.mail.is_empty(), "{}", entry.name);
+            assert!(!next.commands.contains("{{") && !next.terraform.contains("{{"));
+        }
+        assert!(
+            render("{{image}} {{nothing}}", &BTreeMap::from([("image", String::new())])).is_err()
+        );
+    }
+}

@@ -357,7 +357,12 @@ impl Destination for Aws {
                     journal.arrived(part.index, &sum)
                 },
             )?;
-            self.complete(&snapshot, &journal.parts())?;
+            match self.complete(&snapshot, &journal.parts()) {
+                // A first try whose answer was lost, or that was killed before it was noted, has sealed it.
+                Err(UploadError::Refused { .. })
+                    if self.snapshot(&snapshot)?.as_deref() == Some("completed") => {}
+                other => other?,
+            }
             journal.note("sealed", "yes")?;
         }
         self.http.wait("the snapshot is sealed", PATIENCE, progress, || {

@@ -101,7 +101,7 @@ impl Gcp {
         let response = self.bearer.send(&self.http, what, request)?;
         match response.status {
             404 => Ok(None),
-            204 => Ok(Some(Value::Null)),
+            200..=299 if response.body.is_empty() => Ok(Some(Value::Null)),
             _ => response.success(what)?.json(what).map(Some),
         }
     }

@@ -199,6 +199,12 @@ impl Destination for Proxmox {
             request.body = self.form(artifact, &boundary);
             Ok(request)
         })?;
+        // A first try whose answer was lost has brought it there, and Proxmox does not replace files.
+        if !response.is_success()
+            && let Some(stored) = self.find(artifact)?
+        {
+            return Ok(stored);
+        }
         let answer = response.success(what)?.json(what)?;
         self.finish("Proxmox checks the upload", &answer["data"], progress)?;
         self.find(artifact)?
