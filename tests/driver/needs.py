@@ -76,6 +76,11 @@ TOOLS = (
     Need("grub-mkimage", "grub-common", "checks GRUB's core image"),
     Need("/usr/lib/grub/i386-pc/moddep.lst", "grub-pc-bin", "what GRUB's core image is compared with"),
 )
+UPLOAD = (
+    Need("/usr/sbin/sshd", "openssh-server", "is the rescue system that an image is written from"),
+    Need("npm", "npm", "fetches the server that plays Azure's blobs"),
+    Need("curl", "curl", "fetches what was uploaded"),
+)
 PROGRAMS = (
     Need("genisoimage", "genisoimage", "makes volumes with first boot data"),
     Need("strace", "strace", "cuts the power at every write"),

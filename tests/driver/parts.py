@@ -190,6 +190,12 @@ def artifacts(run):
     )  # fmt: skip
 
 
+def upload(run):
+    """`mailkiln upload` at real servers where there are any, each after a gate that checks what arrives."""
+    tools = (*needs.PYTEST, *needs.DISKS, *needs.VENV, *needs.IMAGE, *needs.UPLOAD)
+    return (Job("upload", "upload", (pytest("upload", "tests/upload", run),), needs=tools, requires=("builder",)),)
+
+
 def boards(run):
     """The image of every board, from outside."""
     tools = (*needs.PYTEST, *needs.DISKS)
@@ -238,6 +244,7 @@ PARTS = {
     "closure": Part("closure", "images from a NixOS closure, with real Nix, booted", closure, selects="pytest"),
     "programs": Part("programs", "the image's programs, on loopback", programs, selects="pytest"),
     "artifacts": Part("artifacts", "same bytes twice, accepted by other tools; sameness of architectures", artifacts, selects="pytest"),
+    "upload": Part("upload", "uploads to clouds, at real servers and played ones on loopback", upload, selects="pytest"),
     "boards": Part("boards", "the images of all boards, from outside", boards, selects="pytest"),
     "hostile": Part("hostile", "bad input at the command line", hostile, selects="pytest"),
     "boot": Part("boot", "appliances under QEMU: UEFI, power cut, BIOS or U-Boot, flipped byte, moved /var, Pi 3", boots, selects="pytest"),

@@ -9,6 +9,7 @@ mod images;
 mod lock;
 mod nix_cache;
 mod units;
+mod upload;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,7 @@ pub(crate) use images::{ConvertArguments, DiffArguments, FlashArguments, Inspect
 pub(crate) use lock::{CacheCommand, CachePruneArguments, LockArguments};
 pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};
 pub(crate) use units::{ExportUnitsArguments, UnitsArguments, VerifyUnitsArguments};
+pub(crate) use upload::UploadArguments;
 
 /// Mail appliances from one file.
 ///
@@ -80,6 +82,8 @@ pub enum Command {
     Run(RunArguments),
     /// Write an image to a card, stick or disk and verify it; without DEVICE, list the devices
     Flash(FlashArguments),
+    /// Upload an image to a cloud, a bucket or a folder
+    Upload(UploadArguments),
     /// Convert an image to other formats
     Convert(ConvertArguments),
     /// Show what an image contains and whether it was altered

@@ -205,3 +205,27 @@ impl mailkiln_flash::Progress for Bars<'_> {
         Bars::end(self);
     }
 }
+
+impl mailkiln_upload::Progress for Bars<'_> {
+    fn step(&self, what: &str) {
+        Watch::step(self, what);
+    }
+
+    fn begin(&self, bytes: u64) {
+        Watch::step(self, &format!("uploading {} MB", bytes / 1_000_000));
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        Bars::begin(self, "uploading", bytes, BYTES);
+    }
+
+    fn advance(&self, bytes: u64) {
+        mailkiln_flash::Progress::advance(self, bytes);
+    }
+
+    fn retract(&self, bytes: u64) {
+        self.with(|bar| bar.dec(bytes));
+    }
+
+    fn end(&self) {
+        Bars::end(self);
+    }
+}

@@ -24,6 +24,7 @@ mod schema;
 mod seed;
 mod sign;
 mod targets;
+mod upload;
 mod verify;
 mod verify_units;
 
@@ -46,6 +47,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> Result<ExitCode, Failu
         Command::Build(arguments) => build::run(&arguments, printer),
         Command::Run(arguments) => run::run(&arguments, printer),
         Command::Flash(arguments) => flash::run(&arguments, printer),
+        Command::Upload(arguments) => upload::run(&arguments, printer),
         Command::Convert(arguments) => convert::run(&arguments, printer),
         Command::Inspect(arguments) => inspect::run(&arguments, printer),
         Command::Dns(arguments) => dns::run(&arguments, printer),
