@@ -38,11 +38,6 @@ pub enum AppError {
     /// The database can't be used.
     #[error("{0}")]
     Database(String),
-    /// A server that we can't ask about passwords.
-    #[error(
-        "the configuration has no server.api: this version signs in at Mailkiln's own mail server only"
-    )]
-    NoApi,
 }
 
 impl From<DatabaseError> for AppError {
@@ -56,9 +51,14 @@ impl App {
     pub(crate) fn new(configuration: Configuration) -> Result<Arc<Self>, AppError> {
         let database = Database::open(&configuration.state)?;
         let sessions = Store::new(database.clone(), configuration.sessions.clone());
-        let address = configuration.server.api.ok_or(AppError::NoApi)?;
-        let redirect = format!("{}/sign-in", configuration.origin());
-        let api = Api::new(address, configuration.server.oauth_client.clone(), redirect);
+        let backend = match configuration.server.api {
+            Some(address) => {
+                let redirect = format!("{}/sign-in", configuration.origin());
+                let client = configuration.server.oauth_client.clone();
+                Backend::Own(Api::new(address, client, redirect))
+            }
+            None => Backend::Imap(configuration.server.imap.endpoint()),
+        };
         Ok(Arc::new(Self {
             guesses: Guesses::new(database.clone()),
             pending: Pending::default(),
@@ -67,7 +67,7 @@ impl App {
             configuration,
             database,
             sessions,
-            backend: Backend::Own(api),
+            backend,
         }))
     }
 }
