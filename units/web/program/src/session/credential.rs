@@ -136,9 +136,9 @@ impl Backend {
     }
 
     /// Makes fresh tokens from what [`Tokens::kept`] gave.
-    pub(crate) async fn renew(&self, kept: &str) -> Result<Tokens, SignInError> {
+    pub(crate) async fn renew(&self, kept: &str, client: Client) -> Result<Tokens, SignInError> {
         match self {
-            Self::Own(api) => Ok(api.renew(kept).await?),
+            Self::Own(api) => Ok(api.renew(kept, client).await?),
             Self::Imap(_) => Ok(Tokens::Password(kept.to_owned())),
         }
     }

@@ -75,7 +75,10 @@ impl Session {
     /// # Errors
     /// [`Problem::SignedOut`] when the server takes it no more, and the session is ended then; [`Problem::ServerAway`].
     pub(crate) async fn credential(&self) -> Result<Credential, Problem> {
-        self.app.sessions.credential(&self.app.backend, self.id, &self.key, &self.account).await
+        self.app
+            .sessions
+            .credential(&self.app.backend, self.id, &self.key, &self.account, self.client)
+            .await
     }
 
     /// Tells this browser from others, for what waits between two of its pages.

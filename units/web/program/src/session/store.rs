@@ -300,6 +300,7 @@ impl Store {
         id: Id,
         key: &[u8; seal::KEY],
         account: &str,
+        client: Client,
     ) -> Result<Credential, Problem> {
         if let Some(known) = self.known(id) {
             return Ok(known);
@@ -320,7 +321,7 @@ impl Store {
         let kept =
             seal::open(key, account, &sealed).and_then(|plain| String::from_utf8(plain).ok());
         let kept = kept.ok_or(Problem::SignedOut)?;
-        match backend.renew(&kept).await {
+        match backend.renew(&kept, client).await {
             Ok(Tokens::Password(password)) => Ok(Credential::Password(password)),
             Ok(tokens) => {
                 let Tokens::OAuth { access, .. } = &tokens else { return Err(Problem::Internal) };

