@@ -193,6 +193,12 @@ const TARGETS: &[(&str, Parser)] = &[
     ("vmdk", mailkiln_format::fuzz::vmdk),
     // `wanted.toml`.
     ("wanted", mailkiln_lock::fuzz::wanted),
+    // A question of Outlook's to Autodiscover.
+    ("web_autodiscover", mailkiln_web::fuzz::autodiscover),
+    // Forms of the webmail.
+    ("web_form", mailkiln_web::fuzz::form),
+    // Heads of requests that the web unit hands on to the mail server.
+    ("web_proxy", mailkiln_web::fuzz::proxy),
 ];
 
 static CHOSEN: OnceLock<Parser> = OnceLock::new();

@@ -82,6 +82,9 @@ const PACKAGES: &str = "Package: aa\nArchitecture: amd64\nVersion: 1:1.0-1\nMult
 
 const PATCH: &str = "Why.\n\n--- a/x-1.0.0/src/lib.rs\n+++ b/x-1.0.0/src/lib.rs\n@@ -2,2 +2,2 @@ f\n b\n-c\n+C\n\
     @@ -5 +5 @@\n-e\n\\ No newline at end of file\n+f\n--- /dev/null\n+++ b/x-1.0.0/new\n@@ -0,0 +1 @@\n+a\n\0a\nb\nc\nd\ne";
+/// A path and a head, as the web unit has them before it hands a request on.
+const WEB_HEAD: &str = "/dav/cal/a%40b/\nhost: mail.example.org\nconnection: close, x-forwarded-for\n\
+    content-length: 5\ntransfer-encoding: chunked\nauthorization: Basic YTpi\ndepth: 1\nforwarded: for=192.0.2.9";
 /// A request to the page where passwords are changed.
 const PASSWORD_PAGE: &str = "POST / HTTP/1.1\r\nHost: mail.example.org\r\nContent-Length: 47\r\n\r\n\
     account=a%40example.org&old=a&new=b+c&again=b+c";
@@ -147,6 +150,9 @@ pub(crate) fn seeds() -> Result<Seeds, Error> {
         ("seed_inputs", APPLIANCE),
         ("seed_toml", include_str!("../../../builder/seed/tests/fixtures/folder/seed.toml")),
         ("target", include_str!("../../../images/x86_64.toml")),
+        ("web_autodiscover", "<Autodiscover><Request><EMailAddress>a@example.org</EMailAddress></Request></Autodiscover>"),
+        ("web_form", "csrf=AAAA&account=a%40example.org&password=b+c&box=1&box=2"),
+        ("web_proxy", WEB_HEAD),
         ("wanted", include_str!("../../../builder/lock/wanted.toml")),
     ]
     .map(|(target, text)| (target, text.as_bytes().to_vec()))

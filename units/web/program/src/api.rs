@@ -131,19 +131,19 @@ impl Api {
     ) -> Result<Tokens, ApiError> {
         let ask = json!({ "type": "code", "client_id": self.client_id, "redirect_uri": self.redirect, "nonce": null });
         let owner = As::Owner { account, password, code };
-        let answer = self.json(Method::POST, "/api/oauth", owner, Some(&ask), Some(client)).await?;
+        let answer = self.json(Method::POST, "/api/oauth", owner, Some(&ask), client).await?;
         let given = answer["data"]["code"].as_str().unwrap_or_default();
         let (id, redirect) = (escaped(&self.client_id), escaped(&self.redirect));
-        self.tokens(&format!(
+        let form = format!(
             "grant_type=authorization_code&code={given}&client_id={id}&redirect_uri={redirect}"
-        ))
-        .await
+        );
+        self.tokens(&form, client).await
     }
 
     /// Exchanges a refresh token for fresh ones.
-    pub(crate) async fn renew(&self, refresh: &str) -> Result<Tokens, ApiError> {
+    pub(crate) async fn renew(&self, refresh: &str, client: Client) -> Result<Tokens, ApiError> {
         let form = format!("grant_type=refresh_token&refresh_token={}", escaped(refresh));
-        match self.tokens(&form).await? {
+        match self.tokens(&form, client).await? {
             // The server gives a new refresh token only when the old one nears its end.
             Tokens::OAuth { access, until, refresh: new } if new.is_empty() => {
                 Ok(Tokens::OAuth { access, until, refresh: refresh.to_owned() })
@@ -152,7 +152,7 @@ impl Api {
         }
     }
 
-    async fn tokens(&self, form: &str) -> Result<Tokens, ApiError> {
+    async fn tokens(&self, form: &str, client: Client) -> Result<Tokens, ApiError> {
         #[derive(Deserialize)]
         struct Granted {
             access_token: String,
@@ -163,7 +163,7 @@ impl Api {
         let path = "/auth/token";
         let kind = "application/x-www-form-urlencoded";
         let body = Bytes::from(form.to_owned());
-        let (status, bytes) = self.ask(Method::POST, path, As::Nobody, kind, body, None).await?;
+        let (status, bytes) = self.ask(Method::POST, path, As::Nobody, kind, body, client).await?;
         if status.is_success()
             && let Ok(granted) = serde_json::from_slice::<Granted>(&bytes)
         {
@@ -182,9 +182,13 @@ impl Api {
     }
 
     /// What the account has besides its password.
-    pub(crate) async fn sign_in_state(&self, who: As<'_>) -> Result<SignInState, ApiError> {
+    pub(crate) async fn sign_in_state(
+        &self,
+        who: As<'_>,
+        client: Client,
+    ) -> Result<SignInState, ApiError> {
         let path = "/api/account/auth";
-        let answer = self.json(Method::GET, path, who, None, None).await?;
+        let answer = self.json(Method::GET, path, who, None, client).await?;
         serde_json::from_value(answer["data"].clone()).map_err(|_| ApiError::Refused {
             path,
             answer: "an answer that is not understood".to_owned(),
@@ -192,8 +196,13 @@ impl Api {
     }
 
     /// Changes what the account has. Each change is an object with `type`.
-    pub(crate) async fn change(&self, who: As<'_>, changes: &Value) -> Result<(), ApiError> {
-        self.json(Method::POST, "/api/account/auth", who, Some(changes), None).await.map(|_| ())
+    pub(crate) async fn change(
+        &self,
+        who: As<'_>,
+        changes: &Value,
+        client: Client,
+    ) -> Result<(), ApiError> {
+        self.json(Method::POST, "/api/account/auth", who, Some(changes), client).await.map(|_| ())
     }
 
     async fn json(
@@ -202,7 +211,7 @@ impl Api {
         path: &'static str,
         who: As<'_>,
         body: Option<&Value>,
-        client: Option<Client>,
+        client: Client,
     ) -> Result<Value, ApiError> {
         let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
         let (status, bytes) = self.ask(method, path, who, "application/json", body, client).await?;
@@ -220,7 +229,7 @@ impl Api {
         who: As<'_>,
         kind: &str,
         body: Bytes,
-        client: Option<Client>,
+        client: Client,
     ) -> Result<(StatusCode, Bytes), ApiError> {
         let away = |problem: String| ApiError::Away { address: self.address, problem };
         let exchange = async {
@@ -237,10 +246,8 @@ impl Api {
             if let Some(header) = who.header() {
                 request = request.header(AUTHORIZATION, header);
             }
-            // The server delays and bans whom it believes to be the client.
-            if let Some(client) = client {
-                request = request.header("x-forwarded-for", client.address.to_string());
-            }
+            // The server counts, delays and bans whom it believes to be the client.
+            request = request.header("x-forwarded-for", client.address.to_string());
             let request = request.body(Full::new(body)).map_err(|error| away(error.to_string()))?;
             let answer = sender.send_request(request).await.map_err(|it| away(it.to_string()))?;
             let status = answer.status();

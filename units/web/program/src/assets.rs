@@ -39,15 +39,26 @@ static ASSETS: LazyLock<BTreeMap<&'static str, Asset>> = LazyLock::new(|| {
 fn asset(name: &str, kind: &'static str, bytes: &'static [u8]) -> Asset {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     let digest = URL_SAFE_NO_PAD.encode(&digest.as_ref()[..9]);
-    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
-    // Writing to a vector does not fail; without a packed copy the plain one is served.
-    let packed = packer.write_all(bytes).and_then(|()| packer.finish()).unwrap_or_default();
+    // Without a packed copy the plain one is served.
+    let packed = gzip(bytes, Compression::best()).unwrap_or_default();
     Asset {
         address: format!("/assets/{digest}/{name}"),
         kind,
         plain: Bytes::from_static(bytes),
         packed: packed.into(),
     }
+}
+
+/// `bytes` packed (RFC 1952). Writing to a vector does not fail.
+pub(crate) fn gzip(bytes: &[u8], level: Compression) -> Option<Vec<u8>> {
+    let mut packer = GzEncoder::new(Vec::with_capacity(bytes.len() / 3), level);
+    packer.write_all(bytes).and_then(|()| packer.finish()).ok()
+}
+
+/// Whether the browser takes packed bytes.
+pub(crate) fn takes_gzip(headers: &HeaderMap) -> bool {
+    let accepts = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
+    accepts.is_some_and(|value| value.contains("gzip"))
 }
 
 /// Where the asset called `name` is: `/assets/DIGEST/style.css`. That each name a page uses exists is tested with the pages.
@@ -64,9 +75,7 @@ pub(crate) async fn serve(
     if asset.address != format!("/assets/{digest}/{name}") {
         return Err(Problem::NotFound);
     }
-    let accepts = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok());
-    let packs = accepts.is_some_and(|value| value.contains("gzip"))
-        && (1..asset.plain.len()).contains(&asset.packed.len());
+    let packs = takes_gzip(&headers) && (1..asset.plain.len()).contains(&asset.packed.len());
     let body = if packs { asset.packed.clone() } else { asset.plain.clone() };
     let mut response = body.into_response();
     let headers = response.headers_mut();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use mailkiln_servers::{Endpoint, Trust};
 use serde::Deserialize;
 
 /// The whole file.
@@ -121,6 +122,34 @@ pub struct Service {
     /// Announce the reader's address by a PROXY header, version 2.
     #[serde(default)]
     pub proxy_header: bool,
+}
+
+/// Where distributions keep the authorities.
+const AUTHORITIES: [&str; 3] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/certs/ca-bundle.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+];
+
+impl Service {
+    /// As the clients of `mailkiln-servers` want it.
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        let authorities = || {
+            let found = AUTHORITIES.iter().map(PathBuf::from).find(|path| path.exists());
+            Trust::Roots(found.unwrap_or_else(|| PathBuf::from(AUTHORITIES[0])))
+        };
+        Endpoint {
+            host: self.host.clone(),
+            port: self.port,
+            name: self.host.clone(),
+            security: match self.security {
+                Security::Tls => mailkiln_servers::Security::Implicit,
+                Security::StartTls => mailkiln_servers::Security::StartTls,
+            },
+            trust: self.pin.clone().map_or_else(authorities, Trust::Pinned),
+            proxy: self.proxy_header,
+        }
+    }
 }
 
 /// How TLS begins.

@@ -92,8 +92,8 @@ fn is_from_us(app: &App, headers: &HeaderMap) -> bool {
 }
 
 /// Turns a [`Problem`], or what axum itself refuses, into a page.
-pub(crate) async fn error_pages(client: Client, request: Request, next: Next) -> Response {
-    let mut view = View::of_guest(request.headers());
+pub(crate) async fn error_pages(request: Request, next: Next) -> Response {
+    let view = View::of_guest(request.headers());
     let wants_page = wants_page(request.headers());
     let response = next.run(request).await;
     let problem = response.extensions().get::<Problem>().copied();
@@ -103,8 +103,6 @@ pub(crate) async fn error_pages(client: Client, request: Request, next: Next) ->
         _ => None,
     });
     let Some(problem) = problem else { return response };
-    let _ = client;
-    view.account = None;
     let text = view.language.text(problem.key());
     let mut page = if wants_page {
         let title = view.language.text("error.title").to_owned();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use flate2::Compression;
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use maud::{DOCTYPE, Markup, html};
@@ -14,6 +15,9 @@ use crate::assets;
 use crate::i18n::Language;
 use crate::session::csrf;
 use crate::session::{Preferences, cookie::Secret};
+
+/// Pages up to this size, bytes, are sent as they are.
+const SMALL: usize = 1400;
 
 /// A part of the program that the navigation leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub(crate) enum Section {
     Compose,
     /// What the reader can choose.
     Settings,
+    /// Password, second factor, sessions.
+    Account,
 }
 
 /// The navigation: section, address, text.
@@ -31,6 +37,7 @@ const SECTIONS: &[(Section, &str, &str)] = &[
     (Section::Mail, "/mail", "nav.mail"),
     (Section::Compose, "/compose", "nav.compose"),
     (Section::Settings, "/settings", "nav.settings"),
+    (Section::Account, "/account", "nav.account"),
 ];
 
 /// How pages look for one reader.
@@ -43,6 +50,8 @@ pub(crate) struct View {
     /// What its owner has chosen.
     pub(crate) preferences: Preferences,
     csrf: Option<Secret>,
+    /// Whether the browser takes gzip.
+    packs: bool,
 }
 
 /// One page.
@@ -71,6 +80,7 @@ impl View {
             account: None,
             preferences: Preferences::default(),
             csrf: csrf::root(headers),
+            packs: assets::takes_gzip(headers),
         }
     }
 
@@ -82,7 +92,13 @@ impl View {
     ) -> Self {
         let chosen = preferences.get("language").and_then(Language::from_tag);
         let language = chosen.unwrap_or_else(|| Language::from_headers(headers));
-        Self { language, account: Some(account), preferences, csrf: csrf::root(headers) }
+        Self {
+            language,
+            account: Some(account),
+            preferences,
+            csrf: csrf::root(headers),
+            packs: assets::takes_gzip(headers),
+        }
     }
 
     /// For a browser that is given this guest cookie by the same answer.
@@ -109,7 +125,22 @@ impl View {
 
     /// The page with another status.
     pub(crate) fn page_with_status(&self, status: StatusCode, page: Page) -> Response {
-        fragment_with_status(status, self.document(page))
+        let text = self.document(page).into_string();
+        let packed = (self.packs && text.len() > SMALL)
+            .then(|| assets::gzip(text.as_bytes(), Compression::fast()));
+        let mut response = match packed {
+            Some(Some(packed)) => {
+                let mut response = packed.into_response();
+                response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                response
+            }
+            _ => text.into_response(),
+        };
+        *response.status_mut() = status;
+        response
+            .headers_mut()
+            .insert(VARY, HeaderValue::from_static("accept-encoding, accept-language"));
+        as_page(response)
     }
 
     fn document(&self, page: Page) -> Markup {
@@ -165,11 +196,10 @@ impl View {
 
 /// Markup as an answer, without the frame: what a script puts into a page.
 pub(crate) fn fragment(content: Markup) -> Response {
-    fragment_with_status(StatusCode::OK, content)
+    as_page(content.into_string().into_response())
 }
 
-fn fragment_with_status(status: StatusCode, content: Markup) -> Response {
-    let mut response = (status, content.into_string()).into_response();
+fn as_page(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));

@@ -1,6 +1,10 @@
 //! Passwords in, tokens out: how the server that holds the mail recognises a reader.
 
+use std::net::SocketAddr;
 use std::time::Instant;
+
+use mailkiln_servers::answer::Limits;
+use mailkiln_servers::{Credentials, Endpoint, imap};
 
 use crate::api::{Api, ApiError};
 use crate::client::Client;
@@ -85,6 +89,8 @@ impl From<ApiError> for SignInError {
 pub(crate) enum Backend {
     /// Ours.
     Own(Api),
+    /// Another one: IMAP says whether a password is right. The session keeps it, sealed.
+    Imap(Endpoint),
 }
 
 impl Backend {
@@ -98,13 +104,42 @@ impl Backend {
     ) -> Result<Tokens, SignInError> {
         match self {
             Self::Own(api) => Ok(api.sign_in(account, password, code, client).await?),
+            Self::Imap(endpoint) => {
+                let credentials = Credentials::Password {
+                    user: account.to_owned(),
+                    password: password.to_owned(),
+                };
+                let reader = SocketAddr::new(client.address, 0);
+                let opened =
+                    imap::Session::open(endpoint, Some(reader), &credentials, Limits::default())
+                        .await;
+                match opened {
+                    Ok(session) => {
+                        session.close().await;
+                        Ok(Tokens::Password(password.to_owned()))
+                    }
+                    Err(
+                        mailkiln_servers::Error::SignIn(_) | mailkiln_servers::Error::Unwritable(_),
+                    ) => Err(SignInError::Refused),
+                    Err(error) => Err(SignInError::Away(error.to_string())),
+                }
+            }
+        }
+    }
+
+    /// The API for what an account can change of itself, where there is one.
+    pub(crate) fn own(&self) -> Option<&Api> {
+        match self {
+            Self::Own(api) => Some(api),
+            Self::Imap(_) => None,
         }
     }
 
     /// Makes fresh tokens from what [`Tokens::kept`] gave.
-    pub(crate) async fn renew(&self, kept: &str) -> Result<Tokens, SignInError> {
+    pub(crate) async fn renew(&self, kept: &str, client: Client) -> Result<Tokens, SignInError> {
         match self {
-            Self::Own(api) => Ok(api.renew(kept).await?),
+            Self::Own(api) => Ok(api.renew(kept, client).await?),
+            Self::Imap(_) => Ok(Tokens::Password(kept.to_owned())),
         }
     }
 }
