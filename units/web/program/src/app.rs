@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::api::Api;
 use crate::configuration::Configuration;
 use crate::database::{Database, DatabaseError};
+use crate::mailbox::Mailboxes;
 use crate::session::Store;
 use crate::session::credential::Backend;
 
@@ -19,6 +20,8 @@ pub(crate) struct App {
     pub(crate) sessions: Store,
     /// The server that knows the accounts.
     pub(crate) backend: Backend,
+    /// Connections to the mail of those who are signed in.
+    pub(crate) mailboxes: Mailboxes,
 }
 
 /// Why it can't run.
@@ -48,6 +51,6 @@ impl App {
         let address = configuration.server.api.ok_or(AppError::NoApi)?;
         let redirect = format!("{}/sign-in", configuration.origin());
         let api = Api::new(address, configuration.server.oauth_client.clone(), redirect);
-        Ok(Arc::new(Self { configuration, database, sessions, backend: Backend::Own(api) }))
+        Ok(Arc::new(Self { configuration, database, sessions, backend: Backend::Own(api), mailboxes: Mailboxes::default() }))
     }
 }
