@@ -24,6 +24,7 @@ mod mailbox;
 mod names;
 mod pages;
 mod problem;
+mod proxy;
 mod random;
 mod router;
 mod seal;
@@ -37,5 +38,15 @@ pub mod fuzz {
     /// A form, and what we write as one.
     pub fn form(bytes: &[u8]) {
         crate::form::fuzz(bytes);
+    }
+
+    /// A question of Outlook's.
+    pub fn autodiscover(bytes: &[u8]) {
+        crate::names::autodiscover::fuzz(bytes);
+    }
+
+    /// A head that the DAV proxy hands on.
+    pub fn proxy(bytes: &[u8]) {
+        crate::proxy::fuzz(bytes);
     }
 }

@@ -3,9 +3,13 @@
 //!
 //! Pages take [`Session`] where someone must be signed in, and [`crate::layout::View`] where that does not matter.
 
+pub(crate) mod code;
 pub(crate) mod cookie;
 pub(crate) mod credential;
 pub(crate) mod csrf;
+pub(crate) mod guesses;
+pub(crate) mod password;
+pub(crate) mod pending;
 mod preferences;
 mod store;
 
@@ -24,7 +28,7 @@ use crate::problem::Problem;
 
 pub(crate) use credential::Credential;
 pub(crate) use preferences::{Preferences, STEP as PREFERENCES};
-pub(crate) use store::{Id, STEP, Store};
+pub(crate) use store::{Id, STEP, Store, now};
 
 /// Someone signed in, on the request that it was taken from.
 #[derive(Clone)]
@@ -72,6 +76,16 @@ impl Session {
     /// [`Problem::SignedOut`] when the server takes it no more, and the session is ended then; [`Problem::ServerAway`].
     pub(crate) async fn credential(&self) -> Result<Credential, Problem> {
         self.app.sessions.credential(&self.app.backend, self.id, &self.key, &self.account).await
+    }
+
+    /// Tells this browser from others, for what waits between two of its pages.
+    pub(crate) fn browser(&self) -> cookie::Secret {
+        crate::seal::derive("browser", &self.key)
+    }
+
+    /// Lives on `tokens` from now on, after a change of password.
+    pub(crate) async fn replace(&self, tokens: credential::Tokens) -> Result<(), Problem> {
+        self.app.sessions.replace(self.id, &self.key, &self.account, tokens).await
     }
 
     /// Keeps a preference of the account; an empty value forgets it.
