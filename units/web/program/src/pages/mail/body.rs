@@ -110,7 +110,7 @@ fn isolate(headers: &mut HeaderMap, app: &App, print: bool) {
 }
 
 fn fields(session: &Session, letter: &Letter, message: &Message) -> Markup {
-    let text = |key| session.text(key);
+    let text = |key: &str| session.text(key);
     html! {
         h1 { (pane::subject(session, letter)) }
         table.fields {

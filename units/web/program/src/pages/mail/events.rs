@@ -21,18 +21,19 @@ const BEAT: Duration = Duration::from_secs(25);
 
 /// GET `/mail/events`.
 pub(super) async fn events(session: Session) -> Result<Response, Problem> {
+    let share = session.app.streams.take(session.client).ok_or(Problem::TooMany { seconds: 60 })?;
     let watch = session.app.mailboxes.watch(&session)?;
     let hello = Bytes::from_static(b"retry: 5000\n\n");
     let begin = Instant::now();
-    let stream = unfold((watch, Some(hello)), move |(mut watch, hello)| async move {
+    let stream = unfold((watch, share, Some(hello)), move |(mut watch, share, hello)| async move {
         if let Some(hello) = hello {
-            return Some((Ok::<_, Infallible>(hello), (watch, None)));
+            return Some((Ok::<_, Infallible>(hello), (watch, share, None)));
         }
         if begin.elapsed() > LIFE {
             return None;
         }
         let bytes = next(&mut watch).await?;
-        Some((Ok(bytes), (watch, None)))
+        Some((Ok(bytes), (watch, share, None)))
     });
     let mut response = Body::from_stream(stream).into_response();
     let headers = response.headers_mut();

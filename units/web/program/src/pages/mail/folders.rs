@@ -40,7 +40,7 @@ pub(super) fn ordered(all: &[Folder]) -> Vec<&Folder> {
 
 /// The navigation.
 pub(super) fn nav(view: &View, place: &Place, all: &[Folder]) -> Markup {
-    let text = |key| view.language.text(key);
+    let text = |key: &str| view.language.text(key);
     html! {
         nav #folders.folders aria-label=(text("mail.folders")) {
             details open {
@@ -108,7 +108,7 @@ pub(super) async fn manage(session: Session, Query(query): Query) -> Result<Resp
     let all = mailbox.imap()?.folders().await.map_err(problem)?;
     let quota = mailbox.imap()?.quota().await.map_err(problem)?;
     drop(mailbox);
-    let (view, text) = (&session.view, |key| session.text(key));
+    let (view, text) = (&session.view, |key: &str| session.text(key));
     let content = html! {
         h1 { (text("mail.manage-folders")) }
         (said(&session, query.text("said"), query.text("words")))

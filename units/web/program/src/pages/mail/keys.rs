@@ -30,7 +30,7 @@ pub(super) const KEYS: [(&str, &str); 18] = [
 
 /// GET `/mail/keys`.
 pub(super) async fn show(session: Session) -> Response {
-    let text = |key| session.text(key);
+    let text = |key: &str| session.text(key);
     let content = html! {
         h1 { (text("mail.keys")) }
         p { (text("mail.keys-hint")) }

@@ -25,7 +25,7 @@ pub(super) fn list(
     all: &[Folder],
     notice: &Markup,
 ) -> Markup {
-    let text = |key| view.language.text(key);
+    let text = |key: &str| view.language.text(key);
     let current = all.iter().find(|folder| folder.wire == place.folder);
     let heading = match current {
         Some(folder) if place.find.is_empty() => folders::name(view, folder),
@@ -58,7 +58,7 @@ pub(super) fn list(
 }
 
 fn search(view: &View, place: &Place) -> Markup {
-    let text = |key| view.language.text(key);
+    let text = |key: &str| view.language.text(key);
     html! {
         form.search role="search" method="get" action="/mail" {
             input type="hidden" name="f" value=(place.folder);
@@ -80,7 +80,7 @@ fn search(view: &View, place: &Place) -> Markup {
 }
 
 fn orders(view: &View, place: &Place, listing: &Listing) -> Markup {
-    let text = |key| view.language.text(key);
+    let text = |key: &str| view.language.text(key);
     if listing.everywhere {
         return html! {};
     }
@@ -111,7 +111,7 @@ fn remarks(view: &View, listing: &Listing) -> Markup {
 }
 
 fn tools(view: &View, place: &Place, listing: &Listing, all: &[Folder]) -> Markup {
-    let text = |key| view.language.text(key);
+    let text = |key: &str| view.language.text(key);
     let is = |wanted| show::is(all, &place.folder, wanted);
     let button = |action: &str, key: &str, class: &str| html! { button class=(class) name="do" value=(action) { (text(key)) } " " };
     html! {
@@ -143,7 +143,7 @@ fn tools(view: &View, place: &Place, listing: &Listing, all: &[Folder]) -> Marku
 }
 
 fn line(view: &View, place: &Place, row: &Row, all: &[Folder]) -> Markup {
-    let text = |key| view.language.text(key);
+    let text = |key: &str| view.language.text(key);
     let subject = if row.subject.is_empty() { text("mail.no-subject") } else { &row.subject };
     let folder = row.folder.as_deref();
     let value = folder.map_or_else(|| row.uid.to_string(), |folder| format!("{}@{folder}", row.uid));
@@ -177,7 +177,7 @@ fn line(view: &View, place: &Place, row: &Row, all: &[Folder]) -> Markup {
 }
 
 fn pages(view: &View, place: &Place, listing: &Listing) -> Markup {
-    let text = |key| view.language.text(key);
+    let text = |key: &str| view.language.text(key);
     if listing.older.is_none() && listing.newer.is_none() {
         return html! {};
     }

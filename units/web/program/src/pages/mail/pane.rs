@@ -58,7 +58,7 @@ fn pane(
     all: &[Folder],
     others: &[super::row::Row],
 ) -> Markup {
-    let text = |key| session.text(key);
+    let text = |key: &str| session.text(key);
     let letter = reading::read(&message.bytes);
     // Only to say what is missing; the frame makes it anew with its images.
     let shown = reading::show(&letter, Preference::Html, &Policy::showing(&NoImages));
@@ -143,7 +143,7 @@ fn listed(session: &Session, people: &[Person]) -> Markup {
 }
 
 fn actions(session: &Session, place: &Place, message: &Message, all: &[Folder]) -> Markup {
-    let text = |key| session.text(key);
+    let text = |key: &str| session.text(key);
     let uid = message.row.uid.unwrap_or(0);
     let is = |wanted| show::is(all, &place.folder, wanted);
     let write = |how: &str| format!("/compose?{how}={uid}&f={}", escaped(&place.folder));
@@ -168,7 +168,7 @@ fn actions(session: &Session, place: &Place, message: &Message, all: &[Folder]) 
 
 /// What a reader should know before believing the message.
 fn warnings(session: &Session, letter: &Letter, bytes: &[u8]) -> Markup {
-    let text = |key| session.text(key);
+    let text = |key: &str| session.text(key);
     let deceit = letter.headers.from.iter().find_map(|person| person.deceit);
     let checks = reading::authentication(bytes, &session.app.configuration.host);
     let failed = checks.iter().any(|check| check.method == "dmarc" && check.outcome == Outcome::Fail);
@@ -198,7 +198,7 @@ fn warnings(session: &Session, letter: &Letter, bytes: &[u8]) -> Markup {
 
 /// Who the message is proved to be from, and why it was taken for junk or not.
 fn proof(session: &Session, checks: &[Check], bytes: &[u8]) -> Markup {
-    let text = |key| session.text(key);
+    let text = |key: &str| session.text(key);
     let spam = reading::spam(bytes);
     if checks.is_empty() && spam.is_none() {
         return html! {};
@@ -249,7 +249,7 @@ fn unsubscribe(session: &Session, bytes: &[u8]) -> Markup {
 }
 
 fn attachments(session: &Session, place: &Place, message: &Message, letter: &Letter) -> Markup {
-    let text = |key| session.text(key);
+    let text = |key: &str| session.text(key);
     let language = session.view.language;
     let link = |field: &str, value: &str| {
         format!("{}&{field}={}", place.closed().with(message.row.uid.unwrap_or(0)).link("/mail/part"), escaped(value))

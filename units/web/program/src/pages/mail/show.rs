@@ -95,12 +95,14 @@ fn notice(mailbox: &Mailbox, session: &Session, place: &Place) -> Markup {
             }
             let text = view.language.count(undo.text, undo.count as u64);
             html! {
-                form.done role="status" method="post" action="/mail/undo" {
-                    (view.csrf())
-                    (hidden(&place.closed()))
+                div.done role="status" {
                     (text)
                     @if !undo.moves.is_empty() {
-                        " " button.quiet name="undo" value=(token) data-undo { (session.text("mail.undo")) }
+                        form.undo method="post" action="/mail/undo" {
+                            (view.csrf())
+                            (hidden(&place.closed()))
+                            button.quiet name="undo" value=(token) data-undo { (session.text("mail.undo")) }
+                        }
                     }
                 }
             }
