@@ -95,7 +95,8 @@ mod tests {
         assert!(two.initial().is_err());
         let lines = Credentials::Token { user: "a".into(), token: "x\x01host=evil".into() };
         assert!(lines.initial().is_err());
-        let shown = format!("{:?}", Credentials::Token { user: "a".into(), token: "zecret".into() });
+        let shown =
+            format!("{:?}", Credentials::Token { user: "a".into(), token: "zecret".into() });
         assert!(!shown.contains("zecret"), "{shown}");
     }
 }

@@ -80,7 +80,10 @@ impl Endpoint {
         if self.proxy {
             let server = stream.peer_addr().map_err(connect)?;
             let own = stream.local_addr().map_err(connect)?;
-            stream.write_all(&proxy::header(reader.unwrap_or(own), server)).await.map_err(connect)?;
+            stream
+                .write_all(&proxy::header(reader.unwrap_or(own), server))
+                .await
+                .map_err(connect)?;
         }
         Ok(Box::new(stream))
     }
@@ -108,10 +111,8 @@ impl Trust {
     fn client(&self) -> Result<rustls::ClientConfig> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let (Trust::Pinned(path) | Trust::Roots(path)) = self;
-        let wrong = |reason: String| Error::Certificates {
-            path: path.display().to_string(),
-            reason,
-        };
+        let wrong =
+            |reason: String| Error::Certificates { path: path.display().to_string(), reason };
         let certificates: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
             .and_then(|found| found.collect())
             .map_err(|error| wrong(error.to_string()))?;
@@ -135,10 +136,7 @@ impl Trust {
         let config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| wrong(error.to_string()))?;
-        Ok(config
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth())
+        Ok(config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
     }
 }
 

@@ -49,7 +49,8 @@ mod tests {
         assert_eq!(&four[16..24], [192, 0, 2, 7, 127, 0, 0, 1]);
         assert_eq!(&four[24..], [0xc3, 0x50, 0x07, 0xc9]);
         // A client of a socket for both families is written as IPv4.
-        let mapped = header("[::ffff:192.0.2.7]:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
+        let mapped =
+            header("[::ffff:192.0.2.7]:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
         assert_eq!(mapped.len(), 28);
         let six = header("[2001:db8::1]:1".parse().unwrap(), "127.0.0.1:2".parse().unwrap());
         assert_eq!((six.len(), &six[13..16]), (52, &[0x21, 0, 36][..]));

@@ -79,7 +79,8 @@ impl Scripts {
         reader: Option<SocketAddr>,
         credentials: &Credentials,
     ) -> Result<Self> {
-        let limits = Limits { literal: 4 << 20, frame: 5 << 20, command: 8 << 20, ..Limits::default() };
+        let limits =
+            Limits { literal: 4 << 20, frame: 5 << 20, command: 8 << 20, ..Limits::default() };
         let tcp = endpoint.tcp(reader).await?;
         let link = match endpoint.security {
             Security::Implicit => tcp,
@@ -123,7 +124,8 @@ impl Scripts {
         let initial = credentials.initial()?;
         self.busy = true;
         self.wire.begin();
-        let command = format!("AUTHENTICATE \"{mechanism}\" {{{}+}}\r\n{initial}\r\n", initial.len());
+        let command =
+            format!("AUTHENTICATE \"{mechanism}\" {{{}+}}\r\n{initial}\r\n", initial.len());
         self.wire.send(command.as_bytes()).await?;
         loop {
             match Reply::read(&self.wire.frame().await?)? {

@@ -2,7 +2,9 @@
 
 use std::net::SocketAddr;
 
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
 
 use crate::endpoint::{Endpoint, Link, Security, within};
 use crate::{Credentials, Error, Result};
@@ -77,9 +79,9 @@ pub async fn submit<R: AsyncRead + Unpin>(
 /// Whether an address can stand between `<` and `>`.
 fn check(address: &str) -> Result<()> {
     let bad = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>');
-    let parts = address.rsplit_once('@').is_some_and(|(local, domain)| {
-        !local.is_empty() && !domain.is_empty()
-    });
+    let parts = address
+        .rsplit_once('@')
+        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty());
     if !parts || address.contains(bad) || address.len() > 320 {
         return Err(Error::Unwritable("an address"));
     }

@@ -99,8 +99,8 @@ impl Wire {
         }
         self.filled = 0..count;
         let spent = self.budget.checked_sub(count as u64);
-        self.budget =
-            spent.ok_or(Error::TooMuch { limit: self.limits.command, what: "bytes in an answer" })?;
+        self.budget = spent
+            .ok_or(Error::TooMuch { limit: self.limits.command, what: "bytes in an answer" })?;
         Ok(())
     }
 

@@ -41,7 +41,8 @@ async fn a_mailbox_is_listed_read_sorted_searched_and_changed() {
     for wanted in [SpecialUse::Inbox, SpecialUse::Junk, SpecialUse::Trash, SpecialUse::Sent] {
         assert!(uses.contains(&wanted), "{folders:?}");
     }
-    let inbox = folders.iter().find(|folder| folder.special_use() == Some(SpecialUse::Inbox)).unwrap();
+    let inbox =
+        folders.iter().find(|folder| folder.special_use() == Some(SpecialUse::Inbox)).unwrap();
     assert_eq!(inbox.counters.messages, Some(60));
 
     let selected = session.select("INBOX").await.unwrap();
@@ -68,7 +69,8 @@ async fn a_mailbox_is_listed_read_sorted_searched_and_changed() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     assert_eq!((sorted.len(), sorted[0]), (60, uids[49]));
-    let found = session.search(&[Key::Since(Date::new(2020, 1, 1).unwrap()), Key::Seen]).await.unwrap();
+    let found =
+        session.search(&[Key::Since(Date::new(2020, 1, 1).unwrap()), Key::Seen]).await.unwrap();
     assert_eq!(found.len(), 60);
     let threads = session.threads(&[Key::All]).await.unwrap();
     assert_eq!(threads.iter().map(Vec::len).sum::<usize>(), 60);
@@ -171,10 +173,12 @@ async fn mail_is_submitted_and_arrives_as_it_was() {
         "From: {ALICE}\r\nTo: {BOB}\r\nSubject: dots\r\nMessage-ID: <d@example.test>\r\n\
          Date: Sat, 28 Nov 2026 10:00:00 +0000\r\n\r\n.\n..a\r\nend"
     );
-    let mut envelope = Envelope { from: ALICE.into(), to: vec![BOB.into()], delivery_notice: false };
+    let mut envelope =
+        Envelope { from: ALICE.into(), to: vec![BOB.into()], delivery_notice: false };
     let size = message.len() as u64;
     let sent =
-        submit(&endpoint, None, &credentials(ALICE), &envelope, size, &mut message.as_bytes()).await;
+        submit(&endpoint, None, &credentials(ALICE), &envelope, size, &mut message.as_bytes())
+            .await;
     sent.unwrap();
     let mut session = open(&server, BOB).await;
     let mut found = Vec::new();
@@ -191,7 +195,8 @@ async fn mail_is_submitted_and_arrives_as_it_was() {
 
     envelope.from = "boss@example.test".into();
     let other =
-        submit(&endpoint, None, &credentials(ALICE), &envelope, size, &mut message.as_bytes()).await;
+        submit(&endpoint, None, &credentials(ALICE), &envelope, size, &mut message.as_bytes())
+            .await;
     assert!(matches!(other, Err(Error::Refused { .. })), "{other:?}");
     let wrong = Credentials::Password { user: ALICE.into(), password: "wrong".into() };
     let refused = submit(&endpoint, None, &wrong, &envelope, size, &mut message.as_bytes()).await;

@@ -117,7 +117,10 @@ impl Mailboxes {
     /// # Errors
     /// [`Problem::SignedOut`] if the server does not accept the session any more, [`Problem::ServerAway`] if it does not
     /// answer, [`Problem::TooMany`] if earlier requests of the session take too long.
-    pub(crate) async fn open(&self, session: &Session) -> Result<OwnedMutexGuard<Mailbox>, Problem> {
+    pub(crate) async fn open(
+        &self,
+        session: &Session,
+    ) -> Result<OwnedMutexGuard<Mailbox>, Problem> {
         let mailbox = self.slot(session);
         let turn = tokio::time::timeout(TURN, mailbox.lock_owned()).await;
         let mut guard = turn.map_err(|_| Problem::TooMany { seconds: 10 })?;

@@ -55,7 +55,13 @@ impl Results {
     }
 
     /// Keeps a list. One of the same question goes.
-    pub(crate) fn put(&mut self, asked: Asked, state: Selected, uids: Arc<Vec<u32>>, rows: Option<Rows>) {
+    pub(crate) fn put(
+        &mut self,
+        asked: Asked,
+        state: Selected,
+        uids: Arc<Vec<u32>>,
+        rows: Option<Rows>,
+    ) {
         self.0.retain(|entry| entry.asked != asked);
         if self.0.len() >= MOST {
             self.0.remove(0);

@@ -235,7 +235,12 @@ mod tests {
     }
 
     /// All frames of `bytes`, given in pieces of `size`; what was passed on; the error, if any.
-    fn frames(limits: Limits, pass: bool, bytes: &[u8], size: usize) -> (Vec<Frame>, Vec<u8>, bool) {
+    fn frames(
+        limits: Limits,
+        pass: bool,
+        bytes: &[u8],
+        size: usize,
+    ) -> (Vec<Frame>, Vec<u8>, bool) {
         let mut framer = Framer::new(limits);
         framer.pass_literal(pass);
         let (mut found, mut passed) = (Vec::new(), Vec::new());
@@ -259,7 +264,8 @@ mod tests {
 
     #[test]
     fn lines_and_literals_are_cut_alike_in_pieces_of_any_size() {
-        let bytes = b"* 1 FETCH (BODY[] {5}\r\nab\r\n) UID 3)\r\n* OK see {5}\r\n+ go {3}\na OK\r\n";
+        let bytes =
+            b"* 1 FETCH (BODY[] {5}\r\nab\r\n) UID 3)\r\n* OK see {5}\r\n+ go {3}\na OK\r\n";
         for size in 1..bytes.len() {
             let (found, _, failed) = frames(small(), false, bytes, size);
             assert!(!failed);
@@ -273,7 +279,8 @@ mod tests {
 
     #[test]
     fn one_literal_is_passed_on_and_others_are_kept() {
-        let bytes = b"* LIST () \"/\" {1}\r\nx\r\n* 1 FETCH (BINARY[2] ~{5}\r\nhello X {1}\r\ny)\r\n";
+        let bytes =
+            b"* LIST () \"/\" {1}\r\nx\r\n* 1 FETCH (BINARY[2] ~{5}\r\nhello X {1}\r\ny)\r\n";
         for size in 1..bytes.len() {
             let (found, passed, failed) = frames(small(), true, bytes, size);
             assert!(!failed);

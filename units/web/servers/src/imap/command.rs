@@ -137,7 +137,10 @@ mod tests {
     fn commands_are_written_as_the_rfc_has_them() {
         let command = Command::new("UID SEARCH").words("CHARSET UTF-8 (");
         let command = command.words("SUBJECT").string("a \"b\" \\").unwrap().words(")");
-        assert_eq!(sent(&command), "a1 UID SEARCH CHARSET UTF-8 (SUBJECT \"a \\\"b\\\" \\\\\")\r\n");
+        assert_eq!(
+            sent(&command),
+            "a1 UID SEARCH CHARSET UTF-8 (SUBJECT \"a \\\"b\\\" \\\\\")\r\n"
+        );
         let command = Command::new("UID SEARCH TEXT").string("Grüße").unwrap().words("SEEN");
         assert_eq!(sent(&command), "a1 UID SEARCH TEXT {7+}\r\nGrüße SEEN\r\n");
         let waited = command.segments("a1", false);

@@ -22,7 +22,11 @@ impl Date {
             1..=12 => 31,
             _ => return None,
         };
-        ((1..=days).contains(&day) && (1..=9999).contains(&year)).then_some(Date { year, month, day })
+        ((1..=days).contains(&day) && (1..=9999).contains(&year)).then_some(Date {
+            year,
+            month,
+            day,
+        })
     }
 
     /// Reads `2026-11-28`.

@@ -13,7 +13,7 @@ mod utf7;
 
 pub use date::{Date, internal_date};
 pub use fetched::{Fetched, Section};
-pub use folder::{Folder, SpecialUse, folder_to_wire, folder_to_text};
+pub use folder::{Folder, SpecialUse, folder_to_text, folder_to_wire};
 pub use response::{Code, Counters, Quota, Response, Status};
 pub use search::{Key, Order};
 pub use session::{Change, Selected, Session, UidSet};

@@ -60,9 +60,18 @@ pub enum Response {
     /// `+`: the server waits for more of the command. With its text.
     Continue(String),
     /// The end of a command.
-    Done { tag: String, status: Status, code: Code, text: String },
+    Done {
+        tag: String,
+        status: Status,
+        code: Code,
+        text: String,
+    },
     /// Said unasked, or about the connection.
-    Said { status: Status, code: Code, text: String },
+    Said {
+        status: Status,
+        code: Code,
+        text: String,
+    },
     Capability(Vec<String>),
     Flags(Vec<String>),
     Exists(u32),
@@ -156,7 +165,8 @@ impl Response {
             return Response::Counters(folder.into_owned(), counters(items.list()));
         }
         if name.is("ESEARCH") {
-            let count = rest.iter().position(|word| word.is("COUNT")).and_then(|at| rest.get(at + 1));
+            let count =
+                rest.iter().position(|word| word.is("COUNT")).and_then(|at| rest.get(at + 1));
             return count.and_then(Token::small).map_or(Response::Other, Response::Count);
         }
         if name.is("QUOTA") {
@@ -275,7 +285,9 @@ mod tests {
         assert_eq!((tag.as_str(), status, text.as_str()), ("A1", Status::No, "full [really]"));
         assert_eq!(code.name(), "OVERQUOTA");
         let said = response("* OK [UIDVALIDITY 3857529045] UIDs valid");
-        assert!(matches!(said, Response::Said { code, .. } if code.number(1) == Some(3_857_529_045)));
+        assert!(
+            matches!(said, Response::Said { code, .. } if code.number(1) == Some(3_857_529_045))
+        );
         assert_eq!(response("* 18 EXISTS"), Response::Exists(18));
         assert_eq!(response("* SORT 3 2 1"), Response::Numbers(vec![3, 2, 1]));
         assert_eq!(response("* SEARCH 2 84 (MODSEQ 917)"), Response::Numbers(vec![2, 84]));
@@ -291,7 +303,10 @@ mod tests {
         else {
             panic!()
         };
-        assert_eq!((folder.as_str(), counters.messages, counters.unseen), ("blurdybloop", Some(231), Some(7)));
+        assert_eq!(
+            (folder.as_str(), counters.messages, counters.unseen),
+            ("blurdybloop", Some(231), Some(7))
+        );
     }
 
     #[test]
@@ -302,11 +317,15 @@ mod tests {
 
     #[test]
     fn folders_are_read_and_named_for_people() {
-        let Response::List(folder) = response(r#"* LIST (\HasNoChildren \Drafts) "/" "A/Entw&APw-rfe""#)
+        let Response::List(folder) =
+            response(r#"* LIST (\HasNoChildren \Drafts) "/" "A/Entw&APw-rfe""#)
         else {
             panic!()
         };
-        assert_eq!((folder.name.as_str(), folder.last(), folder.depth()), ("A/Entwürfe", "Entwürfe", 1));
+        assert_eq!(
+            (folder.name.as_str(), folder.last(), folder.depth()),
+            ("A/Entwürfe", "Entwürfe", 1)
+        );
         assert_eq!(folder.special_use(), Some(crate::imap::SpecialUse::Drafts));
         assert_eq!(response("* LIST () NIL \"a\""), response("* LIST () NIL a"));
         assert_eq!(response("* LIST nonsense"), Response::Other);

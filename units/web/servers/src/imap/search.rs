@@ -1,8 +1,8 @@
 //! What is looked for, and in which order.
 
+use crate::Result;
 use crate::imap::Date;
 use crate::imap::command::Command;
-use crate::{Result};
 
 /// A condition of SEARCH and SORT. Texts may hold anything but NUL.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -99,7 +99,8 @@ impl Session {
         credentials: &Credentials,
         limits: Limits,
     ) -> Result<Session> {
-        within(limits.patience, "sign-in", Session::opened(endpoint, reader, credentials, limits)).await
+        within(limits.patience, "sign-in", Session::opened(endpoint, reader, credentials, limits))
+            .await
     }
 
     async fn opened(
@@ -176,7 +177,11 @@ impl Session {
 
     /// Sends AUTHENTICATE; answers the server's question once, and what it says of an error by an
     /// empty line (RFC 7628 section 3.2.3).
-    async fn authenticate(&mut self, command: Command, answer: &mut Option<String>) -> Result<Code> {
+    async fn authenticate(
+        &mut self,
+        command: Command,
+        answer: &mut Option<String>,
+    ) -> Result<Code> {
         let tag = self.next_tag();
         self.busy = true;
         self.wire.begin();
@@ -427,7 +432,9 @@ impl Session {
         for set in UidSet::of(uids) {
             let command = Command::new("UID FETCH").atom(set.as_str())?;
             let command = self.row().into_iter().fold(command, Command::words);
-            found.extend(self.fetch(command).await?.into_iter().filter_map(|row| Some((row.uid?, row))));
+            found.extend(
+                self.fetch(command).await?.into_iter().filter_map(|row| Some((row.uid?, row))),
+            );
         }
         Ok(uids.iter().filter_map(|uid| found.remove(uid)).collect())
     }
@@ -542,7 +549,12 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Lacks`] if the server can't sort.
-    pub async fn sort(&mut self, order: Order, newest_first: bool, keys: &[Key]) -> Result<Vec<u32>> {
+    pub async fn sort(
+        &mut self,
+        order: Order,
+        newest_first: bool,
+        keys: &[Key],
+    ) -> Result<Vec<u32>> {
         if !self.can("SORT") {
             return Err(Error::Lacks("SORT"));
         }
@@ -761,7 +773,10 @@ mod tests {
         let sets = UidSet::of(&scattered);
         assert!(sets.iter().all(|set| set.0.len() < LONGEST_SET + 20));
         assert_eq!(sets.iter().flat_map(|set| expand(&set.0)).collect::<Vec<_>>(), scattered);
-        assert_eq!(copied_uids(&Code("COPYUID 3 304,319:320 3956:3958".into())), [3956, 3957, 3958]);
+        assert_eq!(
+            copied_uids(&Code("COPYUID 3 304,319:320 3956:3958".into())),
+            [3956, 3957, 3958]
+        );
         assert!(copied_uids(&Code("COPYUID 3 1 1:4294967295".into())).is_empty());
     }
 

@@ -63,7 +63,8 @@ impl Structure {
         let subtype = subtype.to_ascii_lowercase();
         for (index, child) in children.enumerate() {
             let number = index + 1;
-            let path = if path.is_empty() { number.to_string() } else { format!("{path}.{number}") };
+            let path =
+                if path.is_empty() { number.to_string() } else { format!("{path}.{number}") };
             self.add(child, path, &subtype);
         }
     }
@@ -135,9 +136,15 @@ mod tests {
             .replace('\n', " ");
         let found = structure(&text);
         assert!(found.complete);
-        let shown = found.parts.iter().map(|part| format!("{} {} in {}", part.path, part.kind, part.inside));
-        let expected =
-            ["1.1 text/plain in alternative", "1.2 text/html in alternative", "2 image/png in mixed"];
+        let shown = found
+            .parts
+            .iter()
+            .map(|part| format!("{} {} in {}", part.path, part.kind, part.inside));
+        let expected = [
+            "1.1 text/plain in alternative",
+            "1.2 text/html in alternative",
+            "2 image/png in mixed",
+        ];
         assert_eq!(shown.collect::<Vec<_>>(), expected);
         let image = &found.parts[2];
         assert_eq!((image.name.as_deref(), image.id.as_deref()), (Some("b.png"), Some("c@d")));

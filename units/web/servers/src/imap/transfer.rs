@@ -2,9 +2,9 @@
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use crate::endpoint::within;
 use crate::imap::command::Command;
 use crate::imap::{Response, Session};
-use crate::endpoint::within;
 use crate::{Error, Result};
 
 const CHUNK: usize = 16 << 10;
@@ -131,7 +131,10 @@ impl Session {
         while left > 0 {
             let most = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
             let read = within(self.wire.limits().silence * 3, "message", async {
-                message.read(&mut chunk[..most]).await.map_err(|_| Error::Closed { step: "message" })
+                message
+                    .read(&mut chunk[..most])
+                    .await
+                    .map_err(|_| Error::Closed { step: "message" })
             });
             let count = read.await?;
             if count == 0 {

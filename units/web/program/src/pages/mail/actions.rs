@@ -117,7 +117,9 @@ pub(super) async fn act(session: Session, Form(form): Form) -> Result<Response, 
     mailbox.remember(Undo { token: token.clone(), now, moves, text: action.text(), count });
     back.done = token;
     // A message stays open when only its flags were changed, unless it is unread now.
-    if matches!(action, Action::Flag(_, "\\Flagged")) || action == Action::Flag(Change::Add, "\\Seen") {
+    if matches!(action, Action::Flag(_, "\\Flagged"))
+        || action == Action::Flag(Change::Add, "\\Seen")
+    {
         back.message = place.message;
     }
     Ok(Redirect::to(&back.here()).into_response())
@@ -150,7 +152,8 @@ async fn one(
     folders: &[Folder],
 ) -> Result<Moved, Error> {
     let (imap, results) = mailbox.both().map_err(|_| Error::Closed { step: "mailbox" })?;
-    let is = |wanted| folders.iter().any(|it| it.wire == folder && it.special_use() == Some(wanted));
+    let is =
+        |wanted| folders.iter().any(|it| it.wire == folder && it.special_use() == Some(wanted));
     match action {
         Action::Flag(change, flag) => {
             imap.flag(uids, change, flag).await?;

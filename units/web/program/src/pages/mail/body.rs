@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use axum::response::{IntoResponse as _, Response};
 use http::HeaderName;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
 use mailkiln_letter::html::{BODY_CLASS, Images, Policy, WARNING_CLASS};
 use mailkiln_letter::reading::{self, Letter, Preference, Shown};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::message::{self, Message};
 use super::pictures::{PATH, Pictures};
@@ -45,7 +45,12 @@ impl Images for Own<'_> {
 }
 
 /// The body of a message, cleaned.
-pub(super) fn shown(app: &App, letter: &Letter, message: &Message, preference: Preference) -> Shown {
+pub(super) fn shown(
+    app: &App,
+    letter: &Letter,
+    message: &Message,
+    preference: Preference,
+) -> Shown {
     let mut addresses = BTreeMap::new();
     // Of a large message only the texts are at hand.
     let images = letter.parts.iter().filter(|part| part.is_image && message.structure.is_none());
@@ -71,7 +76,11 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     let preference = if query.text("as") == "text" { Preference::Text } else { Preference::Html };
     let shown = shown(&session.app, &letter, &message, preference);
     let print = query.text("print") == "1";
-    let fields = if print { fields(&session, &letter, &message) } else { html! {} };
+    let fields = if print {
+        fields(&session, &letter, &message)
+    } else {
+        html! {}
+    };
     let warning = format!(".{WARNING_CLASS}{{color:#8c1d18;font-size:.875em}}");
     let document = html! {
         (DOCTYPE)
@@ -132,7 +141,8 @@ pub(super) async fn picture(
     let mut response = bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    headers
+        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     // The frame's origin is none, and so not ours.
     let anyone = HeaderValue::from_static("cross-origin");
     headers.insert(HeaderName::from_static("cross-origin-resource-policy"), anyone);

@@ -1,8 +1,8 @@
 //! A conversation across folders: what is in the folder of the message, and what its reader has sent.
 
 use axum::response::Response;
-use maud::{Markup, html};
 use mailkiln_servers::imap::{Fetched, Folder, Key, SpecialUse};
+use maud::{Markup, html};
 
 use super::place::Place;
 use super::row::Row;
@@ -31,7 +31,10 @@ pub(super) async fn find(
         None if own.id.is_empty() => return Ok(Vec::new()),
         None => {
             let answers = Key::Header("References".into(), own.id.clone());
-            vec![Key::Or(Box::new(Key::Header("Message-ID".into(), own.id.clone())), Box::new(answers))]
+            vec![Key::Or(
+                Box::new(Key::Header("Message-ID".into(), own.id.clone())),
+                Box::new(answers),
+            )]
         }
     };
     let mut places = vec![folder.to_owned()];
@@ -46,7 +49,9 @@ pub(super) async fn find(
         let uids = imap.search(&keys).await.map_err(problem)?;
         let newest = &uids[uids.len().saturating_sub(MOST)..];
         let fetched = imap.rows(newest).await.map_err(problem)?;
-        rows.extend(fetched.iter().map(|it| Row { folder: Some(place.clone()), ..Row::of(it, false) }));
+        rows.extend(
+            fetched.iter().map(|it| Row { folder: Some(place.clone()), ..Row::of(it, false) }),
+        );
     }
     // The list of the folder comes next.
     imap.select(folder).await.map_err(problem)?;
@@ -121,6 +126,12 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
         }
     };
     let title = session.text("mail.conversation").to_owned();
-    let page = Page { section: Some(Section::Mail), title, content, styles: &["mail.css"], ..Page::default() };
+    let page = Page {
+        section: Some(Section::Mail),
+        title,
+        content,
+        styles: &["mail.css"],
+        ..Page::default()
+    };
     Ok(session.view.page(page))
 }

@@ -1,9 +1,9 @@
 //! The folders beside a list, and the page on which they are made, renamed and removed.
 
 use axum::response::{IntoResponse as _, Redirect, Response};
-use maud::{Markup, html};
 use mailkiln_servers::Error;
 use mailkiln_servers::imap::{Folder, SpecialUse, folder_to_wire};
+use maud::{Markup, html};
 
 use super::place::Place;
 use super::show::hidden;
@@ -154,7 +154,13 @@ pub(super) async fn manage(session: Session, Query(query): Query) -> Result<Resp
         }
     };
     let title = text("mail.manage-folders").to_owned();
-    let page = Page { section: Some(Section::Mail), title, content, styles: &["mail.css"], ..Page::default() };
+    let page = Page {
+        section: Some(Section::Mail),
+        title,
+        content,
+        styles: &["mail.css"],
+        ..Page::default()
+    };
     Ok(view.page(page))
 }
 
@@ -187,7 +193,10 @@ pub(super) async fn change(session: Session, Form(form): Form) -> Result<Respons
     let back = match done {
         Ok(()) => "/mail/folders?said=done".to_owned(),
         Err(Error::Refused { text, .. }) => {
-            format!("/mail/folders?said=refused&words={}", crate::form::escaped(&super::row::short(&text)))
+            format!(
+                "/mail/folders?said=refused&words={}",
+                crate::form::escaped(&super::row::short(&text))
+            )
         }
         Err(error) => return Err(problem(error)),
     };

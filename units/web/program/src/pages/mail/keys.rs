@@ -41,5 +41,11 @@ pub(super) async fn show(session: Session) -> Response {
         p { a href="/mail" { (text("mail.back")) } }
     };
     let title = text("mail.keys").to_owned();
-    session.view.page(Page { section: Some(Section::Mail), title, content, styles: &["mail.css"], ..Page::default() })
+    session.view.page(Page {
+        section: Some(Section::Mail),
+        title,
+        content,
+        styles: &["mail.css"],
+        ..Page::default()
+    })
 }

@@ -1,7 +1,7 @@
 //! The middle of the page: search field, tools, rows, and the way to the pages around.
 
-use maud::{Markup, html};
 use mailkiln_servers::imap::{Folder, Order, SpecialUse};
+use maud::{Markup, html};
 
 use super::listing::Listing;
 use super::place::Place;
@@ -146,14 +146,17 @@ fn line(view: &View, place: &Place, row: &Row, all: &[Folder]) -> Markup {
     let text = |key: &str| view.language.text(key);
     let subject = if row.subject.is_empty() { text("mail.no-subject") } else { &row.subject };
     let folder = row.folder.as_deref();
-    let value = folder.map_or_else(|| row.uid.to_string(), |folder| format!("{}@{folder}", row.uid));
+    let value =
+        folder.map_or_else(|| row.uid.to_string(), |folder| format!("{}@{folder}", row.uid));
     let there = folder.map_or_else(
         || place.with(row.uid),
         |folder| Place { folder: folder.to_owned(), message: Some(row.uid), ..Place::default() },
     );
     let current = place.message == Some(row.uid);
-    let mark = |on: bool, sign: &str, key: &str| html! {
-        @if on { span.mark title=(text(key)) { span aria-hidden="true" { (sign) } span.hidden { (text(key)) } } }
+    let mark = |on: bool, sign: &str, key: &str| {
+        html! {
+            @if on { span.mark title=(text(key)) { span aria-hidden="true" { (sign) } span.hidden { (text(key)) } } }
+        }
     };
     html! {
         li.row.unread[row.unread].flagged[row.flagged] data-uid=(value) draggable="true" {

@@ -80,10 +80,7 @@ pub(super) fn scoped(search: &Search, place: &Place, folders: &[Folder]) -> Stri
 /// Whether a list of this folder shows recipients.
 pub(super) fn is_sent(folders: &[Folder], wire: &str) -> bool {
     let folder = folders.iter().find(|folder| folder.wire == wire);
-    matches!(
-        folder.and_then(Folder::special_use),
-        Some(SpecialUse::Sent | SpecialUse::Drafts)
-    )
+    matches!(folder.and_then(Folder::special_use), Some(SpecialUse::Sent | SpecialUse::Drafts))
 }
 
 /// The order of arrival: a window by number, for which the server neither sorts nor reads a message.
@@ -114,7 +111,14 @@ async fn window(
     };
     let rows: Vec<Row> = fetched.iter().rev().map(|fetched| Row::of(fetched, sent)).collect();
     let newer = rows.first().map(|row| row.uid).filter(|_| last < total);
-    Ok(Listing { rows, total: total as usize, before: (total - last) as usize, older, newer, ..Listing::default() })
+    Ok(Listing {
+        rows,
+        total: total as usize,
+        before: (total - last) as usize,
+        older,
+        newer,
+        ..Listing::default()
+    })
 }
 
 /// Another order, or a search: a list of UIDs that is made once.
@@ -186,7 +190,8 @@ async fn grouped(
     state: &Selected,
     sent: bool,
 ) -> Result<Listing, Problem> {
-    let asked = Asked { folder: folder.to_owned(), find: place.find.clone(), order: None, grouped: true };
+    let asked =
+        Asked { folder: folder.to_owned(), find: place.find.clone(), order: None, grouped: true };
     let (imap, results) = mailbox.both()?;
     let threads = match results.conversations(&asked, state) {
         Some(threads) => threads,
@@ -202,7 +207,12 @@ async fn grouped(
     let newest: Vec<u32> = page.iter().filter_map(|thread| thread.last().copied()).collect();
     let fetched = imap.rows(&newest).await.map_err(problem)?;
     // Whether anything in a conversation is unread; of very long ones the newest messages decide.
-    let members: Vec<u32> = page.iter().filter(|it| it.len() > 1).flat_map(|it| it.iter().rev().take(50)).copied().collect();
+    let members: Vec<u32> = page
+        .iter()
+        .filter(|it| it.len() > 1)
+        .flat_map(|it| it.iter().rev().take(50))
+        .copied()
+        .collect();
     let flags = imap.flags(&members).await.map_err(problem)?;
     let unread: std::collections::BTreeSet<u32> =
         flags.iter().filter(|it| !it.has("\\Seen")).filter_map(|it| it.uid).collect();
@@ -240,7 +250,8 @@ async fn everywhere(
     folders: &[Folder],
 ) -> Result<Listing, Problem> {
     let imap = mailbox.imap()?;
-    let mut listing = Listing { everywhere: true, doubtful: search.doubtful.clone(), ..Listing::default() };
+    let mut listing =
+        Listing { everywhere: true, doubtful: search.doubtful.clone(), ..Listing::default() };
     listing.cut = folders.len() > FOLDERS;
     for folder in folders.iter().filter(|folder| folder.selectable()).take(FOLDERS) {
         if folder.counters.messages == Some(0) || imap.select(&folder.wire).await.is_err() {
@@ -256,10 +267,11 @@ async fn everywhere(
         let newest: Vec<u32> = uids.iter().rev().take(OF_EACH).copied().collect();
         let sent = matches!(folder.special_use(), Some(SpecialUse::Sent | SpecialUse::Drafts));
         let fetched = imap.rows(&newest).await.map_err(problem)?;
-        listing.rows.extend(fetched.iter().map(|fetched| Row {
-            folder: Some(folder.wire.clone()),
-            ..Row::of(fetched, sent)
-        }));
+        listing.rows.extend(
+            fetched
+                .iter()
+                .map(|fetched| Row { folder: Some(folder.wire.clone()), ..Row::of(fetched, sent) }),
+        );
     }
     listing.rows.sort_by_key(|row| std::cmp::Reverse(row.when));
     Ok(listing)

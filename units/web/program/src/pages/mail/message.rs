@@ -39,11 +39,16 @@ pub(crate) struct Last {
 ///
 /// # Errors
 /// [`Problem::NotFound`] if it is gone.
-pub(super) async fn open(mailbox: &mut Mailbox, folder: &str, uid: u32) -> Result<Message, Problem> {
+pub(super) async fn open(
+    mailbox: &mut Mailbox,
+    folder: &str,
+    uid: u32,
+) -> Result<Message, Problem> {
     let selected = mailbox.imap()?.select(folder).await.map_err(problem)?;
     let row = mailbox.imap()?.summary(uid).await.map_err(problem)?;
     if let Some(last) = &mailbox.last
-        && (last.folder.as_str(), last.uid_validity, last.uid) == (folder, selected.uid_validity, uid)
+        && (last.folder.as_str(), last.uid_validity, last.uid)
+            == (folder, selected.uid_validity, uid)
     {
         let (bytes, structure) = (Arc::clone(&last.bytes), last.structure.clone());
         return Ok(Message { row, bytes, structure });
@@ -70,12 +75,18 @@ pub(super) async fn open(mailbox: &mut Mailbox, folder: &str, uid: u32) -> Resul
 async fn texts(imap: &mut Session, uid: u32, structure: &Structure) -> Result<Vec<u8>, Problem> {
     let header = imap.section(uid, "HEADER").await.map_err(problem)?;
     let shown = |part: &&Part| {
-        part.kind.starts_with("text/") && part.size <= TEXT && part.disposition.as_deref() != Some("attachment")
+        part.kind.starts_with("text/")
+            && part.size <= TEXT
+            && part.disposition.as_deref() != Some("attachment")
     };
     let mut parts = Vec::new();
     for part in structure.parts.iter().filter(shown).take(TEXTS) {
         // The only part of a message has no header of its own.
-        let own = if structure.parts.len() == 1 { "HEADER".to_owned() } else { format!("{}.MIME", part.path) };
+        let own = if structure.parts.len() == 1 {
+            "HEADER".to_owned()
+        } else {
+            format!("{}.MIME", part.path)
+        };
         let head = imap.section(uid, &own).await.map_err(problem)?;
         let body = imap.section(uid, &part.path).await.map_err(problem)?;
         parts.push((part.inside == "alternative", content_fields(&head), body));
@@ -87,15 +98,19 @@ async fn texts(imap: &mut Session, uid: u32, structure: &Structure) -> Result<Ve
 fn join(header: &[u8], parts: &[(bool, Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let mut boundary = "mailkiln".to_owned();
     let holds = |boundary: &str| {
-        parts.iter().any(|(_, _, body)| body.windows(boundary.len()).any(|it| it == boundary.as_bytes()))
+        parts
+            .iter()
+            .any(|(_, _, body)| body.windows(boundary.len()).any(|it| it == boundary.as_bytes()))
     };
     while holds(&boundary) {
         boundary.push('x');
     }
-    let kind = if parts.iter().any(|(alternative, ..)| *alternative) { "alternative" } else { "mixed" };
+    let kind =
+        if parts.iter().any(|(alternative, ..)| *alternative) { "alternative" } else { "mixed" };
     let mut message = other_fields(header);
     message.extend_from_slice(
-        format!("MIME-Version: 1.0\r\nContent-Type: multipart/{kind}; boundary={boundary}\r\n\r\n").as_bytes(),
+        format!("MIME-Version: 1.0\r\nContent-Type: multipart/{kind}; boundary={boundary}\r\n\r\n")
+            .as_bytes(),
     );
     for (_, head, body) in parts {
         message.extend_from_slice(format!("--{boundary}\r\n").as_bytes());

@@ -3,6 +3,11 @@
 //! `place` is an address, `query` a search, `listing` finds the messages of a page and `row` reads them; `show` puts `folders`,
 //! `list` and `pane` together. `message` opens one, `body` shows what strangers wrote in a frame of its own, `parts` hands out
 //! files. `actions` are what forms do; `events` tells a page what changed.
+//!
+//! Messages are named by `f`, the folder as the server writes it, and `m`, the UID: `/mail?f=INBOX&m=7`. These pages link to
+//! `/compose?WAY=UID&f=FOLDER`, where WAY is `reply`, `reply-all`, `forward` or `draft`, and to `/compose?to=ADDRESS&subject=TEXT`.
+//! They read the preferences `time-zone` (a name of the tz database; UTC without it), `mail-grouped` (`1`: by conversation) and
+//! `mail-mark-read` (`manual`: opening does not mark as read).
 
 mod actions;
 mod body;

@@ -1,11 +1,11 @@
 //! An open message: who, what, what to do with it, what is attached, and its body in a frame.
 
-use maud::{Markup, html};
 use mailkiln_letter::html::{NoImages, Policy};
 use mailkiln_letter::reading::{
     self, Check, Letter, Mailbox as Person, NameDeceit, Notice, Outcome, Preference, Unsubscribe,
 };
 use mailkiln_servers::imap::{Change, Folder, Part, SpecialUse};
+use maud::{Markup, html};
 
 use super::message::{self, Message};
 use super::place::Place;
@@ -125,10 +125,12 @@ pub(super) fn plain(people: &[Person]) -> String {
 }
 
 fn listed(session: &Session, people: &[Person]) -> Markup {
-    let one = |person: &Person| html! {
-        span.person {
-            (person.label())
-            @if person.label() != person.address { " " span.hint { "<" (person.address) ">" } }
+    let one = |person: &Person| {
+        html! {
+            span.person {
+                (person.label())
+                @if person.label() != person.address { " " span.hint { "<" (person.address) ">" } }
+            }
         }
     };
     html! {
@@ -171,7 +173,8 @@ fn warnings(session: &Session, letter: &Letter, bytes: &[u8]) -> Markup {
     let text = |key: &str| session.text(key);
     let deceit = letter.headers.from.iter().find_map(|person| person.deceit);
     let checks = reading::authentication(bytes, &session.app.configuration.host);
-    let failed = checks.iter().any(|check| check.method == "dmarc" && check.outcome == Outcome::Fail);
+    let failed =
+        checks.iter().any(|check| check.method == "dmarc" && check.outcome == Outcome::Fail);
     html! {
         @if let Some(deceit) = deceit {
             p.problem { (text(match deceit {
@@ -203,13 +206,15 @@ fn proof(session: &Session, checks: &[Check], bytes: &[u8]) -> Markup {
     if checks.is_empty() && spam.is_none() {
         return html! {};
     }
-    let outcome = |outcome| text(match outcome {
-        Outcome::Pass => "mail.check-pass",
-        Outcome::Fail => "mail.check-fail",
-        Outcome::Doubtful => "mail.check-doubtful",
-        Outcome::Nothing => "mail.check-nothing",
-        Outcome::Error => "mail.check-error",
-    });
+    let outcome = |outcome| {
+        text(match outcome {
+            Outcome::Pass => "mail.check-pass",
+            Outcome::Fail => "mail.check-fail",
+            Outcome::Doubtful => "mail.check-doubtful",
+            Outcome::Nothing => "mail.check-nothing",
+            Outcome::Error => "mail.check-error",
+        })
+    };
     html! {
         details.proof {
             summary { (text("mail.proof")) }
@@ -252,20 +257,29 @@ fn attachments(session: &Session, place: &Place, message: &Message, letter: &Let
     let text = |key: &str| session.text(key);
     let language = session.view.language;
     let link = |field: &str, value: &str| {
-        format!("{}&{field}={}", place.closed().with(message.row.uid.unwrap_or(0)).link("/mail/part"), escaped(value))
+        format!(
+            "{}&{field}={}",
+            place.closed().with(message.row.uid.unwrap_or(0)).link("/mail/part"),
+            escaped(value)
+        )
     };
-    let entry = |href: &str, name: &str, size: u64, dangerous: bool| html! {
-        li {
-            a href=(href) download { (name) } " " span.hint { (when::size(size)) }
-            @if dangerous { " " span.danger { (text("mail.dangerous")) } }
+    let entry = |href: &str, name: &str, size: u64, dangerous: bool| {
+        html! {
+            li {
+                a href=(href) download { (name) } " " span.hint { (when::size(size)) }
+                @if dangerous { " " span.danger { (text("mail.dangerous")) } }
+            }
         }
     };
     let large = message.structure.as_ref();
     let of_large: Vec<&Part> = large.map_or_else(Vec::new, |structure| {
-        let shown = |part: &&Part| part.kind.starts_with("text/") && part.disposition.as_deref() != Some("attachment");
+        let shown = |part: &&Part| {
+            part.kind.starts_with("text/") && part.disposition.as_deref() != Some("attachment")
+        };
         structure.parts.iter().filter(|part| !shown(part)).collect()
     });
-    let of_small: Vec<_> = if large.is_some() { Vec::new() } else { letter.attachments().take(200).collect() };
+    let of_small: Vec<_> =
+        if large.is_some() { Vec::new() } else { letter.attachments().take(200).collect() };
     let count = (of_large.len() + of_small.len()) as u64;
     html! {
         @if count > 0 {

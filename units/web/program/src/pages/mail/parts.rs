@@ -7,10 +7,11 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::stream::unfold;
 use http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap,
+    HeaderValue,
 };
-use maud::html;
 use mailkiln_letter::reading::{self, PartId};
+use maud::html;
 use tokio::io::{AsyncReadExt as _, DuplexStream};
 
 use super::message;
@@ -45,7 +46,12 @@ pub(super) async fn part(session: Session, Query(query): Query) -> Result<Respon
 }
 
 /// A part of a message as it comes from the server, on a connection of its own: others can be opened meanwhile.
-async fn stream(session: &Session, folder: String, uid: u32, section: String) -> Result<Body, Problem> {
+async fn stream(
+    session: &Session,
+    folder: String,
+    uid: u32,
+    section: String,
+) -> Result<Body, Problem> {
     let mut imap = connect(session).await?;
     imap.select(&folder).await.map_err(problem)?;
     let (mut writer, reader) = tokio::io::duplex(BETWEEN);
@@ -64,7 +70,9 @@ async fn stream(session: &Session, folder: String, uid: u32, section: String) ->
             Ok(bytes) if bytes.is_empty() => match receiver.await {
                 Ok(Ok(())) => None,
                 // The download must not look complete when it is not.
-                _ => Some((Err(std::io::Error::other("the mail server broke off")), (reader, None))),
+                _ => {
+                    Some((Err(std::io::Error::other("the mail server broke off")), (reader, None)))
+                }
             },
             Ok(bytes) => Some((Ok(bytes), (reader, Some(receiver)))),
             Err(error) => Some((Err(error), (reader, None))),
@@ -88,12 +96,14 @@ fn file(body: Body, name: &str) -> Response {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     let disposition = reading::content_disposition(name);
     let disposition = HeaderValue::from_str(&disposition);
-    headers.insert(CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
+    headers
+        .insert(CONTENT_DISPOSITION, disposition.unwrap_or(HeaderValue::from_static("attachment")));
     response
 }
 
 fn harmless(headers: &mut HeaderMap) {
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    headers
+        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
 }
 
@@ -129,6 +139,12 @@ pub(super) async fn headers(session: Session, Query(query): Query) -> Result<Res
             }
         }
     };
-    let page = Page { section: Some(Section::Mail), title, content, styles: &["mail.css"], ..Page::default() };
+    let page = Page {
+        section: Some(Section::Mail),
+        title,
+        content,
+        styles: &["mail.css"],
+        ..Page::default()
+    };
     Ok(session.view.page(page))
 }

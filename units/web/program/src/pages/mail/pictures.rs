@@ -51,7 +51,8 @@ impl Pictures {
     /// The image at an address, and its type.
     pub(super) fn get(&self, token: &str) -> Option<(&'static str, Bytes)> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = all.iter().find(|picture| picture.token == token && picture.until > Instant::now())?;
+        let found =
+            all.iter().find(|picture| picture.token == token && picture.until > Instant::now())?;
         Some((found.kind, found.bytes.clone()))
     }
 }

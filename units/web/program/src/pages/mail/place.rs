@@ -120,8 +120,11 @@ impl Place {
 
     /// The address, `path` with the query.
     pub(super) fn link(&self, path: &str) -> String {
-        let query: Vec<String> =
-            self.fields().iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        let query: Vec<String> = self
+            .fields()
+            .iter()
+            .map(|(name, value)| format!("{name}={}", escaped(value)))
+            .collect();
         format!("{path}?{}", query.join("&"))
     }
 

@@ -42,7 +42,9 @@ impl Search {
         if let (false, Some(operator)) = (word.negated, word.operator.as_deref()) {
             match (operator, word.value.as_str()) {
                 ("in", "all" | "anywhere" | "alle" | "*") => return self.scope = Scope::Everywhere,
-                ("in", folder) if !folder.is_empty() => return self.scope = Scope::Folder(folder.to_owned()),
+                ("in", folder) if !folder.is_empty() => {
+                    return self.scope = Scope::Folder(folder.to_owned());
+                }
                 _ => {}
             }
         }
@@ -71,7 +73,9 @@ fn key(operator: &str, value: &str) -> Option<Key> {
         "list" => Key::Header("List-Id".into(), text?),
         "id" => Key::Header("Message-ID".into(), text?),
         "has" => match value {
-            "attachment" | "attachments" => Key::Header("Content-Type".into(), "multipart/mixed".into()),
+            "attachment" | "attachments" => {
+                Key::Header("Content-Type".into(), "multipart/mixed".into())
+            }
             _ => return None,
         },
         "is" => match value {
@@ -117,7 +121,8 @@ struct Word {
 
 /// Parts `-from:"Ann B" text "two words"`.
 fn words(text: &str) -> Vec<Word> {
-    let (mut words, mut current, mut quoted, mut any_quote) = (Vec::new(), Word::default(), false, false);
+    let (mut words, mut current, mut quoted, mut any_quote) =
+        (Vec::new(), Word::default(), false, false);
     for character in text.chars().filter(|c| !c.is_control()) {
         match character {
             '"' => {
@@ -132,7 +137,11 @@ fn words(text: &str) -> Vec<Word> {
                 current.typed.push('-');
                 current.negated = true;
             }
-            ':' if !quoted && !any_quote && current.operator.is_none() && is_name(&current.value) => {
+            ':' if !quoted
+                && !any_quote
+                && current.operator.is_none()
+                && is_name(&current.value) =>
+            {
                 current.typed.push(':');
                 current.operator = Some(std::mem::take(&mut current.value).to_lowercase());
             }
@@ -169,13 +178,16 @@ mod tests {
     #[test]
     fn operators_and_words_are_read() {
         let read = |text| Search::read(text).keys;
-        assert_eq!(read("grün \"zwei Worte\""), [Key::Text("grün".into()), Key::Text("zwei Worte".into())]);
+        assert_eq!(
+            read("grün \"zwei Worte\""),
+            [Key::Text("grün".into()), Key::Text("zwei Worte".into())]
+        );
         assert_eq!(read("from:\"Ann B\" is:unread"), [Key::From("Ann B".into()), Key::Unseen]);
         assert_eq!(read("-is:read"), [Key::Not(Box::new(Key::Seen))]);
-        assert_eq!(read("larger:5M before:2026-01-31"), [
-            Key::Larger(5 << 20),
-            Key::Before(Date::new(2026, 1, 31).unwrap()),
-        ]);
+        assert_eq!(
+            read("larger:5M before:2026-01-31"),
+            [Key::Larger(5 << 20), Key::Before(Date::new(2026, 1, 31).unwrap()),]
+        );
         assert_eq!(read("has:attachment").len(), 1);
         assert_eq!(Search::read("in:all x").scope, Scope::Everywhere);
         assert_eq!(Search::read("in:\"Sent Items\" x").scope, Scope::Folder("Sent Items".into()));
@@ -183,7 +195,15 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_text_and_is_named() {
-        for doubtful in ["before:yesterday", "is:blue", "larger:huge", "larger:99G", "from:", "http://x.test", "12:30"] {
+        for doubtful in [
+            "before:yesterday",
+            "is:blue",
+            "larger:huge",
+            "larger:99G",
+            "from:",
+            "http://x.test",
+            "12:30",
+        ] {
             let search = Search::read(doubtful);
             assert_eq!(search.keys, [Key::Text(doubtful.into())], "{doubtful}");
             assert_eq!(search.doubtful.is_empty(), doubtful == "12:30", "{doubtful}");

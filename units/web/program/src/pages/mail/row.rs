@@ -44,6 +44,8 @@ pub(super) struct Row {
 
 /// Longest text of a list; the rest is in the message.
 const LONGEST: usize = 200;
+/// Longest preview: a line of a wide list has no room for more.
+const PREVIEW: usize = 140;
 
 impl Row {
     /// Reads what a FETCH of the list said. `sent` folders show whom a message is to.
@@ -63,7 +65,10 @@ impl Row {
             who: short(if who.is_empty() { &address } else { &who }),
             address: short(&address),
             subject: short(message.subject().unwrap_or_default()),
-            preview: short(fetched.preview.as_deref().unwrap_or_default()),
+            preview: short(fetched.preview.as_deref().unwrap_or_default())
+                .chars()
+                .take(PREVIEW)
+                .collect(),
             when: fetched.received.unwrap_or(0),
             size: fetched.size.unwrap_or(0),
             unread: !fetched.has("\\Seen"),
@@ -82,7 +87,8 @@ impl Row {
 
 fn first(address: &Address<'_>) -> Option<(String, String)> {
     let found = address.first()?;
-    let text = |part: &Option<std::borrow::Cow<'_, str>>| part.as_deref().unwrap_or_default().to_owned();
+    let text =
+        |part: &Option<std::borrow::Cow<'_, str>>| part.as_deref().unwrap_or_default().to_owned();
     Some((text(&found.name), text(&found.address)))
 }
 
@@ -92,7 +98,10 @@ pub(super) fn short(text: &str) -> String {
     for character in text.chars().take(LONGEST) {
         match character {
             // Zero width and directions, which let a sender look like another.
-            '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => {}
+            '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' => {}
             c if c.is_control() || c.is_whitespace() => {
                 if !line.ends_with(' ') {
                     line.push(' ');
@@ -113,7 +122,11 @@ mod tests {
     fn a_row_shows_what_the_header_says() {
         let header = "From: =?utf-8?q?J=C3=BCrgen?= <j@a.test>\r\nTo: Bob <b@a.test>\r\n\
             Subject: =?utf-8?b?R3LDvMOfZQ==?=\r\nMessage-ID: <1@a.test>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n";
-        let section = Section { name: "HEADER.FIELDS (FROM)".into(), bytes: Some(header.into()), passed: None };
+        let section = Section {
+            name: "HEADER.FIELDS (FROM)".into(),
+            bytes: Some(header.into()),
+            passed: None,
+        };
         let fetched = Fetched {
             uid: Some(4),
             flags: Some(vec!["\\Flagged".into()]),
@@ -121,7 +134,10 @@ mod tests {
             ..Fetched::default()
         };
         let row = Row::of(&fetched, false);
-        assert_eq!((row.who.as_str(), row.address.as_str(), row.subject.as_str()), ("Jürgen", "j@a.test", "Grüße"));
+        assert_eq!(
+            (row.who.as_str(), row.address.as_str(), row.subject.as_str()),
+            ("Jürgen", "j@a.test", "Grüße")
+        );
         assert!(row.unread && row.flagged && row.clip);
         assert_eq!(Row::of(&fetched, true).who, "Bob");
         assert_eq!(row.id, "1@a.test");

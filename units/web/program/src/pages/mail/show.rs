@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
-use maud::{Markup, html};
 use mailkiln_servers::imap::{Folder, SpecialUse};
+use maud::{Markup, html};
 use std::sync::Arc;
 
 use super::place::Place;
@@ -27,7 +27,8 @@ pub(super) async fn show(
     Query(query): Query,
 ) -> Result<Response, Problem> {
     let mut place = Place::read(&query);
-    place.grouped |= query.get("g").is_none() && session.view.preferences.get("mail-grouped") == Some("1");
+    place.grouped |=
+        query.get("g").is_none() && session.view.preferences.get("mail-grouped") == Some("1");
     let part = headers.get(PART).and_then(|part| part.to_str().ok()).unwrap_or_default();
     let mut guard = session.app.mailboxes.open(&session).await?;
     let mailbox = &mut *guard;
@@ -127,4 +128,3 @@ fn title(session: &Session, place: &Place, all: &[Folder]) -> String {
 pub(super) fn is(all: &[Folder], wire: &str, wanted: SpecialUse) -> bool {
     all.iter().any(|folder| folder.wire == wire && folder.special_use() == Some(wanted))
 }
-

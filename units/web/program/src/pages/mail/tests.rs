@@ -22,7 +22,9 @@ fn the_script_is_small_and_runs_nothing_it_was_given() {
     let packed = packer.finish().unwrap().len();
     assert!(packed <= 8 << 10, "{packed}");
     assert_eq!(SCRIPT.matches("createPolicy(").count(), 1);
-    for refused in ["eval(", "Function(", ".outerHTML", "insertAdjacentHTML", "document.write", ".style"] {
+    for refused in
+        ["eval(", "Function(", ".outerHTML", "insertAdjacentHTML", "document.write", ".style"]
+    {
         assert!(!SCRIPT.contains(refused), "{refused}");
     }
     for assigned in SCRIPT.split("innerHTML = ").skip(1) {
