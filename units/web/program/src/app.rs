@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::api::Api;
 use crate::configuration::Configuration;
 use crate::database::{Database, DatabaseError};
+use crate::mailbox::Mailboxes;
+use crate::pages::mail::Pictures;
 use crate::proxy::Shares;
 use crate::session::Store;
 use crate::session::credential::Backend;
@@ -30,6 +32,10 @@ pub(crate) struct App {
     pub(crate) pending: Pending,
     /// The server that knows the accounts.
     pub(crate) backend: Backend,
+    /// Connections to the mail of those who are signed in.
+    pub(crate) mailboxes: Mailboxes,
+    /// Images of messages that are open.
+    pub(crate) pictures: Pictures,
 }
 
 /// Why it can't run.
@@ -68,6 +74,8 @@ impl App {
             database,
             sessions,
             backend,
+            mailboxes: Mailboxes::default(),
+            pictures: Pictures::default(),
         }))
     }
 }

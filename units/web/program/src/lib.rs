@@ -20,6 +20,7 @@ mod guard;
 mod i18n;
 pub mod journal;
 mod layout;
+mod mailbox;
 mod names;
 mod pages;
 mod problem;

@@ -76,6 +76,7 @@ async fn serve(configuration: Configuration) -> Result<(), ServeError> {
         tokio::spawn(Arc::clone(certificate).watch());
     }
     tokio::spawn(sweep(Arc::clone(&app)));
+    tokio::spawn(crate::mailbox::sweeper(Arc::downgrade(&app)));
     notify("READY=1");
     loop {
         tokio::select! {

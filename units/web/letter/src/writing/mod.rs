@@ -1,0 +1,14 @@
+//! A form's fields as the bytes of a message (RFC 5322, RFC 2045–2049, RFC 2231, RFC 3676).
+//!
+//! Nothing from outside is ever copied into a header: addresses are taken apart and checked, text is
+//! written as words that can't break a line, ids are checked or left out.
+
+mod address;
+mod answer;
+mod body;
+mod fields;
+mod message;
+
+pub use address::{BadAddress, Recipient, is_address, recipients};
+pub use answer::{Answer, answer, forward, plain_text, quoted_html, quoted_text, subject_with};
+pub use message::{Attachment, Body, InlineImage, Outgoing, WriteError, message_id, without_bcc};
