@@ -1,0 +1,56 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use crate::api::Api;
+use crate::configuration::Configuration;
+use crate::database::{Database, DatabaseError};
+use crate::mailbox::Mailboxes;
+use crate::session::Store;
+use crate::session::credential::Backend;
+
+/// The running program, as handlers see it: `State<Arc<App>>`.
+#[derive(Debug)]
+pub(crate) struct App {
+    /// The configuration.
+    pub(crate) configuration: Configuration,
+    /// Sessions, preferences, and what pages keep.
+    pub(crate) database: Database,
+    /// Who is signed in.
+    pub(crate) sessions: Store,
+    /// The server that knows the accounts.
+    pub(crate) backend: Backend,
+    /// Connections to the mail of those who are signed in.
+    pub(crate) mailboxes: Mailboxes,
+}
+
+/// Why it can't run.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The database can't be used.
+    #[error("{0}")]
+    Database(String),
+    /// A server that we can't ask about passwords.
+    #[error(
+        "the configuration has no server.api: this version signs in at Mailkiln's own mail server only"
+    )]
+    NoApi,
+}
+
+impl From<DatabaseError> for AppError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+impl App {
+    /// Opens what the program keeps.
+    pub(crate) fn new(configuration: Configuration) -> Result<Arc<Self>, AppError> {
+        let database = Database::open(&configuration.state)?;
+        let sessions = Store::new(database.clone(), configuration.sessions.clone());
+        let address = configuration.server.api.ok_or(AppError::NoApi)?;
+        let redirect = format!("{}/sign-in", configuration.origin());
+        let api = Api::new(address, configuration.server.oauth_client.clone(), redirect);
+        Ok(Arc::new(Self { configuration, database, sessions, backend: Backend::Own(api), mailboxes: Mailboxes::default() }))
+    }
+}

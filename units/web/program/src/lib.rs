@@ -1,0 +1,41 @@
+//! The front door of a mail appliance and its webmail.
+//!
+//! In: TCP connections of strangers on ports 80 and 443. Out: pages, and what belongs to a mail server's names: answers to
+//! ACME challenges, MTA-STS policies, set-up of mail programs, DAV. Mail itself is read and sent through
+//! the server beside it (`mailkiln-servers`); nothing of it is kept here.
+//!
+//! The way of a request: `sockets` → `accept` (limits, TLS) → `router` (by host name) → `guard` (headers, CSRF, error
+//! pages, access log) → `pages` or `names` or `proxy`.
+
+mod accept;
+mod api;
+mod app;
+pub mod arguments;
+mod assets;
+mod client;
+pub mod configuration;
+mod database;
+mod form;
+mod guard;
+mod i18n;
+pub mod journal;
+mod layout;
+mod mailbox;
+mod names;
+mod pages;
+mod problem;
+mod random;
+mod router;
+mod seal;
+pub mod serve;
+mod session;
+mod sockets;
+mod tls;
+
+/// Readers of foreign bytes, for `fuzz/`.
+pub mod fuzz {
+    /// A form, and what we write as one.
+    pub fn form(bytes: &[u8]) {
+        crate::form::fuzz(bytes);
+    }
+}
