@@ -6,6 +6,7 @@ use crate::api::Api;
 use crate::configuration::Configuration;
 use crate::database::{Database, DatabaseError};
 use crate::mailbox::Mailboxes;
+use crate::pages::mail::Pictures;
 use crate::session::Store;
 use crate::session::credential::Backend;
 
@@ -22,6 +23,8 @@ pub(crate) struct App {
     pub(crate) backend: Backend,
     /// Connections to the mail of those who are signed in.
     pub(crate) mailboxes: Mailboxes,
+    /// Images of messages that are open.
+    pub(crate) pictures: Pictures,
 }
 
 /// Why it can't run.
@@ -51,6 +54,6 @@ impl App {
         let address = configuration.server.api.ok_or(AppError::NoApi)?;
         let redirect = format!("{}/sign-in", configuration.origin());
         let api = Api::new(address, configuration.server.oauth_client.clone(), redirect);
-        Ok(Arc::new(Self { configuration, database, sessions, backend: Backend::Own(api), mailboxes: Mailboxes::default() }))
+        Ok(Arc::new(Self { configuration, database, sessions, backend: Backend::Own(api), mailboxes: Mailboxes::default(), pictures: Pictures::default() }))
     }
 }

@@ -21,6 +21,8 @@ use crate::problem::Problem;
 /// All of them: name, media type, bytes. A page group adds its lines here.
 const FILES: &[(&str, &str, &[u8])] = &[
     ("style.css", "text/css; charset=utf-8", include_bytes!("../assets/style.css")),
+    ("mail.css", "text/css; charset=utf-8", include_bytes!("../assets/mail.css")),
+    ("mail.js", "text/javascript; charset=utf-8", include_bytes!("../assets/mail.js")),
     ("icon.svg", "image/svg+xml", include_bytes!("../assets/icon.svg")),
 ];
 

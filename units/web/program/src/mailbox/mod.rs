@@ -19,6 +19,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use crate::app::App;
 use crate::journal;
+use crate::pages::mail::Last;
 use crate::problem::Problem;
 use crate::session::{Credential, Id, Session};
 
@@ -42,6 +43,8 @@ pub(crate) struct Mailbox {
     imap: Option<imap::Session>,
     /// Lists that were sorted or searched.
     pub(crate) results: Results,
+    /// The message that was opened last.
+    pub(crate) last: Option<Last>,
     undo: Vec<Undo>,
 }
 

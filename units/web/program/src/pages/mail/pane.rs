@@ -1,6 +1,7 @@
 //! An open message: who, what, what to do with it, what is attached, and its body in a frame.
 
 use maud::{Markup, html};
+use mailkiln_letter::html::{NoImages, Policy};
 use mailkiln_letter::reading::{
     self, Check, Letter, Mailbox as Person, NameDeceit, Notice, Outcome, Preference, Unsubscribe,
 };
@@ -8,7 +9,7 @@ use mailkiln_servers::imap::{Change, Folder, Part, SpecialUse};
 
 use super::message::{self, Message};
 use super::place::Place;
-use super::{body, conversation, folders, show, when};
+use super::{conversation, folders, show, when};
 use crate::form::escaped;
 use crate::mailbox::{Mailbox, problem};
 use crate::problem::Problem;
@@ -59,7 +60,8 @@ fn pane(
 ) -> Markup {
     let text = |key| session.text(key);
     let letter = reading::read(&message.bytes);
-    let shown = body::shown(&session.app, &letter, message, Preference::Html);
+    // Only to say what is missing; the frame makes it anew with its images.
+    let shown = reading::show(&letter, Preference::Html, &Policy::showing(&NoImages));
     let frame = place.closed().with(message.row.uid.unwrap_or(0)).link("/mail/body");
     html! {
         article.message aria-labelledby="subject" {

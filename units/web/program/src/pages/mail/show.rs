@@ -36,11 +36,11 @@ pub(super) async fn show(
         return Ok(fragment(pane::load(mailbox, &session, &place, &folders).await?));
     }
     let opened = match place.message {
-        Some(_) => {
+        Some(_) if part.is_empty() => {
             let folders = mailbox.imap()?.folders().await.map_err(problem)?;
             Some(pane::load(mailbox, &session, &place, &folders).await?)
         }
-        None => None,
+        _ => None,
     };
     // After the message was opened, as that changes what is counted.
     let all = mailbox.imap()?.folders().await.map_err(problem)?;
