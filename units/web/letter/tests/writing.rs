@@ -81,6 +81,19 @@ fn blind_copies_are_in_the_envelope_alone() {
 }
 
 #[test]
+fn what_waited_is_dated_when_it_is_sent() {
+    let mut mail = outgoing();
+    mail.bcc = vec![Recipient { name: String::new(), address: "boss@c.example".into() }];
+    mail.body = Body::Plain("Date: stays\n".into());
+    mail.is_draft = true;
+    let sent = writing::for_sending(&mail.write().unwrap(), mail.date + 3600, 0).unwrap();
+    mail.is_draft = false;
+    mail.date += 3600;
+    mail.offset = 0;
+    assert_eq!(sent, mail.write().unwrap());
+}
+
+#[test]
 fn rich_text_has_a_plain_half_images_and_files() {
     let png = b"\x89PNG\r\n\x1a\nxxxx".to_vec();
     let mut mail = outgoing();
@@ -157,7 +170,7 @@ proptest! {
         let plain = |text: &str| text.split([' ', '\u{2028}', '\u{2029}']).filter(|one| !one.is_empty()).collect::<Vec<_>>().join(" ");
         prop_assert_eq!(parsed.subject().unwrap_or_default(), plain(&subject));
         prop_assert_eq!(parsed.from().unwrap().first().unwrap().address(), Some("ann@a.example"));
-        prop_assert_eq!(parsed.from().unwrap().first().unwrap().name().unwrap_or_default().trim(), plain(&name).trim());
+        prop_assert_eq!(parsed.from().unwrap().first().unwrap().name().unwrap_or_default().trim().to_owned(), plain(&name).trim().to_owned());
         prop_assert!(bytes.split(|one| *one == b'\n').all(|line| line.len() <= 999));
     }
 
@@ -176,7 +189,7 @@ proptest! {
         let mut mail = outgoing();
         mail.attachments = vec![Attachment { name: name.clone(), media_type: "application/pdf".into(), data: Vec::new() }];
         let letter = reading::read(&mail.write().unwrap());
-        let names: Vec<&str> = letter.attachments().map(|one| one.name.as_str()).collect();
-        prop_assert_eq!(names, [reading::safe_name(Some(&name), "application/pdf").as_str()]);
+        let names: Vec<String> = letter.attachments().map(|one| one.name.clone()).collect();
+        prop_assert_eq!(names, [reading::safe_name(Some(&name), "application/pdf")]);
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Step {
 }
 
 /// All steps. Append; never change one that was released.
-const STEPS: &[Step] = &[crate::session::STEP, crate::session::PREFERENCES];
+const STEPS: &[Step] = &[crate::session::STEP, crate::session::PREFERENCES, crate::outbox::STEP];
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]

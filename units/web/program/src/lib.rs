@@ -22,6 +22,7 @@ pub mod journal;
 mod layout;
 mod mailbox;
 mod names;
+mod outbox;
 mod pages;
 mod problem;
 mod random;

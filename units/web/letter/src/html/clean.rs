@@ -64,8 +64,7 @@ pub fn clean(html: &str, policy: &Policy<'_>) -> Cleaned {
     }
     if !settled {
         cut = true;
-        body = as_text(html);
-        links = Vec::new();
+        (body, links) = as_text(html, policy);
     }
     let (_, blocked) = css::style_sheet(&first.style, policy);
     let style = css::clean_style_sheet(&first.style, policy);
@@ -94,7 +93,7 @@ struct Round {
 fn round(html: &str, policy: &Policy<'_>) -> Round {
     let Filtered { tokens, style, blocked, cut } = filter::filter(tokens::read(html), policy);
     let checked = CHECK.clean(&tokens::write(&tokens)).to_string();
-    let (tokens, links) = links::annotate(tokens::read(&checked), policy);
+    let (tokens, links) = links::annotate(tokens::read_verbatim(&checked), policy);
     Round { body: tokens::write(&tokens), style, blocked, links, cut }
 }
 
@@ -118,15 +117,16 @@ static CHECK: LazyLock<Builder<'static>> = LazyLock::new(|| {
         .tags(elements)
         .tag_attributes(attributes)
         .clean_content_tags(HashSet::from(["script", "style"]))
-        .url_schemes(HashSet::from(["http", "https", "mailto", "tel", "data"]))
+        .url_schemes(HashSet::from(["http", "https", "mailto", "tel", "data", "cid"]))
         .url_relative(UrlRelative::PassThrough)
         .link_rel(None);
     builder
 });
 
-/// HTML as the text in it, escaped, for what can't be shown otherwise.
-fn as_text(html: &str) -> String {
-    format!("<div>{}</div>", crate::text::to_html(&to_text(html)))
+/// HTML as the text in it, for what can't be shown otherwise.
+fn as_text(html: &str, policy: &Policy<'_>) -> (String, Vec<Link>) {
+    let shown = round(&format!("<div>{}</div>", crate::text::to_html(&to_text(html))), policy);
+    (shown.body, shown.links)
 }
 
 /// The text of HTML: what a reader sees of it, with line breaks where blocks end. For quoting into plain
@@ -156,6 +156,8 @@ struct TextWriter {
     /// The line that is being written.
     line: String,
     quote: usize,
+    /// How deep the line before was quoted.
+    last_quote: usize,
     pre: usize,
     link: Option<(String, usize)>,
     blank_wanted: bool,
@@ -238,10 +240,14 @@ impl TextWriter {
     fn line_break(&mut self) {
         let prefix = if self.quote > 0 { format!("{} ", ">".repeat(self.quote.min(20))) } else { String::new() };
         if self.blank_wanted && !self.out.is_empty() {
-            self.out.push_str(prefix.trim_end());
+            // The empty line before a quote isn't quoted.
+            if self.quote <= self.last_quote {
+                self.out.push_str(prefix.trim_end());
+            }
             self.out.push('\n');
         }
         self.blank_wanted = false;
+        self.last_quote = self.quote;
         let line = format!("{prefix}{}", self.line.trim_end());
         self.out.push_str(line.trim_end());
         self.out.push('\n');

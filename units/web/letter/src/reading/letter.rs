@@ -129,16 +129,12 @@ pub fn content(message: &[u8], id: &PartId) -> Result<Vec<u8>, UnknownPart> {
             if file < tnef.files.len() { Ok(tnef.files.swap_remove(file).data) } else { Err(UnknownPart) }
         }
         None => Ok(match &part.body {
-            PartType::Message(inner) => {
-                let raw = inner.raw_message();
-                // A message that was not encoded shares the bytes of the one around it.
-                let start = inner.parts.first().map_or(0, |one| one.offset_header as usize);
-                if part.encoding == Encoding::None {
-                    raw.get(start..part.offset_end as usize).unwrap_or_default().to_vec()
-                } else {
-                    raw.to_vec()
-                }
+            // A message that was not encoded shares the bytes of the one around it.
+            PartType::Message(inner) if part.encoding == Encoding::None => {
+                let range = part.offset_body as usize..part.offset_end as usize;
+                inner.raw_message.get(range).unwrap_or_default().to_vec()
             }
+            PartType::Message(inner) => inner.raw_message.to_vec(),
             PartType::Text(_) | PartType::Html(_) => raw_bytes(current, part).unwrap_or_else(|| part.contents().to_vec()),
             _ => part.contents().to_vec(),
         }),
@@ -147,7 +143,7 @@ pub fn content(message: &[u8], id: &PartId) -> Result<Vec<u8>, UnknownPart> {
 
 /// A text part's bytes before its charset was applied.
 fn raw_bytes(message: &Message<'_>, part: &MessagePart<'_>) -> Option<Vec<u8>> {
-    let raw = message.raw_message().get(part.offset_body as usize..part.offset_end as usize)?;
+    let raw = message.raw_message.get(part.offset_body as usize..part.offset_end as usize)?;
     match part.encoding {
         Encoding::None => Some(raw.to_vec()),
         Encoding::QuotedPrintable => quoted_printable_decode(raw),
@@ -219,7 +215,9 @@ fn list_parts(letter: &mut Letter, outer: &Message<'_>) {
         let id = PartId { path, file: None };
         let is_shown = step.path.is_empty()
             && (step.message.html_body.contains(&step.number) || step.message.text_body.contains(&step.number));
-        let described = describe(part, id.clone(), &step.section, step.depth, is_shown);
+        let mut described = describe(part, id.clone(), &step.section, step.depth, is_shown);
+        // What lies in an attached message belongs to it; it is listed where that is opened.
+        described.is_attachment &= step.path.is_empty();
         let media_type = described.media_type.clone();
         let is_tnef = matches!(media_type.as_str(), "application/ms-tnef" | "application/vnd.ms-tnef")
             || described.name.eq_ignore_ascii_case("winmail.dat");

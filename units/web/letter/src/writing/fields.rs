@@ -116,9 +116,13 @@ pub(super) fn parameter(name: &str, value: &str) -> String {
     }
     let mut escaped = String::new();
     let mut pieces: Vec<String> = Vec::new();
-    for byte in value.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        let next = if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    // Whole characters only: some readers decode each piece by itself.
+    for one in value.chars() {
+        let mut next = String::new();
+        for byte in one.encode_utf8(&mut [0; 4]).bytes() {
+            let plain = byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+            next.push_str(&if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") });
+        }
         if escaped.len() + next.len() > 50 {
             pieces.push(std::mem::take(&mut escaped));
         }

@@ -189,6 +189,27 @@ pub fn without_bcc(message: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A stored draft as it is sent at this moment: [`without_bcc`], and with the date of sending.
+///
+/// # Errors
+///
+/// If the moment is outside the years that a header can say.
+pub fn for_sending(draft: &[u8], seconds: i64, offset: i32) -> Result<Vec<u8>, WriteError> {
+    let date = format!("Date: {}\r\n", date(seconds, offset)?);
+    let message = without_bcc(draft);
+    let mut out = Vec::with_capacity(message.len() + 8);
+    let mut in_header = true;
+    for line in message.split_inclusive(|one| *one == b'\n') {
+        in_header &= !matches!(line, b"\n" | b"\r\n");
+        if in_header && line.len() >= 5 && line[..5].eq_ignore_ascii_case(b"date:") {
+            out.extend_from_slice(date.as_bytes());
+        } else {
+            out.extend_from_slice(line);
+        }
+    }
+    Ok(out)
+}
+
 /// A part to be written.
 enum Node {
     One { head: String, content: Vec<u8> },
