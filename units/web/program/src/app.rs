@@ -7,8 +7,11 @@ use crate::configuration::Configuration;
 use crate::database::{Database, DatabaseError};
 use crate::mailbox::Mailboxes;
 use crate::pages::mail::Pictures;
+use crate::proxy::Shares;
 use crate::session::Store;
 use crate::session::credential::Backend;
+use crate::session::guesses::Guesses;
+use crate::session::pending::Pending;
 
 /// The running program, as handlers see it: `State<Arc<App>>`.
 #[derive(Debug)]
@@ -19,6 +22,14 @@ pub(crate) struct App {
     pub(crate) database: Database,
     /// Who is signed in.
     pub(crate) sessions: Store,
+    /// Who guessed wrong lately.
+    pub(crate) guesses: Guesses,
+    /// DAV requests under way.
+    pub(crate) dav: Shares,
+    /// Event streams that are open.
+    pub(crate) streams: Shares,
+    /// What waits for the second page of a sign-in or an enrolment.
+    pub(crate) pending: Pending,
     /// The server that knows the accounts.
     pub(crate) backend: Backend,
     /// Connections to the mail of those who are signed in.
@@ -54,6 +65,17 @@ impl App {
         let address = configuration.server.api.ok_or(AppError::NoApi)?;
         let redirect = format!("{}/sign-in", configuration.origin());
         let api = Api::new(address, configuration.server.oauth_client.clone(), redirect);
-        Ok(Arc::new(Self { configuration, database, sessions, backend: Backend::Own(api), mailboxes: Mailboxes::default(), pictures: Pictures::default() }))
+        Ok(Arc::new(Self {
+            guesses: Guesses::new(database.clone()),
+            pending: Pending::default(),
+            dav: Shares::new(configuration.limits.dav_per_client),
+            streams: Shares::new(configuration.limits.streams_per_client),
+            configuration,
+            database,
+            sessions,
+            backend: Backend::Own(api),
+            mailboxes: Mailboxes::default(),
+            pictures: Pictures::default(),
+        }))
     }
 }

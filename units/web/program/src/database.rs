@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use rusqlite::Connection;
 
+use crate::session;
+
 /// A change of the schema; applied once, in order, known by its name.
 pub(crate) struct Step {
     /// Never changed once released.
@@ -17,7 +19,8 @@ pub(crate) struct Step {
 }
 
 /// All steps. Append; never change one that was released.
-const STEPS: &[Step] = &[crate::session::STEP, crate::session::PREFERENCES, crate::outbox::STEP];
+const STEPS: &[Step] =
+    &[session::STEP, session::PREFERENCES, session::guesses::STEP, session::code::STEP, crate::outbox::STEP];
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -24,6 +24,8 @@ pub(crate) enum Section {
     Compose,
     /// What the reader can choose.
     Settings,
+    /// Password, second factor, sessions.
+    Account,
 }
 
 /// The navigation: section, address, text.
@@ -31,6 +33,7 @@ const SECTIONS: &[(Section, &str, &str)] = &[
     (Section::Mail, "/mail", "nav.mail"),
     (Section::Compose, "/compose", "nav.compose"),
     (Section::Settings, "/settings", "nav.settings"),
+    (Section::Account, "/account", "nav.account"),
 ];
 
 /// How pages look for one reader.

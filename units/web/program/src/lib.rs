@@ -25,7 +25,9 @@ mod names;
 mod outbox;
 mod pages;
 mod problem;
+mod proxy;
 mod random;
+mod remote;
 mod router;
 mod seal;
 pub mod serve;
@@ -38,5 +40,15 @@ pub mod fuzz {
     /// A form, and what we write as one.
     pub fn form(bytes: &[u8]) {
         crate::form::fuzz(bytes);
+    }
+
+    /// A question of Outlook's.
+    pub fn autodiscover(bytes: &[u8]) {
+        crate::names::autodiscover::fuzz(bytes);
+    }
+
+    /// A head that the DAV proxy hands on.
+    pub fn proxy(bytes: &[u8]) {
+        crate::proxy::fuzz(bytes);
     }
 }

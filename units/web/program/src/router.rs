@@ -11,7 +11,7 @@ use axum::routing::get;
 use crate::app::App;
 use crate::names::{self, Site};
 use crate::problem::Problem;
-use crate::{assets, guard, pages};
+use crate::{assets, guard, pages, proxy};
 
 /// All of it.
 pub(crate) fn router(app: &Arc<App>) -> Router {
@@ -26,6 +26,7 @@ fn main(app: &Arc<App>) -> Router {
         .route("/", get(home))
         .route("/.well-known/acme-challenge/{token}", get(names::challenge::answer))
         .route("/.well-known/autoconfig/mail/config-v1.1.xml", get(names::autoconfig::answer))
+        .merge(proxy::routes())
         .route("/profile.mobileconfig", get(names::mobileconfig::answer))
         .route("/assets/{digest}/{name}", get(assets::serve))
         .route("/healthz", get(async || "ok\n"))
@@ -50,7 +51,9 @@ fn pages() -> Router<Arc<App>> {
         .merge(pages::mail::routes())
         .merge(pages::compose::routes())
         .merge(pages::settings::routes())
+        .merge(crate::remote::routes())
         .merge(pages::sign_in::routes())
+        .merge(pages::account::routes())
 }
 
 /// What port 80 answers: challenges, health, and the way to HTTPS.

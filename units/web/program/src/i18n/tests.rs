@@ -36,6 +36,10 @@ fn every_key_in_the_sources_is_in_the_catalogue() {
                 folders.push(path);
                 continue;
             }
+            // Tests ask for keys that must not exist.
+            if path.ends_with("i18n/tests.rs") {
+                continue;
+            }
             let source = std::fs::read_to_string(&path).unwrap();
             for (method, endings) in
                 [("text", &[""][..]), ("fill", &[""]), ("count", &["-one", "-other"])]

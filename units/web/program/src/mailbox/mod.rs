@@ -155,12 +155,6 @@ impl Mailboxes {
         slots.retain(|_, slot| slot.used.elapsed() < IDLE);
     }
 
-    /// How many connections for commands are open, or may be.
-    #[cfg(test)]
-    pub(crate) fn count(&self) -> usize {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
     /// News of the account of a session.
     ///
     /// # Errors

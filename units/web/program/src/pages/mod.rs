@@ -1,5 +1,6 @@
 //! The pages. Each group is a module with `pub(crate) fn routes() -> Router<Arc<App>>`, merged in `router`.
 
+pub(crate) mod account;
 pub(crate) mod compose;
 pub(crate) mod mail;
 pub(crate) mod settings;

@@ -101,6 +101,13 @@ impl Backend {
         }
     }
 
+    /// The API for what an account can change of itself, where there is one.
+    pub(crate) fn own(&self) -> Option<&Api> {
+        match self {
+            Self::Own(api) => Some(api),
+        }
+    }
+
     /// Makes fresh tokens from what [`Tokens::kept`] gave.
     pub(crate) async fn renew(&self, kept: &str) -> Result<Tokens, SignInError> {
         match self {

@@ -3,9 +3,13 @@
 //!
 //! Pages take [`Session`] where someone must be signed in, and [`crate::layout::View`] where that does not matter.
 
+pub(crate) mod code;
 pub(crate) mod cookie;
 pub(crate) mod credential;
 pub(crate) mod csrf;
+pub(crate) mod guesses;
+pub(crate) mod password;
+pub(crate) mod pending;
 mod preferences;
 mod store;
 
@@ -94,6 +98,16 @@ impl Session {
         let client = Client { address: std::net::Ipv4Addr::LOCALHOST.into(), secure: true };
         let key = key.try_into().ok()?;
         Some(Self { app: Arc::clone(app), id: Id::from_bytes(*id), key, account, view, client })
+    }
+
+    /// Tells this browser from others, for what waits between two of its pages.
+    pub(crate) fn browser(&self) -> cookie::Secret {
+        crate::seal::derive("browser", &self.key)
+    }
+
+    /// Lives on `tokens` from now on, after a change of password.
+    pub(crate) async fn replace(&self, tokens: credential::Tokens) -> Result<(), Problem> {
+        self.app.sessions.replace(self.id, &self.key, &self.account, tokens).await
     }
 
     /// Keeps a preference of the account; an empty value forgets it.

@@ -285,6 +285,24 @@ impl Store {
         (*until > Instant::now() + FRESH).then(|| Credential::Token(access.clone()))
     }
 
+    /// See [`super::Session::replace`].
+    pub(super) async fn replace(
+        &self,
+        id: Id,
+        key: &[u8; seal::KEY],
+        account: &str,
+        tokens: Tokens,
+    ) -> Result<(), Problem> {
+        let sealed = seal::seal(key, account, tokens.kept().as_bytes())?;
+        let write = move |connection: &mut Connection| {
+            let update = "UPDATE sessions SET sealed = ?2 WHERE id = ?1";
+            connection.execute(update, params![id.0, sealed])
+        };
+        self.database.call(write).await?;
+        self.remember(id, tokens);
+        Ok(())
+    }
+
     /// See [`super::Session::credential`].
     pub(super) async fn credential(
         &self,
@@ -317,15 +335,11 @@ impl Store {
             Ok(tokens) => {
                 let Tokens::OAuth { access, .. } = &tokens else { return Err(Problem::Internal) };
                 let credential = Credential::Token(access.clone());
-                if tokens.kept() != kept {
-                    let sealed = seal::seal(key, account, tokens.kept().as_bytes())?;
-                    let write = move |connection: &mut Connection| {
-                        let update = "UPDATE sessions SET sealed = ?2 WHERE id = ?1";
-                        connection.execute(update, params![id.0, sealed])
-                    };
-                    self.database.call(write).await?;
+                if tokens.kept() == kept {
+                    self.remember(id, tokens);
+                } else {
+                    self.replace(id, key, account, tokens).await?;
                 }
-                self.remember(id, tokens);
                 Ok(credential)
             }
             Err(SignInError::Refused | SignInError::CodeNeeded) => {

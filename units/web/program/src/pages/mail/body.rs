@@ -56,7 +56,7 @@ pub(super) fn shown(app: &App, letter: &Letter, message: &Message, preference: P
         addresses.extend(app.pictures.put(kind, bytes).map(|address| (key, address)));
     }
     let images = Own { pictures: &app.pictures, addresses };
-    let policy = Policy { images: &images, compose: None, quoting: false };
+    let policy = Policy { images: &images, compose: Some("/compose?to="), quoting: false };
     reading::show(letter, preference, &policy)
 }
 

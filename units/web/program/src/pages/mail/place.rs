@@ -1,6 +1,6 @@
 //! Where a reader is: folder, page, order, search, open message. Read from an address and written as one.
 
-use mailkiln_servers::imap::{Order, folder_to_wire};
+use mailkiln_servers::imap::Order;
 
 use crate::form::{Fields, escaped};
 
@@ -54,11 +54,6 @@ impl Place {
             find: fields.text("q").trim().chars().take(LONGEST).collect(),
             done: fields.text("done").chars().take(64).collect(),
         }
-    }
-
-    /// The folder that a search is in: one with other letters than ASCII is typed by people.
-    pub(super) fn named(name: &str) -> Self {
-        Self { folder: folder_to_wire(name), ..Self::default() }
     }
 
     /// The first page of the same list, with nothing open.
@@ -148,7 +143,7 @@ mod tests {
 
     #[test]
     fn orders_turn_round() {
-        let place = Place::named("INBOX");
+        let place = Place { folder: "INBOX".into(), ..Place::default() };
         assert_eq!(place.sorted(Order::From).order, Some((Order::From, false)));
         assert_eq!(place.sorted(Order::From).sorted(Order::From).order, Some((Order::From, true)));
         assert_eq!(place.sorted(Order::Size).order, Some((Order::Size, true)));
