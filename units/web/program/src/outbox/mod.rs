@@ -8,7 +8,7 @@ mod key;
 mod table;
 mod worker;
 
-pub(crate) use table::{Kind, New, Row, STEP, State, add, cancel, claim, list, revive};
+pub(crate) use table::{Kind, New, Row, STEP, State, add, cancel, list, revive};
 pub(crate) use worker::{WAKE, run};
 
 use crate::problem::Problem;

@@ -113,7 +113,7 @@ fn remarks(view: &View, listing: &Listing) -> Markup {
 fn tools(view: &View, place: &Place, listing: &Listing, all: &[Folder]) -> Markup {
     let text = |key| view.language.text(key);
     let is = |wanted| show::is(all, &place.folder, wanted);
-    let button = |action: &str, key: &str, class: &str| html! { button class=(class) name="do" value=(action) { (text(key)) } " " };
+    let button = |action: &str, key: &'static str, class: &str| html! { button class=(class) name="do" value=(action) { (text(key)) } " " };
     html! {
         div.tools role="group" aria-label=(text("mail.tools")) {
             @if is(SpecialUse::Trash) || is(SpecialUse::Junk) {
@@ -152,7 +152,7 @@ fn line(view: &View, place: &Place, row: &Row, all: &[Folder]) -> Markup {
         |folder| Place { folder: folder.to_owned(), message: Some(row.uid), ..Place::default() },
     );
     let current = place.message == Some(row.uid);
-    let mark = |on: bool, sign: &str, key: &str| html! {
+    let mark = |on: bool, sign: &str, key: &'static str| html! {
         @if on { span.mark title=(text(key)) { span aria-hidden="true" { (sign) } span.hidden { (text(key)) } } }
     };
     html! {

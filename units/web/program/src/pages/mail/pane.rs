@@ -151,7 +151,7 @@ fn actions(session: &Session, place: &Place, message: &Message, all: &[Folder]) 
     let uid = message.row.uid.unwrap_or(0);
     let is = |wanted| show::is(all, &place.folder, wanted);
     let write = |how: &str| format!("/compose?{how}={uid}&f={}", escaped(&place.folder));
-    let button = |action: &str, key: &str| html! { button.quiet name="do" value=(action) { (text(key)) } " " };
+    let button = |action: &str, key: &'static str| html! { button.quiet name="do" value=(action) { (text(key)) } " " };
     html! {
         form.tools method="post" action="/mail/do" aria-label=(text("mail.tools-message")) {
             (folders::form_fields(&session.view, place))

@@ -1,6 +1,6 @@
 //! A line of a list, out of what the server says of a message.
 
-use mail_parser::{Address, MessageParser};
+use mail_parser::{Address, MessageParser, MimeHeaders as _};
 use mailkiln_servers::imap::Fetched;
 
 /// A message in a list. All texts are foreign.
