@@ -21,11 +21,20 @@ fn shown(message: &str) -> String {
 #[test]
 fn text_turned_into_links_makes_no_markup() {
     let cases = [
-        ("see https://a.example/?x=1&y=2.", "see <a href=\"https://a.example/?x=1&amp;y=2\">https://a.example/?x=1&amp;y=2</a>."),
+        (
+            "see https://a.example/?x=1&y=2.",
+            "see <a href=\"https://a.example/?x=1&amp;y=2\">https://a.example/?x=1&amp;y=2</a>.",
+        ),
         ("(www.a.example)", "(<a href=\"https://www.a.example\">www.a.example</a>)"),
         ("<me@a.example>", "&lt;<a href=\"mailto:me@a.example\">me@a.example</a>&gt;"),
-        ("https://a.example/\"onmouseover=alert(1)", "<a href=\"https://a.example/\">https://a.example/</a>&quot;onmouseover=alert(1)"),
-        ("https://a.example/<script>", "<a href=\"https://a.example/\">https://a.example/</a>&lt;script&gt;"),
+        (
+            "https://a.example/\"onmouseover=alert(1)",
+            "<a href=\"https://a.example/\">https://a.example/</a>&quot;onmouseover=alert(1)",
+        ),
+        (
+            "https://a.example/<script>",
+            "<a href=\"https://a.example/\">https://a.example/</a>&lt;script&gt;",
+        ),
         ("&lt;script&gt;", "&amp;lt;script&amp;gt;"),
         ("javascript:alert(1)", "javascript:alert(1)"),
         ("> > old\n> less\nnew", "<blockquote><blockquote>old</blockquote>less</blockquote>new"),
@@ -40,11 +49,20 @@ fn text_turned_into_links_makes_no_markup() {
 #[test]
 fn every_form_of_body_is_cleaned() {
     let payload = "<img src=x onerror=alert(1)><script>alert(1)</script>";
-    for kind in ["text/plain", "text/html", "text/enriched", "text/plain; format=flowed", "text/html; charset=utf-7", "text/x-unknown"] {
+    for kind in [
+        "text/plain",
+        "text/html",
+        "text/enriched",
+        "text/plain; format=flowed",
+        "text/html; charset=utf-7",
+        "text/x-unknown",
+    ] {
         let body = shown(&format!("Content-Type: {kind}\r\n\r\n{payload}"));
         assert!(!body.contains("<script") && !body.contains("<img src=x"), "{kind}: {body}");
     }
-    let utf7 = shown("Content-Type: text/html; charset=utf-7\r\n\r\n+ADw-script+AD4-alert(1)+ADw-/script+AD4-hello");
+    let utf7 = shown(
+        "Content-Type: text/html; charset=utf-7\r\n\r\n+ADw-script+AD4-alert(1)+ADw-/script+AD4-hello",
+    );
     assert_eq!(utf7, "hello");
     let calendar = "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhi\r\n--b\r\nContent-Type: text/calendar; method=REQUEST\r\n\r\n\
         BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nSUMMARY:<script>alert(1)</script> Lunch\r\nDTSTART;TZID=Europe/Berlin:20261201T120000\r\n\
@@ -52,7 +70,10 @@ fn every_form_of_body_is_cleaned() {
         BEGIN:VALARM\r\nDESCRIPTION:no\r\nEND:VALARM\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n--b--\r\n";
     let body = shown(calendar);
     assert!(body.contains("&lt;script&gt;alert(1)&lt;/script&gt; Lunch"), "{body}");
-    assert!(body.contains("2026-12-01 12:00 (Europe/Berlin)") && !body.contains("javascript"), "{body}");
+    assert!(
+        body.contains("2026-12-01 12:00 (Europe/Berlin)") && !body.contains("javascript"),
+        "{body}"
+    );
 }
 
 #[test]
@@ -111,8 +132,15 @@ fn names_of_attachments_are_safe() {
     }
     let long = reading::safe_name(Some(&format!("{}.pdf", "x".repeat(500))), "application/pdf");
     assert!(long.ends_with(".pdf") && long.chars().count() == 120);
-    assert_eq!(reading::content_disposition("a\"\r\nX: y ü.pdf"), "attachment; filename=\"a___X_ y _.pdf\"; filename*=UTF-8''a%22%0D%0AX%3A%20y%20%C3%BC.pdf");
-    assert!(reading::is_dangerous("x.SVG") && reading::is_dangerous("a.pdf.exe") && !reading::is_dangerous("a.pdf"));
+    assert_eq!(
+        reading::content_disposition("a\"\r\nX: y ü.pdf"),
+        "attachment; filename=\"a___X_ y _.pdf\"; filename*=UTF-8''a%22%0D%0AX%3A%20y%20%C3%BC.pdf"
+    );
+    assert!(
+        reading::is_dangerous("x.SVG")
+            && reading::is_dangerous("a.pdf.exe")
+            && !reading::is_dangerous("a.pdf")
+    );
     assert_eq!(reading::inline_image_type(b"<svg onload=1>"), None);
     let letter = reading::read(b"Content-Type: image/png; name*0*=utf-8''a%0d; name*1=\"<b>.png\"\r\nContent-Disposition: inline\r\n\r\n<svg onload=alert(1)>");
     assert!(!letter.parts[0].is_image, "the bytes decide");
@@ -141,13 +169,20 @@ fn winmail_is_opened_and_bounded() {
     attribute(2, 0x0006_9005, &properties);
     let read = reading::read_tnef(&tnef);
     assert_eq!((read.text.as_deref(), read.is_broken), (Some("Hello"), false));
-    assert_eq!((read.files[0].name.as_str(), read.files[0].data.as_slice()), ("../long.pdf", &b"%PDF"[..]));
+    assert_eq!(
+        (read.files[0].name.as_str(), read.files[0].data.as_slice()),
+        ("../long.pdf", &b"%PDF"[..])
+    );
     let mut mail = b"Content-Type: application/ms-tnef; name=winmail.dat\r\n\r\n".to_vec();
     mail.extend(&tnef);
     let letter = reading::read(&mail);
     let file = letter.attachments().find(|one| one.name == "long.pdf").unwrap();
     assert_eq!(reading::content(&mail, &file.id).unwrap(), b"%PDF");
-    assert!(reading::show(&letter, Preference::Html, &Policy::showing(&NoImages)).body.contains("Hello"));
+    assert!(
+        reading::show(&letter, Preference::Html, &Policy::showing(&NoImages))
+            .body
+            .contains("Hello")
+    );
     // Lengths that lie: nothing is read beyond the end, nothing loops.
     for at in 6..tnef.len() {
         let mut broken = tnef.clone();
@@ -161,7 +196,10 @@ fn winmail_is_opened_and_bounded() {
 #[test]
 fn bombs_are_cut_and_said() {
     let start = Instant::now();
-    let parts = format!("Content-Type: multipart/mixed; boundary=b\r\n\r\n{}", "--b\r\n\r\nx\r\n".repeat(50_000));
+    let parts = format!(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n{}",
+        "--b\r\n\r\nx\r\n".repeat(50_000)
+    );
     assert!(reading::read(parts.as_bytes()).notices.contains(&Notice::TooManyParts));
     let mut deep = String::new();
     for at in 0..5000 {
@@ -170,7 +208,10 @@ fn bombs_are_cut_and_said() {
     assert!(reading::read(deep.as_bytes()).notices.contains(&Notice::TooDeep));
     let messages = "Content-Type: message/rfc822\r\n\r\n".repeat(100_000);
     assert!(reading::read(messages.as_bytes()).notices.contains(&Notice::TooDeep));
-    let digest = format!("Content-Type: multipart/digest; boundary=b\r\n\r\n{}", "--b\r\n\r\nSubject: x\r\n\r\n".repeat(20_000));
+    let digest = format!(
+        "Content-Type: multipart/digest; boundary=b\r\n\r\n{}",
+        "--b\r\n\r\nSubject: x\r\n\r\n".repeat(20_000)
+    );
     let _ = reading::read(digest.as_bytes());
     let header = format!("Subject: kept\r\nX-Big: {}\r\n\r\nbody", "x\r\n ".repeat(1 << 20));
     let letter = reading::read(header.as_bytes());
@@ -186,7 +227,10 @@ fn bombs_are_cut_and_said() {
     let quotes = format!("Content-Type: text/plain\r\n\r\n{} x", ">".repeat(100_000));
     let letter = reading::read(quotes.as_bytes());
     let _ = reading::show(&letter, Preference::Html, &Policy::showing(&NoImages));
-    let events = format!("Content-Type: text/calendar\r\n\r\n{}", "BEGIN:VEVENT\r\nATTENDEE:x\r\nEND:VEVENT\r\n".repeat(100_000));
+    let events = format!(
+        "Content-Type: text/calendar\r\n\r\n{}",
+        "BEGIN:VEVENT\r\nATTENDEE:x\r\nEND:VEVENT\r\n".repeat(100_000)
+    );
     let _ = reading::read(events.as_bytes());
     assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
@@ -203,7 +247,8 @@ fn charset_horrors_are_read() {
         ("Content-Type: text/plain\r\n\r\nGrüße".as_bytes(), "Grüße"),
     ];
     for (mail, expected) in cases {
-        let shown = reading::show(&reading::read(mail), Preference::Html, &Policy::showing(&NoImages));
+        let shown =
+            reading::show(&reading::read(mail), Preference::Html, &Policy::showing(&NoImages));
         assert!(shown.body.contains(expected), "{expected}: {}", shown.body);
     }
 }
@@ -213,12 +258,23 @@ fn only_our_own_server_is_believed() {
     let mail = "Authentication-Results: mail.example; dkim=pass header.d=a.example; spf=softfail (because; of) smtp.mailfrom=b.example;\r\n dmarc=fail reason=\"policy; x\" header.from=a.example\r\n\
         Authentication-Results: mail.example; dmarc=pass header.from=bank.example\r\nX-Spam-Status: Yes, score=7.25\r\nX-Spam-Result: A_TAG (1.50),\r\n B_TAG (-6.00)\r\n\r\nx";
     let checks = reading::authentication(mail.as_bytes(), "mail.example");
-    let found: Vec<(&str, Outcome, Option<&str>)> = checks.iter().map(|one| (one.method.as_str(), one.outcome, one.of.as_deref())).collect();
-    assert_eq!(found, [("dkim", Outcome::Pass, Some("a.example")), ("spf", Outcome::Doubtful, Some("b.example")), ("dmarc", Outcome::Fail, Some("a.example"))]);
+    let found: Vec<(&str, Outcome, Option<&str>)> =
+        checks.iter().map(|one| (one.method.as_str(), one.outcome, one.of.as_deref())).collect();
+    assert_eq!(
+        found,
+        [
+            ("dkim", Outcome::Pass, Some("a.example")),
+            ("spf", Outcome::Doubtful, Some("b.example")),
+            ("dmarc", Outcome::Fail, Some("a.example"))
+        ]
+    );
     assert_eq!(reading::authentication(mail.as_bytes(), "other.example"), []);
     let spam = reading::spam(mail.as_bytes()).unwrap();
     assert!(spam.is_spam);
-    assert_eq!((spam.score, spam.reasons), (Some(7.25), vec![("B_TAG".into(), -6.0), ("A_TAG".into(), 1.5)]));
+    assert_eq!(
+        (spam.score, spam.reasons),
+        (Some(7.25), vec![("B_TAG".into(), -6.0), ("A_TAG".into(), 1.5)])
+    );
 }
 
 #[test]
@@ -226,7 +282,11 @@ fn lists_are_left_in_the_best_way() {
     let mail = "List-Unsubscribe: <mailto:leave@l.example?subject=go>, <https://l.example/u?x=1>, <http://l.example/>, <javascript:x>, <https://a@b.example/>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n\r\n";
     assert_eq!(
         reading::unsubscribe(mail.as_bytes()),
-        [Unsubscribe::OneClick("https://l.example/u?x=1".into()), Unsubscribe::Mail("leave@l.example".into(), "go".into()), Unsubscribe::Page("https://l.example/u?x=1".into())]
+        [
+            Unsubscribe::OneClick("https://l.example/u?x=1".into()),
+            Unsubscribe::Mail("leave@l.example".into(), "go".into()),
+            Unsubscribe::Page("https://l.example/u?x=1".into())
+        ]
     );
 }
 

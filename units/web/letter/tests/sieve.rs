@@ -1,6 +1,8 @@
 //! Filters and scripts: what a form holds comes back, and no text leaves its quotes.
 
-use mailkiln_letter::sieve::{self, Action, Comparison, Field, Filters, Flag, NotOurs, Rule, Test, Vacation};
+use mailkiln_letter::sieve::{
+    self, Action, Comparison, Field, Filters, Flag, NotOurs, Rule, Test, Vacation,
+};
 use proptest::prelude::*;
 
 fn filters() -> Filters {
@@ -12,13 +14,31 @@ fn filters() -> Filters {
             Rule {
                 name: "Lists".into(),
                 needs_all: true,
-                tests: vec![Test::Header(Field::List, Comparison::Contains, "rust".into()), Test::Header(Field::Recipients, Comparison::Lacks, "me".into()), Test::LargerThan(100)],
-                actions: vec![Action::Flag(Flag::Seen), Action::FileInto("Lists/\"Rust\" ü".into()), Action::Forward("a@b.example".into(), true)],
+                tests: vec![
+                    Test::Header(Field::List, Comparison::Contains, "rust".into()),
+                    Test::Header(Field::Recipients, Comparison::Lacks, "me".into()),
+                    Test::LargerThan(100),
+                ],
+                actions: vec![
+                    Action::Flag(Flag::Seen),
+                    Action::FileInto("Lists/\"Rust\" ü".into()),
+                    Action::Forward("a@b.example".into(), true),
+                ],
                 stops: true,
                 ..Rule::default()
             },
-            Rule { name: "Off".into(), is_off: true, tests: vec![Test::SmallerThan(1)], actions: vec![Action::Discard], ..Rule::default() },
-            Rule { name: "All".into(), actions: vec![Action::Flag(Flag::Flagged)], ..Rule::default() },
+            Rule {
+                name: "Off".into(),
+                is_off: true,
+                tests: vec![Test::SmallerThan(1)],
+                actions: vec![Action::Discard],
+                ..Rule::default()
+            },
+            Rule {
+                name: "All".into(),
+                actions: vec![Action::Flag(Flag::Flagged)],
+                ..Rule::default()
+            },
         ],
         forward_to: vec!["c@d.example".into()],
         forward_keeps_copy: true,
@@ -63,11 +83,27 @@ fn what_a_server_would_refuse_is_said_before() {
         filters.check().unwrap_err().to_string()
     };
     assert_eq!(with(&|one| one.forward_to = vec!["a b".into()]), "`a b` is not a mail address");
-    assert_eq!(with(&|one| one.rules[0].actions = vec![Action::FileInto(" ".into())]), "the rule `Lists` files into no folder; choose one");
-    assert_eq!(with(&|one| one.rules[2].actions.clear()), "the rule `All` does nothing; choose an action");
-    assert_eq!(with(&|one| one.rules[0].tests = vec![Test::Header(Field::Other("X: y".into()), Comparison::Is, String::new())]), "`X: y` is not the name of a header field; use letters, digits and hyphens");
-    assert_eq!(with(&|one| one.vacation.as_mut().unwrap().from = Some("2026-02-30".into())), "`2026-02-30` is not a date; write it as 2026-12-24");
-    assert!(with(&|one| one.vacation.as_mut().unwrap().until = Some("2026-01-01".into())).contains("before it begins"));
+    assert_eq!(
+        with(&|one| one.rules[0].actions = vec![Action::FileInto(" ".into())]),
+        "the rule `Lists` files into no folder; choose one"
+    );
+    assert_eq!(
+        with(&|one| one.rules[2].actions.clear()),
+        "the rule `All` does nothing; choose an action"
+    );
+    assert_eq!(
+        with(&|one| one.rules[0].tests =
+            vec![Test::Header(Field::Other("X: y".into()), Comparison::Is, String::new())]),
+        "`X: y` is not the name of a header field; use letters, digits and hyphens"
+    );
+    assert_eq!(
+        with(&|one| one.vacation.as_mut().unwrap().from = Some("2026-02-30".into())),
+        "`2026-02-30` is not a date; write it as 2026-12-24"
+    );
+    assert!(
+        with(&|one| one.vacation.as_mut().unwrap().until = Some("2026-01-01".into()))
+            .contains("before it begins")
+    );
 }
 
 proptest! {

@@ -47,10 +47,27 @@ fn values_stay_in_their_places() {
     mail.in_reply_to = vec![format!("a@b>{evil}"), "good@b.example".into()];
     mail.references = vec!["a\r\nX: y".into()];
     mail.body = Body::Plain(evil.into());
-    mail.attachments = vec![Attachment { name: evil.into(), media_type: format!("text/x\r\n{evil}"), data: b"\r\n.\r\nQUIT\r\n".to_vec() }];
+    mail.attachments = vec![Attachment {
+        name: evil.into(),
+        media_type: format!("text/x\r\n{evil}"),
+        data: b"\r\n.\r\nQUIT\r\n".to_vec(),
+    }];
     let bytes = mail.write().unwrap();
-    let names: Vec<String> = reading::header_lines(&bytes).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["Date", "From", "To", "Subject", "Message-ID", "In-Reply-To", "MIME-Version", "Content-Type"]);
+    let names: Vec<String> =
+        reading::header_lines(&bytes).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        names,
+        [
+            "Date",
+            "From",
+            "To",
+            "Subject",
+            "Message-ID",
+            "In-Reply-To",
+            "MIME-Version",
+            "Content-Type"
+        ]
+    );
     let letter = reading::read(&bytes);
     assert_eq!(letter.headers.in_reply_to, ["good@b.example"]);
     assert_eq!(letter.attachments().count(), 1);
@@ -99,7 +116,10 @@ fn rich_text_has_a_plain_half_images_and_files() {
     let mut mail = outgoing();
     mail.body = Body::Rich {
         html: "<p>Grüße <b>an</b> alle<img src='cid:i1@x' onerror=1></p><script>x</script>".into(),
-        images: vec![InlineImage { content_id: "i1@x".into(), data: png.clone() }, InlineImage { content_id: "unused".into(), data: png.clone() }],
+        images: vec![
+            InlineImage { content_id: "i1@x".into(), data: png.clone() },
+            InlineImage { content_id: "unused".into(), data: png.clone() },
+        ],
     };
     mail.attachments = vec![
         Attachment { name: "Übersicht mit einem sehr langen Namen, der über eine Zeile hinausgeht – Jahr 2026.pdf".into(), media_type: "application/pdf".into(), data: vec![0, 255, 13, 10] },
@@ -109,10 +129,20 @@ fn rich_text_has_a_plain_half_images_and_files() {
     let parsed = MessageParser::default().parse(&bytes).unwrap();
     assert_eq!(parsed.body_text(0).unwrap().trim(), "Grüße an alle");
     let html = parsed.body_html(0).unwrap();
-    assert!(html.contains("<p>Grüße <b>an</b> alle<img src=\"cid:i1@x\"></p>") && !html.contains("script"), "{html}");
+    assert!(
+        html.contains("<p>Grüße <b>an</b> alle<img src=\"cid:i1@x\"></p>")
+            && !html.contains("script"),
+        "{html}"
+    );
     let letter = reading::read(&bytes);
     let names: Vec<&str> = letter.attachments().map(|one| one.name.as_str()).collect();
-    assert_eq!(names[1..3], ["Übersicht mit einem sehr langen Namen, der über eine Zeile hinausgeht – Jahr 2026.pdf", "old.eml"]);
+    assert_eq!(
+        names[1..3],
+        [
+            "Übersicht mit einem sehr langen Namen, der über eine Zeile hinausgeht – Jahr 2026.pdf",
+            "old.eml"
+        ]
+    );
     assert_eq!(letter.by_content_id("i1@x").map(|one| one.is_image), Some(true));
     let pdf = letter.attachments().nth(1).unwrap();
     assert_eq!(reading::content(&bytes, &pdf.id).unwrap(), [0, 255, 13, 10]);
@@ -122,12 +152,24 @@ fn rich_text_has_a_plain_half_images_and_files() {
 
 #[test]
 fn recipients_are_read_as_people_write_them() {
-    let read = |field: &str| writing::recipients(field).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let read = |field: &str| {
+        writing::recipients(field)
+            .map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
     assert_eq!(
         read("Ann <ann@a.example>, \"Last, \\\"F\\\"\" <b@b.example>; c@münchen.example\nANN@a.example,,").unwrap(),
         ["\"Ann\" <ann@a.example>", "\"Last, \\\"F\\\"\" <b@b.example>", "c@xn--mnchen-3ya.example"]
     );
-    for bad in ["ann", "a b@c.example", "<script>@x", "a@b c", "a@b\r\nX", "@x.example", "a@-x.example", "a..b@x.example"] {
+    for bad in [
+        "ann",
+        "a b@c.example",
+        "<script>@x",
+        "a@b c",
+        "a@b\r\nX",
+        "@x.example",
+        "a@-x.example",
+        "a..b@x.example",
+    ] {
         assert!(writing::recipients(bad).is_err(), "{bad}");
     }
 }
@@ -138,15 +180,35 @@ fn answers_go_to_the_right_people() {
         Message-ID: <2@a.example>\r\nReferences: <0@a.example> <1@a.example>\r\n\r\nOne\r\n> two\r\n-- \r\nAnn\r\n";
     let letter = reading::read(mail.as_bytes());
     let own = ["me@m.example".to_owned()];
-    let addresses = |list: &[Recipient]| list.iter().map(|one| one.address.clone()).collect::<Vec<_>>();
+    let addresses =
+        |list: &[Recipient]| list.iter().map(|one| one.address.clone()).collect::<Vec<_>>();
     let one = writing::answer(&letter, false, &own);
-    assert_eq!((addresses(&one.to), addresses(&one.cc)), (vec!["ann@a.example".to_owned()], vec![]));
-    assert_eq!((one.subject.as_str(), one.in_reply_to, one.references), ("Re: Tea", vec!["2@a.example".to_owned()], vec!["0@a.example".into(), "1@a.example".into(), "2@a.example".into()]));
+    assert_eq!(
+        (addresses(&one.to), addresses(&one.cc)),
+        (vec!["ann@a.example".to_owned()], vec![])
+    );
+    assert_eq!(
+        (one.subject.as_str(), one.in_reply_to, one.references),
+        (
+            "Re: Tea",
+            vec!["2@a.example".to_owned()],
+            vec!["0@a.example".into(), "1@a.example".into(), "2@a.example".into()]
+        )
+    );
     let all = writing::answer(&letter, true, &own);
-    assert_eq!((addresses(&all.cc), all.was_blind), (vec!["bob@b.example".to_owned(), "cat@c.example".into()], false));
+    assert_eq!(
+        (addresses(&all.cc), all.was_blind),
+        (vec!["bob@b.example".to_owned(), "cat@c.example".into()], false)
+    );
     assert!(writing::answer(&letter, true, &["other@o.example".into()]).was_blind);
-    assert_eq!(addresses(&writing::answer(&letter, false, &["ann@a.example".into()]).to), ["me@m.example", "bob@b.example"]);
-    assert_eq!(writing::quoted_text(&letter, "Ann\r\nX: wrote:"), "Ann  X: wrote:\n> One\n>> two\n");
+    assert_eq!(
+        addresses(&writing::answer(&letter, false, &["ann@a.example".into()]).to),
+        ["me@m.example", "bob@b.example"]
+    );
+    assert_eq!(
+        writing::quoted_text(&letter, "Ann\r\nX: wrote:"),
+        "Ann  X: wrote:\n> One\n>> two\n"
+    );
     assert_eq!(writing::forward(&letter).subject, "Fwd: AW: Re: Tea");
 }
 
@@ -156,7 +218,10 @@ fn a_hostile_quote_is_clean_in_the_editor() {
     let mail = "Content-Type: text/html\r\n\r\n<style>p{color:red}</style><p style='position:fixed' onclick=1>x<img src=http://e.example/></p><script>1</script></blockquote><a href=javascript:1>y</a>";
     let letter = reading::read(mail.as_bytes());
     let quote = writing::quoted_html(&letter, "<b>Ann</b> wrote:", &Policy::showing(&NoImages));
-    assert_eq!(quote, "<p>&lt;b&gt;Ann&lt;/b&gt; wrote:</p><blockquote><p>x<img class=\"mk-blocked\"></p><a>y</a></blockquote>");
+    assert_eq!(
+        quote,
+        "<p>&lt;b&gt;Ann&lt;/b&gt; wrote:</p><blockquote><p>x<img class=\"mk-blocked\"></p><a>y</a></blockquote>"
+    );
 }
 
 proptest! {

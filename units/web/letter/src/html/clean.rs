@@ -102,17 +102,18 @@ fn round(html: &str, policy: &Policy<'_>) -> Round {
 static CHECK: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::empty();
     let elements: HashSet<&'static str> = policy::allowed_elements().iter().copied().collect();
-    let attributes: HashMap<&'static str, HashSet<&'static str>> = (policy::allowed_elements().iter())
-        .map(|element| {
-            let known = policy::ATTRIBUTES.iter().copied();
-            let mut names: HashSet<&'static str> =
-                known.filter(|name| policy::attribute(element, name).is_some()).collect();
-            if *element == "a" {
-                names.extend(["title", "target", "rel"]);
-            }
-            (*element, names)
-        })
-        .collect();
+    let attributes: HashMap<&'static str, HashSet<&'static str>> = (policy::allowed_elements()
+        .iter())
+    .map(|element| {
+        let known = policy::ATTRIBUTES.iter().copied();
+        let mut names: HashSet<&'static str> =
+            known.filter(|name| policy::attribute(element, name).is_some()).collect();
+        if *element == "a" {
+            names.extend(["title", "target", "rel"]);
+        }
+        (*element, names)
+    })
+    .collect();
     builder
         .tags(elements)
         .tag_attributes(attributes)
@@ -141,7 +142,9 @@ pub fn to_text(html: &str) -> String {
         match token {
             Token::Text(text) => writer.text(&text),
             Token::Start { name, attributes } => {
-                let value = |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+                let value = |key: &str| {
+                    attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+                };
                 writer.start(&name, value("href"), value("alt"));
             }
             Token::End(name) => writer.end(&name),
@@ -198,7 +201,9 @@ impl TextWriter {
                 }
             }
             "a" => self.link = href.map(|to| (to.to_owned(), self.line.len())),
-            _ if policy::ENDS_PARAGRAPH.contains(&name) || matches!(name, "tr" | "caption") => self.block(),
+            _ if policy::ENDS_PARAGRAPH.contains(&name) || matches!(name, "tr" | "caption") => {
+                self.block()
+            }
             _ => {}
         }
         match name {
@@ -238,7 +243,11 @@ impl TextWriter {
     }
 
     fn line_break(&mut self) {
-        let prefix = if self.quote > 0 { format!("{} ", ">".repeat(self.quote.min(20))) } else { String::new() };
+        let prefix = if self.quote > 0 {
+            format!("{} ", ">".repeat(self.quote.min(20)))
+        } else {
+            String::new()
+        };
         if self.blank_wanted && !self.out.is_empty() {
             // The empty line before a quote isn't quoted.
             if self.quote <= self.last_quote {

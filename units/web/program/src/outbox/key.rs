@@ -22,11 +22,14 @@ pub(super) fn read(state: &Path) -> Result<[u8; seal::KEY], Problem> {
             // Written beside and linked: a second request that makes one at the same time must read the first one's.
             let beside = state.join(format!(".{NAME}.{}", std::process::id()));
             let made = options.write(true).create(true).truncate(true).mode(0o600).open(&beside);
-            let made = made.and_then(|mut file| file.write_all(&key).and_then(|()| file.sync_all()));
+            let made =
+                made.and_then(|mut file| file.write_all(&key).and_then(|()| file.sync_all()));
             let linked = made.and_then(|()| std::fs::hard_link(&beside, &path));
             let _ = std::fs::remove_file(&beside);
             match linked {
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return read(state),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                    return read(state);
+                }
                 other => other.map_err(|error| internal(&error))?,
             }
         }

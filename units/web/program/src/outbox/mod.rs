@@ -22,7 +22,11 @@ pub(crate) async fn enter(session: &Session, new: New) -> Result<i64, Problem> {
     let key = key::read(&session.app.configuration.state)?;
     let sealed = session.sealed(&key)?;
     let account = session.account.to_string();
-    let entered = session.app.database.call(move |connection| add(connection, &account, &new, &sealed)).await?;
+    let entered = session
+        .app
+        .database
+        .call(move |connection| add(connection, &account, &new, &sealed))
+        .await?;
     WAKE.notify_one();
     entered.ok_or(Problem::TooMany { seconds: 3600 })
 }
@@ -32,7 +36,8 @@ pub(crate) async fn resume(session: &Session) -> Result<(), Problem> {
     let key = key::read(&session.app.configuration.state)?;
     let sealed = session.sealed(&key)?;
     let account = session.account.to_string();
-    let revived = session.app.database.call(move |connection| revive(connection, &account, &sealed)).await?;
+    let revived =
+        session.app.database.call(move |connection| revive(connection, &account, &sealed)).await?;
     if revived > 0 {
         WAKE.notify_one();
     }

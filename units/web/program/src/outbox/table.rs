@@ -104,8 +104,7 @@ pub(crate) struct Row {
     pub(crate) words: String,
 }
 
-const COLUMNS: &str =
-    "id, account, sealed, kind, state, due, folder, message_id, subject, sender, recipients, original, words";
+const COLUMNS: &str = "id, account, sealed, kind, state, due, folder, message_id, subject, sender, recipients, original, words";
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     let kind: String = row.get(3)?;
@@ -131,9 +130,17 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
 }
 
 /// Enters a row; `None` if the account has too many.
-pub(crate) fn add(connection: &mut Connection, account: &str, new: &New, sealed: &[u8]) -> rusqlite::Result<Option<i64>> {
+pub(crate) fn add(
+    connection: &mut Connection,
+    account: &str,
+    new: &New,
+    sealed: &[u8],
+) -> rusqlite::Result<Option<i64>> {
     let change = connection.transaction()?;
-    let count: i64 = change.query_row("SELECT count(*) FROM outbox WHERE account = ?1", [account], |row| row.get(0))?;
+    let count: i64 =
+        change.query_row("SELECT count(*) FROM outbox WHERE account = ?1", [account], |row| {
+            row.get(0)
+        })?;
     if count >= PER_ACCOUNT {
         return Ok(None);
     }
@@ -152,14 +159,21 @@ pub(crate) fn add(connection: &mut Connection, account: &str, new: &New, sealed:
 
 /// The rows of an account, next first.
 pub(crate) fn list(connection: &mut Connection, account: &str) -> rusqlite::Result<Vec<Row>> {
-    let mut select = connection.prepare(&format!("SELECT {COLUMNS} FROM outbox WHERE account = ?1 ORDER BY due, id"))?;
+    let mut select = connection
+        .prepare(&format!("SELECT {COLUMNS} FROM outbox WHERE account = ?1 ORDER BY due, id"))?;
     select.query_map([account], row)?.collect()
 }
 
 /// Takes a row of this account out, unless the server is being told right now.
-pub(crate) fn cancel(connection: &mut Connection, account: &str, id: i64) -> rusqlite::Result<Option<Row>> {
+pub(crate) fn cancel(
+    connection: &mut Connection,
+    account: &str,
+    id: i64,
+) -> rusqlite::Result<Option<Row>> {
     let change = connection.transaction()?;
-    let select = format!("SELECT {COLUMNS} FROM outbox WHERE id = ?1 AND account = ?2 AND state <> 'working'");
+    let select = format!(
+        "SELECT {COLUMNS} FROM outbox WHERE id = ?1 AND account = ?2 AND state <> 'working'"
+    );
     let found = change.query_row(&select, params![id, account], row).optional()?;
     if found.is_some() {
         change.execute("DELETE FROM outbox WHERE id = ?1", [id])?;
@@ -169,7 +183,11 @@ pub(crate) fn cancel(connection: &mut Connection, account: &str, id: i64) -> rus
 }
 
 /// Rows that waited for their owner go on with this session.
-pub(crate) fn revive(connection: &mut Connection, account: &str, sealed: &[u8]) -> rusqlite::Result<usize> {
+pub(crate) fn revive(
+    connection: &mut Connection,
+    account: &str,
+    sealed: &[u8],
+) -> rusqlite::Result<usize> {
     connection.execute(
         "UPDATE outbox SET state = 'waiting', sealed = ?2 WHERE account = ?1 AND state = 'signed-out'",
         params![account, sealed],
@@ -177,14 +195,21 @@ pub(crate) fn revive(connection: &mut Connection, account: &str, sealed: &[u8]) 
 }
 
 /// Takes the next row that is due, so that nobody else does, or says when the next one is.
-pub(crate) fn claim(connection: &mut Connection, now: i64) -> rusqlite::Result<Result<Row, Option<i64>>> {
+pub(crate) fn claim(
+    connection: &mut Connection,
+    now: i64,
+) -> rusqlite::Result<Result<Row, Option<i64>>> {
     let change = connection.transaction()?;
-    let select = format!("SELECT {COLUMNS} FROM outbox WHERE state = 'waiting' ORDER BY due, id LIMIT 1");
+    let select =
+        format!("SELECT {COLUMNS} FROM outbox WHERE state = 'waiting' ORDER BY due, id LIMIT 1");
     let next = match change.query_row(&select, [], row).optional()? {
         None => Err(None),
         Some(next) if next.new.due > now => Err(Some(next.new.due)),
         Some(next) => {
-            change.execute("UPDATE outbox SET state = 'working', tries = tries + 1 WHERE id = ?1", [next.id])?;
+            change.execute(
+                "UPDATE outbox SET state = 'working', tries = tries + 1 WHERE id = ?1",
+                [next.id],
+            )?;
             Ok(next)
         }
     };
@@ -206,16 +231,22 @@ pub(super) enum Outcome {
 }
 
 /// Writes down how a try ended.
-pub(super) fn finish(connection: &mut Connection, id: i64, outcome: &Outcome, now: i64) -> rusqlite::Result<usize> {
+pub(super) fn finish(
+    connection: &mut Connection,
+    id: i64,
+    outcome: &Outcome,
+    now: i64,
+) -> rusqlite::Result<usize> {
     let set = "UPDATE outbox SET state = ?2, words = ?3 WHERE id = ?1";
     match outcome {
         Outcome::Done => connection.execute("DELETE FROM outbox WHERE id = ?1", [id]),
         Outcome::SignedOut => connection.execute(set, params![id, "signed-out", ""]),
         Outcome::Refused(words) => connection.execute(set, params![id, "failed", words]),
         Outcome::Later(words) => {
-            let tries: usize = connection.query_row("SELECT tries FROM outbox WHERE id = ?1", [id], |row| {
-                row.get::<_, i64>(0).map(|tries| usize::try_from(tries).unwrap_or(usize::MAX))
-            })?;
+            let tries: usize =
+                connection.query_row("SELECT tries FROM outbox WHERE id = ?1", [id], |row| {
+                    row.get::<_, i64>(0).map(|tries| usize::try_from(tries).unwrap_or(usize::MAX))
+                })?;
             match PAUSES.get(tries.saturating_sub(1)) {
                 Some(pause) => connection.execute(
                     "UPDATE outbox SET state = 'waiting', due = ?2, words = ?3 WHERE id = ?1",
@@ -229,7 +260,10 @@ pub(super) fn finish(connection: &mut Connection, id: i64, outcome: &Outcome, no
 
 /// What this program left in the middle when it ended: a message may be on its way; a return is done again.
 pub(super) fn recover(connection: &mut Connection) -> rusqlite::Result<usize> {
-    connection.execute("UPDATE outbox SET state = 'waiting' WHERE state = 'working' AND kind = 'return'", [])?;
+    connection.execute(
+        "UPDATE outbox SET state = 'waiting' WHERE state = 'working' AND kind = 'return'",
+        [],
+    )?;
     connection.execute("UPDATE outbox SET state = 'unsure' WHERE state = 'working'", [])
 }
 
@@ -259,7 +293,11 @@ mod tests {
         let entered = database.call(|connection| {
             let first = add(connection, "ann@a.example", &new(100), b"s")?;
             add(connection, "ann@a.example", &new(200), b"s")?;
-            Ok((first, claim(connection, 99)?.map(|row| row.id), claim(connection, 150)?.map(|row| row.new.recipients)))
+            Ok((
+                first,
+                claim(connection, 99)?.map(|row| row.id),
+                claim(connection, 150)?.map(|row| row.new.recipients),
+            ))
         });
         let (first, early, claimed) = entered.await.unwrap();
         assert_eq!(early, Err(Some(100)), "not before its time");
@@ -268,12 +306,17 @@ mod tests {
         let database = Database::open(&directory).unwrap();
         let after = database.call(move |connection| {
             recover(connection)?;
-            let states: Vec<(i64, State)> = list(connection, "ann@a.example")?.iter().map(|row| (row.id, row.state)).collect();
+            let states: Vec<(i64, State)> =
+                list(connection, "ann@a.example")?.iter().map(|row| (row.id, row.state)).collect();
             let next = claim(connection, 1000)?.map(|row| row.new.due);
             Ok((states, next, claim(connection, 1000)?.map(|row| row.id)))
         });
         let (states, next, none) = after.await.unwrap();
-        assert_eq!(states[0], (first.unwrap(), State::Unsure), "what may have been sent is not sent again");
+        assert_eq!(
+            states[0],
+            (first.unwrap(), State::Unsure),
+            "what may have been sent is not sent again"
+        );
         assert_eq!((next, none), (Ok(200), Err(None)));
         std::fs::remove_dir_all(&directory).unwrap();
     }

@@ -8,8 +8,8 @@ use mailkiln_servers::imap::{self, Change, Key, SpecialUse};
 use mailkiln_servers::{Error, smtp};
 use tokio::sync::Notify;
 
-use super::table::{Kind, Outcome, Row, claim, finish, recover};
 use super::key;
+use super::table::{Kind, Outcome, Row, claim, finish, recover};
 use crate::app::App;
 use crate::journal;
 use crate::mailbox;
@@ -58,7 +58,9 @@ async fn step(app: &Arc<App>) -> Duration {
         Err(outcome) => outcome,
     };
     let id = row.id;
-    if let Err(error) = app.database.call(move |connection| finish(connection, id, &outcome, now())).await {
+    if let Err(error) =
+        app.database.call(move |connection| finish(connection, id, &outcome, now())).await
+    {
         journal::warning(&error.to_string());
     }
     Duration::ZERO
@@ -87,7 +89,8 @@ fn away(problem: Problem) -> Outcome {
 
 async fn attempt(app: &Arc<App>, row: &Row) -> Result<(), Outcome> {
     let key = key::read(&app.configuration.state).map_err(away)?;
-    let session = Session::unsealed(app, &row.account, &row.sealed, &key).ok_or(Outcome::SignedOut)?;
+    let session =
+        Session::unsealed(app, &row.account, &row.sealed, &key).ok_or(Outcome::SignedOut)?;
     let mut imap = mailbox::connect(&session).await.map_err(away)?;
     let done = match row.new.kind {
         Kind::Send => send(&session, &mut imap, row).await,
@@ -113,14 +116,20 @@ async fn send(session: &Session, imap: &mut imap::Session, row: &Row) -> Result<
     }
     let draft = imap.section(uid, "").await.map_err(outcome)?;
     let offset = crate::pages::compose::offset(&session.view, now());
-    let message = writing::for_sending(&draft, now(), offset).map_err(|error| Outcome::Refused(error.to_string()))?;
+    let message = writing::for_sending(&draft, now(), offset)
+        .map_err(|error| Outcome::Refused(error.to_string()))?;
     drop(draft);
-    let envelope =
-        smtp::Envelope { from: row.new.sender.clone(), to: row.new.recipients.clone(), delivery_notice: false };
+    let envelope = smtp::Envelope {
+        from: row.new.sender.clone(),
+        to: row.new.recipients.clone(),
+        delivery_notice: false,
+    };
     let endpoint = mailbox::endpoint(&session.app.configuration.server.submission);
     let credentials = mailbox::credentials(session).await.map_err(away)?;
     let size = message.len() as u64;
-    smtp::submit(&endpoint, None, &credentials, &envelope, size, &mut message.as_slice()).await.map_err(outcome)?;
+    smtp::submit(&endpoint, None, &credentials, &envelope, size, &mut message.as_slice())
+        .await
+        .map_err(outcome)?;
     // From here on the message is out: what fails now must not send it again.
     if let Err(problem) = file(imap, uid, &message, &row.new.original).await {
         journal::warning(&format!("a sent message could not be filed: {problem}"));
@@ -129,7 +138,12 @@ async fn send(session: &Session, imap: &mut imap::Session, row: &Row) -> Result<
 }
 
 /// The copy in Sent, the draft away, the mark at the message that was answered.
-async fn file(imap: &mut imap::Session, draft: u32, message: &[u8], original: &str) -> Result<(), Error> {
+async fn file(
+    imap: &mut imap::Session,
+    draft: u32,
+    message: &[u8],
+    original: &str,
+) -> Result<(), Error> {
     let folders = imap.folders().await?;
     let sent = folders.iter().find(|folder| folder.special_use() == Some(SpecialUse::Sent));
     let sent = match sent {
@@ -159,4 +173,3 @@ async fn give_back(imap: &mut imap::Session, row: &Row) -> Result<(), Outcome> {
     imap.move_to(&[uid], "INBOX").await.map_err(outcome)?;
     Ok(())
 }
-

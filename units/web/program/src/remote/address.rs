@@ -32,8 +32,10 @@ pub(super) fn target(url: &str) -> Option<Target> {
         Host::Ipv6(address) if is_public(address.into()) => address.to_string(),
         Host::Domain(name) => {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
-            let inner = ["localhost", "local", "internal", "lan", "home.arpa", "onion", "test", "invalid"];
-            let is_inner = inner.iter().any(|end| name == *end || name.ends_with(&format!(".{end}")));
+            let inner =
+                ["localhost", "local", "internal", "lan", "home.arpa", "onion", "test", "invalid"];
+            let is_inner =
+                inner.iter().any(|end| name == *end || name.ends_with(&format!(".{end}")));
             if is_inner || !name.contains('.') {
                 return None;
             }
@@ -103,16 +105,62 @@ mod tests {
     #[test]
     fn the_inside_is_never_asked() {
         let inside = [
-            "http://127.0.0.1/", "http://127.1/", "http://2130706433/", "http://0x7f000001/", "http://0177.0.0.1/", "http://0/",
-            "http://10.0.0.1/", "http://172.16.0.1/", "http://172.31.255.255/", "http://192.168.1.1/", "http://169.254.169.254/latest/meta-data",
-            "http://100.64.0.1/", "http://100.127.255.255/", "http://198.18.0.1/", "http://224.0.0.1/", "http://255.255.255.255/", "http://192.0.2.1/",
-            "http://[::1]/", "http://[::]/", "http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://[::127.0.0.1]/", "http://[fe80::1]/",
-            "http://[fc00::1]/", "http://[fd12::1]/", "http://[ff02::1]/", "http://[2002:7f00:1::]/", "http://[2001:0:7f00:1::]/", "http://[2001:db8::1]/",
-            "http://[64:ff9b::7f00:1]/", "http://[64:ff9b::10.0.0.1]/", "http://[64:ff9b:1::1]/", "http://[fec0::1]/", "http://[3fff::1]/",
-            "http://localhost/", "http://localhost./", "http://a.localhost/", "http://router/", "http://nas.local/", "http://x.internal/", "http://LOCALHOST/",
-            "http://①②⑦.0.0.1/", "http://127。0。0。1/",
-            "https://e.example:8443/", "https://e.example:22/", "http://a@e.example/", "http://a:b@e.example/", "ftp://e.example/", "file:///etc/passwd",
-            "gopher://e.example/", "data:image/png;base64,AA==", "//e.example/", "/etc", "", "http://", "http:///",
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "http://0/",
+            "http://10.0.0.1/",
+            "http://172.16.0.1/",
+            "http://172.31.255.255/",
+            "http://192.168.1.1/",
+            "http://169.254.169.254/latest/meta-data",
+            "http://100.64.0.1/",
+            "http://100.127.255.255/",
+            "http://198.18.0.1/",
+            "http://224.0.0.1/",
+            "http://255.255.255.255/",
+            "http://192.0.2.1/",
+            "http://[::1]/",
+            "http://[::]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[::ffff:7f00:1]/",
+            "http://[::127.0.0.1]/",
+            "http://[fe80::1]/",
+            "http://[fc00::1]/",
+            "http://[fd12::1]/",
+            "http://[ff02::1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[2001:0:7f00:1::]/",
+            "http://[2001:db8::1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[64:ff9b::10.0.0.1]/",
+            "http://[64:ff9b:1::1]/",
+            "http://[fec0::1]/",
+            "http://[3fff::1]/",
+            "http://localhost/",
+            "http://localhost./",
+            "http://a.localhost/",
+            "http://router/",
+            "http://nas.local/",
+            "http://x.internal/",
+            "http://LOCALHOST/",
+            "http://①②⑦.0.0.1/",
+            "http://127。0。0。1/",
+            "https://e.example:8443/",
+            "https://e.example:22/",
+            "http://a@e.example/",
+            "http://a:b@e.example/",
+            "ftp://e.example/",
+            "file:///etc/passwd",
+            "gopher://e.example/",
+            "data:image/png;base64,AA==",
+            "//e.example/",
+            "/etc",
+            "",
+            "http://",
+            "http:///",
         ];
         for url in inside {
             assert_eq!(target(url), None, "{url}");
@@ -143,7 +191,12 @@ mod tests {
         for a in 0..=255_u8 {
             for b in 0..=255_u8 {
                 let address = Ipv4Addr::new(a, b, 1, 1);
-                let special = address.is_loopback() || address.is_private() || address.is_link_local() || address.is_multicast() || address.is_unspecified() || address.is_broadcast();
+                let special = address.is_loopback()
+                    || address.is_private()
+                    || address.is_link_local()
+                    || address.is_multicast()
+                    || address.is_unspecified()
+                    || address.is_broadcast();
                 assert!(!special || !is_public(address.into()), "{address}");
                 let mapped = address.to_ipv6_mapped();
                 assert!(!is_public(mapped.into()), "{mapped}: never by that way");
@@ -151,7 +204,10 @@ mod tests {
         }
         for first in 0..=0xffff_u16 {
             let address = Ipv6Addr::new(first, 1, 0, 0, 0, 0, 0, 1);
-            let special = address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local() || address.is_multicast();
+            let special = address.is_loopback()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+                || address.is_multicast();
             assert!(!special || !is_public(address.into()), "{address}");
         }
     }

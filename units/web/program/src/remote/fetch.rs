@@ -83,7 +83,11 @@ where
         if !response.status().is_redirection() {
             return read(response).await;
         }
-        let location = response.headers().get(LOCATION).and_then(|it| it.to_str().ok()).ok_or(NoImage::Away)?;
+        let location = response
+            .headers()
+            .get(LOCATION)
+            .and_then(|it| it.to_str().ok())
+            .ok_or(NoImage::Away)?;
         target.url.join(location).map_err(|_| NoImage::Inside)?.as_str().clone_into(&mut url);
     }
     Err(NoImage::Circle)
@@ -91,7 +95,9 @@ where
 
 /// An address of the name; if one of them is inside, none is taken.
 async fn resolve_public(target: Target) -> Result<SocketAddr, NoImage> {
-    let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await.map_err(|_| NoImage::Away)?;
+    let found = tokio::net::lookup_host((target.host.as_str(), target.port))
+        .await
+        .map_err(|_| NoImage::Away)?;
     let found: Vec<SocketAddr> = found.collect();
     if found.iter().any(|one| !address::is_public(one.ip())) {
         return Err(NoImage::Inside);
@@ -139,7 +145,10 @@ async fn read(response: Response<Incoming>) -> Result<Image, NoImage> {
     if response.status() != StatusCode::OK {
         return Err(NoImage::Away);
     }
-    let said = response.headers().get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    let said = response
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
     if said.is_some_and(|said| said > LARGEST) {
         return Err(NoImage::TooLarge);
     }
@@ -167,11 +176,18 @@ fn is_bomb(bytes: &[u8]) -> bool {
     const MOST: u64 = 50_000_000;
     let sides = match bytes {
         [0x89, b'P', b'N', b'G', ..] => {
-            let side = |at: usize| bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map(u32::from_be_bytes);
+            let side = |at: usize| {
+                bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map(u32::from_be_bytes)
+            };
             side(16).zip(side(20))
         }
         [b'G', b'I', b'F', ..] => {
-            let side = |at: usize| bytes.get(at..at + 2).and_then(|two| two.try_into().ok()).map(|two| u32::from(u16::from_le_bytes(two)));
+            let side = |at: usize| {
+                bytes
+                    .get(at..at + 2)
+                    .and_then(|two| two.try_into().ok())
+                    .map(|two| u32::from(u16::from_le_bytes(two)))
+            };
             side(6).zip(side(8))
         }
         _ => return false,
@@ -181,7 +197,11 @@ fn is_bomb(bytes: &[u8]) -> bool {
 
 /// The system's authorities.
 static TLS: LazyLock<Option<TlsConnector>> = LazyLock::new(|| {
-    let files = ["/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/ca-bundle.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+    let files = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/ssl/certs/ca-bundle.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+    ];
     let file = files.iter().map(Path::new).find(|file| file.exists())?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).ok()?.flatten() {
@@ -189,7 +209,8 @@ static TLS: LazyLock<Option<TlsConnector>> = LazyLock::new(|| {
         let _ = roots.add(certificate);
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()?;
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().ok()?;
     Some(TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth())))
 });
 
@@ -216,7 +237,11 @@ mod tests {
     }
 
     fn ok(body: &[u8]) -> Vec<u8> {
-        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+        let mut answer = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .into_bytes();
         answer.extend_from_slice(body);
         answer
     }
@@ -225,7 +250,10 @@ mod tests {
         format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").into_bytes()
     }
 
-    async fn fetched(url: &str, answers: Vec<Vec<u8>>) -> (Result<(&'static str, usize), NoImage>, Vec<String>) {
+    async fn fetched(
+        url: &str,
+        answers: Vec<Vec<u8>>,
+    ) -> (Result<(&'static str, usize), NoImage>, Vec<String>) {
         let address = server(answers).await;
         let asked = Mutex::new(Vec::new());
         let resolve = |target: Target| {
@@ -245,14 +273,26 @@ mod tests {
 
     #[tokio::test]
     async fn an_image_comes_with_the_type_of_its_bytes() {
-        let (found, asked) = fetched("http://e.example/a", vec![redirect("/b"), redirect("http://f.example/c"), ok(&png(10))]).await;
+        let (found, asked) = fetched(
+            "http://e.example/a",
+            vec![redirect("/b"), redirect("http://f.example/c"), ok(&png(10))],
+        )
+        .await;
         assert_eq!(found, Ok(("image/png", png(10).len())));
         assert_eq!(asked, ["e.example:80", "e.example:80", "f.example:80"]);
     }
 
     #[tokio::test]
     async fn each_redirect_is_looked_at() {
-        for inside in ["http://127.0.0.1/", "//10.0.0.1/x", "http://169.254.169.254/", "http://[::1]/", "file:///etc/passwd", "https://f.example:22/", "http://localhost/"] {
+        for inside in [
+            "http://127.0.0.1/",
+            "//10.0.0.1/x",
+            "http://169.254.169.254/",
+            "http://[::1]/",
+            "file:///etc/passwd",
+            "https://f.example:22/",
+            "http://localhost/",
+        ] {
             let (found, asked) = fetched("http://e.example/", vec![redirect(inside)]).await;
             assert_eq!((found, asked.len()), (Err(NoImage::Inside), 1), "{inside}");
         }
@@ -280,7 +320,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_of_this_machine_is_inside() {
-        let target = Target { url: "http://localhost/".parse().unwrap(), host: "localhost".into(), port: 80, is_tls: false };
+        let target = Target {
+            url: "http://localhost/".parse().unwrap(),
+            host: "localhost".into(),
+            port: 80,
+            is_tls: false,
+        };
         assert_eq!(resolve_public(target).await, Err(NoImage::Inside));
     }
 }

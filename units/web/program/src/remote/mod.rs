@@ -88,7 +88,8 @@ async fn show(Path(token): Path<String>) -> Result<Response, Problem> {
     let mut response = image.bytes.into_response();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(image.kind));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    headers
+        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
     let anyone = HeaderValue::from_static("cross-origin");
     headers.insert(HeaderName::from_static("cross-origin-resource-policy"), anyone);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, max-age=600"));
@@ -111,9 +112,13 @@ mod tests {
             let mut forged = address.clone().into_bytes();
             forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
             // The last letter of the encoding has bits that say nothing.
-            assert!(at + 1 == address.len() || !is_ours(&String::from_utf8(forged).unwrap()), "{at}");
+            assert!(
+                at + 1 == address.len() || !is_ours(&String::from_utf8(forged).unwrap()),
+                "{at}"
+            );
         }
-        let other = URL_SAFE_NO_PAD.encode([&[0; MAC][..], &i64::MAX.to_be_bytes(), b"http://127.0.0.1/"].concat());
+        let other = URL_SAFE_NO_PAD
+            .encode([&[0; MAC][..], &i64::MAX.to_be_bytes(), b"http://127.0.0.1/"].concat());
         for bad in [String::new(), "AAAA".into(), other, "=".into(), "a".repeat(10_000)] {
             assert!(!is_ours(&format!("{PATH}{bad}")));
         }

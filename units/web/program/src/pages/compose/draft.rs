@@ -37,7 +37,8 @@ const LINE: usize = 20_000;
 /// The addresses that a reader writes from: the account's own first, then those of the settings.
 pub(super) fn identities(session: &Session) -> Vec<Recipient> {
     let preference = |name| session.view.preferences.get(name).unwrap_or_default();
-    let own = Recipient { name: preference("name").to_owned(), address: session.account.to_string() };
+    let own =
+        Recipient { name: preference("name").to_owned(), address: session.account.to_string() };
     let mut all = vec![own];
     for one in writing::recipients(preference("identities")).unwrap_or_default() {
         match all.iter_mut().find(|known| known.address.eq_ignore_ascii_case(&one.address)) {
@@ -56,7 +57,11 @@ pub(super) fn own_files(letter: &Letter) -> impl Iterator<Item = &Part> {
 
 /// Minutes east of UTC at the reader's place at that moment.
 pub(crate) fn offset(view: &View, seconds: i64) -> i32 {
-    let zone = view.preferences.get("time-zone").and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC);
+    let zone = view
+        .preferences
+        .get("time-zone")
+        .and_then(|name| TimeZone::get(name).ok())
+        .unwrap_or(TimeZone::UTC);
     Timestamp::from_second(seconds).map_or(0, |time| zone.to_offset(time).seconds() / 60)
 }
 
@@ -64,7 +69,9 @@ impl Draft {
     /// The fields of the form.
     pub(super) fn read(fields: &Fields) -> Self {
         let line = |name: &str| fields.text(name).chars().take(LINE).collect::<String>();
-        let ids = |name: &str| fields.text(name).split_whitespace().take(100).map(str::to_owned).collect();
+        let ids = |name: &str| {
+            fields.text(name).split_whitespace().take(100).map(str::to_owned).collect()
+        };
         Self {
             stored: fields.text("draft").parse().ok().filter(|uid| *uid > 0),
             from: line("from"),
@@ -112,7 +119,10 @@ impl Draft {
         attachments: Vec<Attachment>,
     ) -> Result<(Outgoing, Option<BadAddress>), Problem> {
         let identities = identities(session);
-        let from = identities.iter().find(|one| one.address.eq_ignore_ascii_case(&self.from)).or(identities.first());
+        let from = identities
+            .iter()
+            .find(|one| one.address.eq_ignore_ascii_case(&self.from))
+            .or(identities.first());
         let from = from.cloned().ok_or(Problem::Internal)?;
         let mut bad = None;
         let mut list = |field: &str| {
@@ -146,12 +156,23 @@ impl Draft {
     /// What a writer may have overlooked: keys of texts.
     pub(super) fn doubts(&self, outgoing: &Outgoing) -> Vec<&'static str> {
         let mut found = Vec::new();
-        let own = self.text.lines().filter(|line| !line.starts_with('>')).collect::<Vec<_>>().join("\n").to_lowercase();
+        let own = self
+            .text
+            .lines()
+            .filter(|line| !line.starts_with('>'))
+            .collect::<Vec<_>>()
+            .join("\n")
+            .to_lowercase();
         let words = ["attach", "enclosed", "anhang", "angehängt", "anbei", "beigefügt"];
         if outgoing.attachments.is_empty() && words.iter().any(|word| own.contains(word)) {
             found.push("compose.doubt-attachment");
         }
-        let domain = |address: &str| address.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase()).unwrap_or_default();
+        let domain = |address: &str| {
+            address
+                .rsplit_once('@')
+                .map(|(_, domain)| domain.to_ascii_lowercase())
+                .unwrap_or_default()
+        };
         let home = domain(&outgoing.from.address);
         if outgoing.envelope().iter().any(|to| looks_like(&domain(to), &home)) {
             found.push("compose.doubt-domain");
@@ -169,7 +190,9 @@ fn original(field: &str) -> String {
     let flag = words.next().filter(|flag| matches!(*flag, "\\Answered" | "$Forwarded"));
     let uid = words.next().and_then(|uid| uid.parse::<u32>().ok());
     match (flag, uid, words.next()) {
-        (Some(flag), Some(uid), Some(folder)) if !folder.contains(['\r', '\n', '\0']) => format!("{flag} {uid} {folder}"),
+        (Some(flag), Some(uid), Some(folder)) if !folder.contains(['\r', '\n', '\0']) => {
+            format!("{flag} {uid} {folder}")
+        }
         _ => String::new(),
     }
 }
@@ -187,7 +210,8 @@ fn looks_like(one: &str, other: &str) -> bool {
         ([a, b, rest @ ..], [c, d, more @ ..]) => a == d && b == c && rest == more,
         _ => false,
     };
-    let tail = |list: &'_ [char], skip: usize| list.get(skip..).map(<[char]>::to_vec).unwrap_or_default();
+    let tail =
+        |list: &'_ [char], skip: usize| list.get(skip..).map(<[char]>::to_vec).unwrap_or_default();
     swapped
         || tail(one, 1) == tail(other, 1)
         || tail(one, 1) == tail(other, 0)
@@ -216,7 +240,9 @@ mod tests {
     #[test]
     fn an_original_is_a_flag_a_number_and_a_folder() {
         assert_eq!(original("\\Answered 7 My Folder"), "\\Answered 7 My Folder");
-        for bad in ["", "\\Deleted 7 INBOX", "\\Answered x INBOX", "\\Answered 7", "\\Answered 7 a\r\nb"] {
+        for bad in
+            ["", "\\Deleted 7 INBOX", "\\Answered x INBOX", "\\Answered 7", "\\Answered 7 a\r\nb"]
+        {
             assert_eq!(original(bad), "", "{bad}");
         }
     }

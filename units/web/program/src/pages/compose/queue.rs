@@ -31,7 +31,10 @@ pub(super) fn moment(view: &View, seconds: i64) -> String {
 }
 
 fn zone(view: &View) -> TimeZone {
-    view.preferences.get("time-zone").and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC)
+    view.preferences
+        .get("time-zone")
+        .and_then(|name| TimeZone::get(name).ok())
+        .unwrap_or(TimeZone::UTC)
 }
 
 /// What a browser sends of a `datetime-local` field, in the reader's zone.
@@ -44,7 +47,8 @@ pub(super) fn read_moment(view: &View, text: &str) -> Option<i64> {
 pub(super) async fn show(session: Session, Query(query): Query) -> Result<Response, Problem> {
     outbox::resume(&session).await?;
     let account = session.account.to_string();
-    let rows = session.app.database.call(move |connection| outbox::list(connection, &account)).await?;
+    let rows =
+        session.app.database.call(move |connection| outbox::list(connection, &account)).await?;
     let new: Option<i64> = query.text("new").parse().ok();
     let text = |key| session.text(key);
     let content = html! {
@@ -71,7 +75,10 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
 fn sent(session: &Session, row: &Row) -> Markup {
     let seconds = row.new.due - now();
     let soon = session.view.language.fill("compose.sending", &[("seconds", &seconds.max(0))]);
-    let later = session.view.language.fill("compose.sending-at", &[("when", &moment(&session.view, row.new.due))]);
+    let later = session
+        .view
+        .language
+        .fill("compose.sending-at", &[("when", &moment(&session.view, row.new.due))]);
     html! {
         div.done role="status" {
             p { @if seconds < 60 { (soon) } @else { (later) } }
@@ -115,12 +122,19 @@ fn line(session: &Session, row: &Row) -> Markup {
 pub(super) async fn stop(session: Session, Form(form): Form) -> Result<Response, Problem> {
     let id: i64 = form.text("id").parse().map_err(|_| Problem::BadRequest)?;
     let account = session.account.to_string();
-    let row = session.app.database.call(move |connection| outbox::cancel(connection, &account, id)).await?;
+    let row = session
+        .app
+        .database
+        .call(move |connection| outbox::cancel(connection, &account, id))
+        .await?;
     let Some(row) = row else { return Ok(Redirect::to("/compose/outbox").into_response()) };
     let mut guard = session.app.mailboxes.open(&session).await?;
     let imap = guard.imap()?;
     imap.select(&row.new.folder).await.map_err(problem)?;
-    let key = mailkiln_servers::imap::Key::Header("Message-ID".into(), format!("<{}>", row.new.message_id));
+    let key = mailkiln_servers::imap::Key::Header(
+        "Message-ID".into(),
+        format!("<{}>", row.new.message_id),
+    );
     let uid = imap.search(&[key]).await.map_err(problem)?.into_iter().max();
     match (row.new.kind, uid) {
         (Kind::Send, Some(uid)) => {

@@ -9,9 +9,9 @@ use mailkiln_servers::imap::{self, SpecialUse};
 
 use super::draft::{Draft, own_files};
 use super::page::{self, Say};
+use super::queue;
 use super::start::fetch;
 use super::upload::Upload;
-use super::queue;
 use crate::form::escaped;
 use crate::mailbox::problem;
 use crate::outbox::{self, Kind, New};
@@ -47,7 +47,8 @@ pub(super) async fn act(session: Session, upload: Upload) -> Result<Response, Pr
         }
         return Ok(Redirect::to("/mail").into_response());
     }
-    let removed: Option<usize> = action.strip_prefix("remove-").and_then(|index| index.parse().ok());
+    let removed: Option<usize> =
+        action.strip_prefix("remove-").and_then(|index| index.parse().ok());
     let mut files = kept(imap, &draft, removed).await?;
     files.extend(upload.files);
     draft.files = files.iter().map(|file| (file.name.clone(), file.data.len())).collect();
@@ -57,23 +58,43 @@ pub(super) async fn act(session: Session, upload: Upload) -> Result<Response, Pr
         Err(reason) => {
             // What was typed stays on the page.
             let words = session.text(reason.key()).to_owned();
-            return Ok(page::show(&session, &draft, &Say { problem: words, ..Say::default() }, &[]));
+            return Ok(page::show(
+                &session,
+                &draft,
+                &Say { problem: words, ..Say::default() },
+                &[],
+            ));
         }
     };
     draft.stored = stored.uid;
     if let Some(bad) = &stored.bad {
         let words = session.view.language.fill("compose.bad-address", &[("address", &bad.0)]);
         let people = people(imap).await;
-        return Ok(page::show(&session, &draft, &Say { problem: words, ..Say::default() }, &people));
+        return Ok(page::show(
+            &session,
+            &draft,
+            &Say { problem: words, ..Say::default() },
+            &people,
+        ));
     }
     if action == "send" || action == "later" {
         let people = people(imap).await;
         drop(guard);
-        return send(&session, draft, &stored.outgoing, &action, fields.text("when"), fields.text("sure"), &people).await;
+        return send(
+            &session,
+            draft,
+            &stored.outgoing,
+            &action,
+            fields.text("when"),
+            fields.text("sure"),
+            &people,
+        )
+        .await;
     }
     let uid = stored.uid.map(|uid| uid.to_string()).unwrap_or_default();
     let original = escaped(&draft.original);
-    Ok(Redirect::to(&format!("/compose?draft={uid}&original={original}&done=saved")).into_response())
+    Ok(Redirect::to(&format!("/compose?draft={uid}&original={original}&done=saved"))
+        .into_response())
 }
 
 async fn send(
@@ -122,7 +143,10 @@ async fn send(
 }
 
 /// The folder for a purpose, made where there is none.
-pub(super) async fn folder(imap: &mut imap::Session, wanted: SpecialUse) -> Result<String, Problem> {
+pub(super) async fn folder(
+    imap: &mut imap::Session,
+    wanted: SpecialUse,
+) -> Result<String, Problem> {
     let folders = imap.folders().await.map_err(problem)?;
     if let Some(found) = folders.iter().find(|folder| folder.special_use() == Some(wanted)) {
         return Ok(found.wire.clone());
@@ -135,7 +159,11 @@ pub(super) async fn folder(imap: &mut imap::Session, wanted: SpecialUse) -> Resu
 }
 
 /// The files of the stored draft, without one that is taken out.
-async fn kept(imap: &mut imap::Session, draft: &Draft, removed: Option<usize>) -> Result<Vec<Attachment>, Problem> {
+async fn kept(
+    imap: &mut imap::Session,
+    draft: &Draft,
+    removed: Option<usize>,
+) -> Result<Vec<Attachment>, Problem> {
     let Some(uid) = draft.stored else { return Ok(Vec::new()) };
     let drafts = folder(imap, SpecialUse::Drafts).await?;
     let bytes = match fetch(imap, &drafts, uid).await {
@@ -149,7 +177,11 @@ async fn kept(imap: &mut imap::Session, draft: &Draft, removed: Option<usize>) -
     for (index, part) in own_files(&letter).enumerate() {
         if Some(index) != removed {
             let data = reading::content(&bytes, &part.id).map_err(|_| Problem::Internal)?;
-            files.push(Attachment { name: part.name.clone(), media_type: part.media_type.clone(), data });
+            files.push(Attachment {
+                name: part.name.clone(),
+                media_type: part.media_type.clone(),
+                data,
+            });
         }
     }
     Ok(files)
@@ -168,7 +200,11 @@ pub(super) async fn store(
     let size = bytes.len() as u64;
     let appended = imap.append(&drafts, &["\\Draft", "\\Seen"], size, &mut bytes.as_slice()).await;
     let uid = appended.map_err(|error| match error {
-        Error::Refused { code, .. } if code == "OVERQUOTA" || code == "LIMIT" || code == "TOOBIG" => Problem::TooLarge,
+        Error::Refused { code, .. }
+            if code == "OVERQUOTA" || code == "LIMIT" || code == "TOOBIG" =>
+        {
+            Problem::TooLarge
+        }
         other => problem(other),
     })?;
     if let Some(old) = draft.stored {
@@ -189,15 +225,21 @@ pub(super) async fn people(imap: &mut imap::Session) -> Vec<String> {
         if last == 0 {
             continue;
         }
-        let rows = imap.window(last.saturating_sub(LOOK_BACK - 1).max(1), last).await.unwrap_or_default();
+        let rows =
+            imap.window(last.saturating_sub(LOOK_BACK - 1).max(1), last).await.unwrap_or_default();
         for row in rows.iter().rev() {
             let headers = reading::read(row.header().unwrap_or_default()).headers;
             let list = if own { [headers.to, headers.cc] } else { [headers.from, Vec::new()] };
             for one in list.into_iter().flatten().filter(|one| one.deceit.is_none()) {
-                let known = found.iter().any(|it| it.to_lowercase().contains(&one.address.to_lowercase()));
-                if found.len() < 300 && !known && mailkiln_letter::writing::is_address(&one.address) {
+                let known =
+                    found.iter().any(|it| it.to_lowercase().contains(&one.address.to_lowercase()));
+                if found.len() < 300 && !known && mailkiln_letter::writing::is_address(&one.address)
+                {
                     let name = one.name.unwrap_or_default();
-                    found.push(mailkiln_letter::writing::Recipient { name, address: one.address }.to_string());
+                    found.push(
+                        mailkiln_letter::writing::Recipient { name, address: one.address }
+                            .to_string(),
+                    );
                 }
             }
         }

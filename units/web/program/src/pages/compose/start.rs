@@ -37,11 +37,20 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     let people = save::people(imap).await;
     drop(guard);
     let doubts = if query.text("blind") == "1" { vec!["compose.doubt-blind"] } else { Vec::new() };
-    Ok(page::show(&session, &draft, &page::Say { done: query.text("done"), doubts, ..page::Say::default() }, &people))
+    Ok(page::show(
+        &session,
+        &draft,
+        &page::Say { done: query.text("done"), doubts, ..page::Say::default() },
+        &people,
+    ))
 }
 
 /// The bytes of a message.
-pub(super) async fn fetch(imap: &mut imap::Session, folder: &str, uid: u32) -> Result<Vec<u8>, Problem> {
+pub(super) async fn fetch(
+    imap: &mut imap::Session,
+    folder: &str,
+    uid: u32,
+) -> Result<Vec<u8>, Problem> {
     imap.select(folder).await.map_err(problem)?;
     let size = imap.summary(uid).await.map_err(problem)?.size.unwrap_or(0);
     if size > LARGEST {
@@ -52,7 +61,9 @@ pub(super) async fn fetch(imap: &mut imap::Session, folder: &str, uid: u32) -> R
 
 fn signature(session: &Session) -> String {
     match session.view.preferences.get("signature") {
-        Some(signature) if !signature.trim().is_empty() => format!("\n\n-- \n{}\n", signature.trim_end()),
+        Some(signature) if !signature.trim().is_empty() => {
+            format!("\n\n-- \n{}\n", signature.trim_end())
+        }
         _ => String::new(),
     }
 }
@@ -63,7 +74,9 @@ fn own_address(session: &Session) -> String {
 
 /// An empty page, or one that a link has begun. Only text of the link gets in: no recipient hides, no file is attached.
 fn empty(session: &Session, query: &Fields) -> Draft {
-    let line = |name: &str| query.text(name).chars().filter(|one| !one.is_control()).take(2000).collect::<String>();
+    let line = |name: &str| {
+        query.text(name).chars().filter(|one| !one.is_control()).take(2000).collect::<String>()
+    };
     let body: String = query.text("body").chars().take(20_000).collect();
     Draft {
         from: own_address(session),
@@ -82,7 +95,11 @@ fn typed(list: &[Recipient]) -> String {
 /// "On …, … wrote:" in the reader's language.
 fn attribution(session: &Session, letter: &Letter) -> String {
     let who = letter.headers.from.first().map(|one| one.label().to_owned()).unwrap_or_default();
-    let when = letter.headers.date.map(|seconds| super::queue::moment(&session.view, seconds)).unwrap_or_default();
+    let when = letter
+        .headers
+        .date
+        .map(|seconds| super::queue::moment(&session.view, seconds))
+        .unwrap_or_default();
     session.view.language.fill("compose.attribution", &[("who", &who), ("when", &when)])
 }
 
@@ -120,7 +137,12 @@ fn begun(head: Answer, text: String) -> Draft {
 }
 
 /// A forward has the text in it and the files with it, so it is stored as a draft at once.
-async fn forward(session: &Session, imap: &mut imap::Session, query: &Fields, uid: u32) -> Result<Draft, Problem> {
+async fn forward(
+    session: &Session,
+    imap: &mut imap::Session,
+    query: &Fields,
+    uid: u32,
+) -> Result<Draft, Problem> {
     let folder = folder_of(query);
     let bytes = fetch(imap, &folder, uid).await?;
     let letter = reading::read(&bytes);
@@ -132,12 +154,22 @@ async fn forward(session: &Session, imap: &mut imap::Session, query: &Fields, ui
         };
         all.iter().map(one).collect::<Vec<_>>().join(", ")
     };
-    let mut text = format!("{}\n\n---------- {} ----------\n", signature(session), session.text("compose.forwarded"));
+    let mut text = format!(
+        "{}\n\n---------- {} ----------\n",
+        signature(session),
+        session.text("compose.forwarded")
+    );
     for (key, value) in [
         ("compose.from", people(&headers.from)),
         ("compose.to", people(&headers.to)),
         ("compose.subject", headers.subject.clone()),
-        ("compose.date", headers.date.map(|seconds| super::queue::moment(&session.view, seconds)).unwrap_or_default()),
+        (
+            "compose.date",
+            headers
+                .date
+                .map(|seconds| super::queue::moment(&session.view, seconds))
+                .unwrap_or_default(),
+        ),
     ] {
         text.push_str(&format!("{}: {value}\n", session.text(key)));
     }
@@ -149,7 +181,11 @@ async fn forward(session: &Session, imap: &mut imap::Session, query: &Fields, ui
     let mut files = Vec::new();
     for part in own_files(&letter) {
         let data = reading::content(&bytes, &part.id).map_err(|_| Problem::Internal)?;
-        files.push(Attachment { name: part.name.clone(), media_type: part.media_type.clone(), data });
+        files.push(Attachment {
+            name: part.name.clone(),
+            media_type: part.media_type.clone(),
+            data,
+        });
     }
     if !files.is_empty() {
         draft.files = files.iter().map(|file| (file.name.clone(), file.data.len())).collect();

@@ -33,12 +33,18 @@ impl FromRequest<Arc<App>> for Upload {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let headers = request.headers().clone();
         let limit = usize::try_from(app.configuration.limits.upload_bytes).unwrap_or(usize::MAX);
-        let length = request.headers().get(http::header::CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse().ok());
+        let length = request
+            .headers()
+            .get(http::header::CONTENT_LENGTH)
+            .and_then(|it| it.to_str().ok()?.parse().ok());
         if length.is_some_and(|length: usize| length > limit.saturating_add(LARGEST)) {
             return Err(Problem::TooLarge);
         }
-        let mut parts = Multipart::from_request(request, app).await.map_err(|_| Problem::UnsupportedMediaType)?;
-        let (mut pairs, mut files, mut left, mut text_left) = (Vec::new(), Vec::new(), limit, LARGEST);
+        let mut parts = Multipart::from_request(request, app)
+            .await
+            .map_err(|_| Problem::UnsupportedMediaType)?;
+        let (mut pairs, mut files, mut left, mut text_left) =
+            (Vec::new(), Vec::new(), limit, LARGEST);
         let mut slot = None;
         while let Some(mut part) = parts.next_field().await.map_err(|_| Problem::BadRequest)? {
             let name = part.name().unwrap_or_default().to_owned();
@@ -52,7 +58,11 @@ impl FromRequest<Arc<App>> for Upload {
             }
             match file {
                 Some(file) if !file.is_empty() && files.len() < MOST_FILES => {
-                    files.push(Attachment { name: safe_name(Some(&file), &kind), media_type: kind, data });
+                    files.push(Attachment {
+                        name: safe_name(Some(&file), &kind),
+                        media_type: kind,
+                        data,
+                    });
                 }
                 Some(file) if file.is_empty() => {}
                 Some(_) => return Err(Problem::TooLarge),
@@ -63,7 +73,10 @@ impl FromRequest<Arc<App>> for Upload {
                         return Err(Problem::ForeignForm);
                     }
                     if slot.is_none() {
-                        let wait = tokio::time::timeout(std::time::Duration::from_secs(20), SLOTS.acquire());
+                        let wait = tokio::time::timeout(
+                            std::time::Duration::from_secs(20),
+                            SLOTS.acquire(),
+                        );
                         let turn = wait.await.map_err(|_| Problem::TooMany { seconds: 10 })?;
                         slot = Some(turn.map_err(|_| Problem::Internal)?);
                     }

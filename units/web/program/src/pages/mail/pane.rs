@@ -86,7 +86,7 @@ fn pane(
                 }
             }
             @if shown.cut { p.hint { (text("mail.body-cut")) } }
-            iframe.body name="letter" src=(frame) title=(text("mail.body")) sandbox="allow-popups allow-popups-to-escape-sandbox" referrerpolicy="no-referrer" {}
+            iframe.body src=(frame) name="letter" title=(text("mail.body")) sandbox="allow-popups allow-popups-to-escape-sandbox" referrerpolicy="no-referrer" {}
             p.more {
                 a target="_blank" rel="noreferrer" href={ (frame) "&print=1" } { (text("mail.print")) } " · "
                 a target="_blank" rel="noreferrer" href={ (frame) "&as=text" } { (text("mail.as-text")) } " · "

@@ -14,7 +14,9 @@ use crate::session::Session;
 pub(super) async fn show(session: Session, Query(query): Query) -> Result<Response, Problem> {
     let mut scripts = scripts::open(&session).await?;
     let content = match scripts::running(&mut scripts).await? {
-        Running::Ours(filters) => html! { (said(&session, query.text("done"), None)) (form(&session, &filters)) },
+        Running::Ours(filters) => {
+            html! { (said(&session, query.text("done"), None)) (form(&session, &filters)) }
+        }
         Running::Foreign(name) => filters::foreign(&session, &name),
     };
     Ok(page(&session, "/settings/away", "settings.away", &content))
@@ -78,8 +80,13 @@ pub(super) async fn save(session: Session, Form(fields): Form) -> Result<Respons
     let others = mailkiln_letter::writing::recipients(identities).unwrap_or_default();
     let own: Vec<String> = others.into_iter().map(|one| one.address).collect();
     read(&fields, &own, &mut filters);
-    let silent = filters.vacation.as_ref().is_some_and(|note| !note.is_off && note.text.trim().is_empty());
-    let put = if silent { Err(Ok(session.text("settings.vacation-empty").to_owned())) } else { scripts::put(&mut scripts, &filters).await };
+    let silent =
+        filters.vacation.as_ref().is_some_and(|note| !note.is_off && note.text.trim().is_empty());
+    let put = if silent {
+        Err(Ok(session.text("settings.vacation-empty").to_owned()))
+    } else {
+        scripts::put(&mut scripts, &filters).await
+    };
     match put {
         Ok(()) => Ok(Redirect::to("/settings/away?done=saved").into_response()),
         Err(Err(problem)) => Err(problem),
@@ -100,7 +107,10 @@ mod tests {
         let form = "on=1&from=2026-12-24&until=&subject=Away&text=Back%0D%0Asoon&days=7&to=a%40b.example%0D%0Ac%40d.example&copy=1";
         read(&Fields::parse(form.as_bytes()).unwrap(), &["me@m.example".to_owned()], &mut filters);
         let note = filters.vacation.clone().unwrap();
-        assert_eq!((note.text.as_str(), note.from.as_deref(), note.until), ("Back\nsoon", Some("2026-12-24"), None));
+        assert_eq!(
+            (note.text.as_str(), note.from.as_deref(), note.until),
+            ("Back\nsoon", Some("2026-12-24"), None)
+        );
         assert_eq!(filters.forward_to, ["a@b.example", "c@d.example"]);
         assert!(filters.check().is_ok() && filters.forward_keeps_copy);
         read(&Fields::parse(b"days=7").unwrap(), &[], &mut filters);

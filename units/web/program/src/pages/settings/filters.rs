@@ -16,7 +16,9 @@ use crate::session::Session;
 pub(super) async fn show(session: Session, Query(query): Query) -> Result<Response, Problem> {
     let mut scripts = scripts::open(&session).await?;
     let content = match scripts::running(&mut scripts).await? {
-        Running::Ours(filters) => html! { (said(&session, query.text("done"), None)) (list(&session, &filters)) },
+        Running::Ours(filters) => {
+            html! { (said(&session, query.text("done"), None)) (list(&session, &filters)) }
+        }
         Running::Foreign(name) => foreign(&session, &name),
     };
     Ok(page(&session, "/settings/filters", "settings.filters", &content))
@@ -24,7 +26,8 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
 
 /// What is said where another script runs.
 pub(super) fn foreign(session: &Session, name: &str) -> Markup {
-    let key = if name == SCRIPT_NAME { "settings.changed-script" } else { "settings.foreign-script" };
+    let key =
+        if name == SCRIPT_NAME { "settings.changed-script" } else { "settings.foreign-script" };
     html! {
         p { (session.view.language.fill(key, &[("name", &name)])) }
         form method="post" action="/settings/filters/adopt" {

@@ -32,7 +32,8 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
             }
         }
     };
-    let content = html! { (said(&session, query.text("done"), None)) (form(&session, None)) (usage) };
+    let content =
+        html! { (said(&session, query.text("done"), None)) (form(&session, None)) (usage) };
     Ok(page(&session, "/settings", "settings.general", &content))
 }
 
@@ -88,7 +89,9 @@ fn wrong(session: &Session, fields: &Fields) -> Option<String> {
     match writing::recipients(fields.text("identities")) {
         Err(bad) => Some(session.view.language.fill("compose.bad-address", &[("address", &bad.0)])),
         Ok(list) if list.len() > IDENTITIES => Some(session.text("settings.too-many").to_owned()),
-        Ok(_) if fields.text("signature").len() > SIGNATURE => Some(session.text("settings.too-long").to_owned()),
+        Ok(_) if fields.text("signature").len() > SIGNATURE => {
+            Some(session.text("settings.too-long").to_owned())
+        }
         Ok(_) => None,
     }
 }
@@ -96,15 +99,19 @@ fn wrong(session: &Session, fields: &Fields) -> Option<String> {
 /// POST `/settings`.
 pub(super) async fn save(session: Session, Form(fields): Form) -> Result<Response, Problem> {
     if let Some(problem) = wrong(&session, &fields) {
-        let content = html! { (said(&session, "", Some(&problem))) (form(&session, Some(&fields))) };
+        let content =
+            html! { (said(&session, "", Some(&problem))) (form(&session, Some(&fields))) };
         return Ok(page(&session, "/settings", "settings.general", &content));
     }
     let one_of = |name: &str, allowed: &[&str]| {
         let value = fields.text(name);
         if allowed.contains(&value) { value.to_owned() } else { String::new() }
     };
-    let language = Language::from_tag(fields.text("language")).map(|it| it.tag().to_owned()).unwrap_or_default();
-    let name: String = fields.text("name").chars().filter(|one| !one.is_control()).take(200).collect();
+    let language = Language::from_tag(fields.text("language"))
+        .map(|it| it.tag().to_owned())
+        .unwrap_or_default();
+    let name: String =
+        fields.text("name").chars().filter(|one| !one.is_control()).take(200).collect();
     for (key, value) in [
         ("language", language),
         ("scheme", one_of("scheme", &["light", "dark"])),

@@ -45,7 +45,12 @@ fn tabs(session: &Session, here: &str) -> Markup {
 }
 
 /// A page of the group.
-fn page(session: &Session, here: &str, title: &'static str, content: &Markup) -> axum::response::Response {
+fn page(
+    session: &Session,
+    here: &str,
+    title: &'static str,
+    content: &Markup,
+) -> axum::response::Response {
     let content = html! { h1 { (session.text(title)) } (tabs(session, here)) (content) };
     session.view.page(crate::layout::Page {
         section: Some(crate::layout::Section::Settings),

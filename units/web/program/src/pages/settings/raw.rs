@@ -16,8 +16,13 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     let mut scripts = scripts::open(&session).await?;
     let all = scripts.list().await.map_err(problem)?;
     let name = query.text("name");
-    let source = if all.iter().any(|script| script.name == name) { scripts::text(&mut scripts, name).await? } else { String::new() };
-    let content = html! { (said(&session, query.text("done"), None)) (form(&session, &all, name, &source)) };
+    let source = if all.iter().any(|script| script.name == name) {
+        scripts::text(&mut scripts, name).await?
+    } else {
+        String::new()
+    };
+    let content =
+        html! { (said(&session, query.text("done"), None)) (form(&session, &all, name, &source)) };
     Ok(page(&session, "/settings/filters/raw", "settings.raw", &content))
 }
 
@@ -48,7 +53,13 @@ fn form(session: &Session, all: &[Script], name: &str, source: &str) -> Markup {
     }
 }
 
-async fn act(scripts: &mut Scripts, action: &str, name: &str, source: &str, activate: bool) -> mailkiln_servers::Result<()> {
+async fn act(
+    scripts: &mut Scripts,
+    action: &str,
+    name: &str,
+    source: &str,
+    activate: bool,
+) -> mailkiln_servers::Result<()> {
     match action {
         "delete" => scripts.delete(name).await,
         "check" => scripts.check(source).await,
@@ -73,7 +84,11 @@ pub(super) async fn save(session: Session, Form(fields): Form) -> Result<Respons
         Ok(()) if action == "check" => None,
         Ok(()) => {
             let name = if action == "delete" { "" } else { name };
-            return Ok(Redirect::to(&format!("/settings/filters/raw?name={}&done=saved", escaped(name))).into_response());
+            return Ok(Redirect::to(&format!(
+                "/settings/filters/raw?name={}&done=saved",
+                escaped(name)
+            ))
+            .into_response());
         }
         Err(error) => Some(scripts::words(error)?),
     };

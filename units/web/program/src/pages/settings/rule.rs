@@ -37,20 +37,35 @@ const COMPARISONS: [(&str, Comparison, &str); 5] = [
 pub(super) async fn show(session: Session, Query(query): Query) -> Result<Response, Problem> {
     let mut scripts = scripts::open(&session).await?;
     let filters = scripts::ours(&mut scripts).await?;
-    let number = query.text("n").parse::<usize>().ok().filter(|number| *number < filters.rules.len());
-    let rule = number.and_then(|number| filters.rules.get(number).cloned()).unwrap_or_else(|| Rule {
-        tests: vec![Test::Header(Field::From, Comparison::Contains, query.text("from").chars().take(300).collect())],
-        stops: true,
-        ..Rule::default()
-    });
+    let number =
+        query.text("n").parse::<usize>().ok().filter(|number| *number < filters.rules.len());
+    let rule =
+        number.and_then(|number| filters.rules.get(number).cloned()).unwrap_or_else(|| Rule {
+            tests: vec![Test::Header(
+                Field::From,
+                Comparison::Contains,
+                query.text("from").chars().take(300).collect(),
+            )],
+            stops: true,
+            ..Rule::default()
+        });
     answer(&session, number, &rule, None).await
 }
 
-async fn answer(session: &Session, number: Option<usize>, rule: &Rule, wrong: Option<&str>) -> Result<Response, Problem> {
+async fn answer(
+    session: &Session,
+    number: Option<usize>,
+    rule: &Rule,
+    wrong: Option<&str>,
+) -> Result<Response, Problem> {
     let mut guard = session.app.mailboxes.open(session).await?;
     let folders = guard.imap()?.folders().await.map_err(problem)?;
     drop(guard);
-    let names: Vec<String> = folders.into_iter().filter(|folder| folder.selectable()).map(|folder| folder.name).collect();
+    let names: Vec<String> = folders
+        .into_iter()
+        .filter(|folder| folder.selectable())
+        .map(|folder| folder.name)
+        .collect();
     let content = html! { (said(session, "", wrong)) (form(session, number, rule, &names)) };
     Ok(page(session, "/settings/filters", "settings.rule", &content))
 }
@@ -151,7 +166,10 @@ fn read(fields: &Fields) -> Rule {
             continue;
         }
         let how = text("how");
-        let how = COMPARISONS.iter().find(|(name, ..)| *name == how).map_or(Comparison::Contains, |(_, how, _)| *how);
+        let how = COMPARISONS
+            .iter()
+            .find(|(name, ..)| *name == how)
+            .map_or(Comparison::Contains, |(_, how, _)| *how);
         let size = || value.trim().parse::<u32>().unwrap_or(0);
         tests.push(match text("field").as_str() {
             "recipients" => Test::Header(Field::Recipients, how, value),
@@ -194,7 +212,8 @@ pub(super) async fn save(session: Session, Form(fields): Form) -> Result<Respons
     let mut scripts = scripts::open(&session).await?;
     let mut filters = scripts::ours(&mut scripts).await?;
     let mut rule = read(&fields);
-    let number = fields.text("n").parse::<usize>().ok().filter(|number| *number < filters.rules.len());
+    let number =
+        fields.text("n").parse::<usize>().ok().filter(|number| *number < filters.rules.len());
     // A script names its rules in one line.
     rule.name = mailkiln_letter::text::visible_line(&rule.name, 100);
     match number {
@@ -217,16 +236,22 @@ mod tests {
         let form = "name=Lists&all=1&field-0=list&how-0=contains&value-0=rust&field-1=other&name-1=X-Spam&how-1=is-not&value-1=yes\
             &field-2=from&value-2=&field-3=larger&value-3=100&into=Lists%2FRust&seen=1&forward=a%40b.example&copy=1&stops=1";
         let rule = read(&Fields::parse(form.as_bytes()).unwrap());
-        assert_eq!(rule.tests, [
-            Test::Header(Field::List, Comparison::Contains, "rust".into()),
-            Test::Header(Field::Other("X-Spam".into()), Comparison::IsNot, "yes".into()),
-            Test::LargerThan(100),
-        ]);
-        assert_eq!(rule.actions, [
-            Action::Flag(Flag::Seen),
-            Action::FileInto("Lists/Rust".into()),
-            Action::Forward("a@b.example".into(), true),
-        ]);
+        assert_eq!(
+            rule.tests,
+            [
+                Test::Header(Field::List, Comparison::Contains, "rust".into()),
+                Test::Header(Field::Other("X-Spam".into()), Comparison::IsNot, "yes".into()),
+                Test::LargerThan(100),
+            ]
+        );
+        assert_eq!(
+            rule.actions,
+            [
+                Action::Flag(Flag::Seen),
+                Action::FileInto("Lists/Rust".into()),
+                Action::Forward("a@b.example".into(), true),
+            ]
+        );
         assert!(rule.needs_all && rule.stops && !rule.is_off);
     }
 }

@@ -63,7 +63,10 @@ pub(super) async fn ours(scripts: &mut Scripts) -> Result<Filters, Problem> {
 }
 
 /// Checks the filters, lets the server check the script, stores and activates it. In `Err(Ok(…))` the words of what is wrong.
-pub(super) async fn put(scripts: &mut Scripts, filters: &Filters) -> Result<(), Result<String, Problem>> {
+pub(super) async fn put(
+    scripts: &mut Scripts,
+    filters: &Filters,
+) -> Result<(), Result<String, Problem>> {
     filters.check().map_err(|wrong| Ok(wrong.to_string()))?;
     let script = sieve::write(filters);
     scripts.check(&script).await.map_err(words)?;
@@ -80,13 +83,18 @@ pub(super) fn words(error: Error) -> Result<String, Problem> {
 }
 
 /// Keeps a foreign script and lets ours include it. One under our own name is copied to another first.
-pub(super) async fn adopt(scripts: &mut Scripts, foreign: &str) -> Result<(), Result<String, Problem>> {
+pub(super) async fn adopt(
+    scripts: &mut Scripts,
+    foreign: &str,
+) -> Result<(), Result<String, Problem>> {
     let mut filters = Filters::default();
     let mut name = foreign.to_owned();
     if foreign == SCRIPT_NAME {
         let source = text(scripts, foreign).await.map_err(Err)?;
         let all: Vec<Script> = scripts.list().await.map_err(words)?;
-        let free = (1..100).map(|number| format!("by-hand-{number}")).find(|name| all.iter().all(|it| it.name != *name));
+        let free = (1..100)
+            .map(|number| format!("by-hand-{number}"))
+            .find(|name| all.iter().all(|it| it.name != *name));
         name = free.ok_or(Err(Problem::BadRequest))?;
         scripts.put(&name, &source).await.map_err(words)?;
     }
