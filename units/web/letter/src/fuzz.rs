@@ -21,7 +21,11 @@ pub fn fuzz_css(bytes: &[u8]) {
     let sheet = html::clean_style_sheet(&text, &policy);
     assert_eq!(html::clean_style_sheet(&sheet, &policy), sheet, "cleaning twice is cleaning once");
     let declarations = html::clean_declarations(&text, &policy);
-    assert_eq!(html::clean_declarations(&declarations, &policy), declarations, "cleaning twice is cleaning once");
+    assert_eq!(
+        html::clean_declarations(&declarations, &policy),
+        declarations,
+        "cleaning twice is cleaning once"
+    );
     for out in [&sheet, &declarations] {
         let fetches = ["url(", "image-set", "@import", "@font-face", "\\", "<", "/*"];
         assert!(!fetches.iter().any(|one| out.contains(one)), "{out}");
@@ -41,10 +45,17 @@ pub fn fuzz_message(bytes: &[u8]) {
     }
     let _ = reading::show(&letter, reading::Preference::Html, &Policy::showing(&NoImages));
     let _ = reading::show(&letter, reading::Preference::Text, &Policy::showing(&NoImages));
-    let _ = (reading::unsubscribe(bytes), reading::authentication(bytes, "mail.example"), reading::spam(bytes));
+    let _ = (
+        reading::unsubscribe(bytes),
+        reading::authentication(bytes, "mail.example"),
+        reading::spam(bytes),
+    );
     let _ = (reading::header_lines(bytes), reading::read_tnef(bytes));
     let answer = writing::answer(&letter, true, &[]);
-    let from = writing::Recipient { name: letter.headers.subject.clone(), address: "me@example.com".into() };
+    let from = writing::Recipient {
+        name: letter.headers.subject.clone(),
+        address: "me@example.com".into(),
+    };
     let written = writing::Outgoing {
         from,
         to: answer.to,
@@ -64,7 +75,19 @@ pub fn fuzz_message(bytes: &[u8]) {
     let bytes = written.write();
     let bytes = bytes.as_deref().unwrap_or_default();
     assert!(!bytes.is_empty(), "an answer can always be written");
-    let names = ["Date", "From", "To", "Cc", "Subject", "Message-ID", "In-Reply-To", "References", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"];
+    let names = [
+        "Date",
+        "From",
+        "To",
+        "Cc",
+        "Subject",
+        "Message-ID",
+        "In-Reply-To",
+        "References",
+        "MIME-Version",
+        "Content-Type",
+        "Content-Transfer-Encoding",
+    ];
     for (name, _) in reading::header_lines(bytes) {
         assert!(names.contains(&name.as_str()), "a value has made a field: {name}");
     }
@@ -81,7 +104,11 @@ pub fn fuzz_sieve(bytes: &[u8]) {
     // The same bytes as the texts of a rule: they stay inside their quotes.
     let rule = sieve::Rule {
         name: text.to_string(),
-        tests: vec![sieve::Test::Header(sieve::Field::Subject, sieve::Comparison::Contains, text.to_string())],
+        tests: vec![sieve::Test::Header(
+            sieve::Field::Subject,
+            sieve::Comparison::Contains,
+            text.to_string(),
+        )],
         actions: vec![sieve::Action::FileInto(text.to_string())],
         ..sieve::Rule::default()
     };

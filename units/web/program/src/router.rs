@@ -51,6 +51,7 @@ fn pages() -> Router<Arc<App>> {
         .merge(pages::mail::routes())
         .merge(pages::compose::routes())
         .merge(pages::settings::routes())
+        .merge(crate::remote::routes())
         .merge(pages::sign_in::routes())
         .merge(pages::account::routes())
 }

@@ -77,6 +77,7 @@ async fn serve(configuration: Configuration) -> Result<(), ServeError> {
     }
     tokio::spawn(sweep(Arc::clone(&app)));
     tokio::spawn(crate::mailbox::sweeper(Arc::downgrade(&app)));
+    tokio::spawn(crate::outbox::run(Arc::downgrade(&app)));
     notify("READY=1");
     loop {
         tokio::select! {

@@ -64,8 +64,7 @@ pub fn clean(html: &str, policy: &Policy<'_>) -> Cleaned {
     }
     if !settled {
         cut = true;
-        body = as_text(html);
-        links = Vec::new();
+        (body, links) = as_text(html, policy);
     }
     let (_, blocked) = css::style_sheet(&first.style, policy);
     let style = css::clean_style_sheet(&first.style, policy);
@@ -94,7 +93,7 @@ struct Round {
 fn round(html: &str, policy: &Policy<'_>) -> Round {
     let Filtered { tokens, style, blocked, cut } = filter::filter(tokens::read(html), policy);
     let checked = CHECK.clean(&tokens::write(&tokens)).to_string();
-    let (tokens, links) = links::annotate(tokens::read(&checked), policy);
+    let (tokens, links) = links::annotate(tokens::read_verbatim(&checked), policy);
     Round { body: tokens::write(&tokens), style, blocked, links, cut }
 }
 
@@ -103,30 +102,32 @@ fn round(html: &str, policy: &Policy<'_>) -> Round {
 static CHECK: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::empty();
     let elements: HashSet<&'static str> = policy::allowed_elements().iter().copied().collect();
-    let attributes: HashMap<&'static str, HashSet<&'static str>> = (policy::allowed_elements().iter())
-        .map(|element| {
-            let known = policy::ATTRIBUTES.iter().copied();
-            let mut names: HashSet<&'static str> =
-                known.filter(|name| policy::attribute(element, name).is_some()).collect();
-            if *element == "a" {
-                names.extend(["title", "target", "rel"]);
-            }
-            (*element, names)
-        })
-        .collect();
+    let attributes: HashMap<&'static str, HashSet<&'static str>> = (policy::allowed_elements()
+        .iter())
+    .map(|element| {
+        let known = policy::ATTRIBUTES.iter().copied();
+        let mut names: HashSet<&'static str> =
+            known.filter(|name| policy::attribute(element, name).is_some()).collect();
+        if *element == "a" {
+            names.extend(["title", "target", "rel"]);
+        }
+        (*element, names)
+    })
+    .collect();
     builder
         .tags(elements)
         .tag_attributes(attributes)
         .clean_content_tags(HashSet::from(["script", "style"]))
-        .url_schemes(HashSet::from(["http", "https", "mailto", "tel", "data"]))
+        .url_schemes(HashSet::from(["http", "https", "mailto", "tel", "data", "cid"]))
         .url_relative(UrlRelative::PassThrough)
         .link_rel(None);
     builder
 });
 
-/// HTML as the text in it, escaped, for what can't be shown otherwise.
-fn as_text(html: &str) -> String {
-    format!("<div>{}</div>", crate::text::to_html(&to_text(html)))
+/// HTML as the text in it, for what can't be shown otherwise.
+fn as_text(html: &str, policy: &Policy<'_>) -> (String, Vec<Link>) {
+    let shown = round(&format!("<div>{}</div>", crate::text::to_html(&to_text(html))), policy);
+    (shown.body, shown.links)
 }
 
 /// The text of HTML: what a reader sees of it, with line breaks where blocks end. For quoting into plain
@@ -141,7 +142,9 @@ pub fn to_text(html: &str) -> String {
         match token {
             Token::Text(text) => writer.text(&text),
             Token::Start { name, attributes } => {
-                let value = |key: &str| attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+                let value = |key: &str| {
+                    attributes.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+                };
                 writer.start(&name, value("href"), value("alt"));
             }
             Token::End(name) => writer.end(&name),
@@ -156,6 +159,8 @@ struct TextWriter {
     /// The line that is being written.
     line: String,
     quote: usize,
+    /// How deep the line before was quoted.
+    last_quote: usize,
     pre: usize,
     link: Option<(String, usize)>,
     blank_wanted: bool,
@@ -196,7 +201,9 @@ impl TextWriter {
                 }
             }
             "a" => self.link = href.map(|to| (to.to_owned(), self.line.len())),
-            _ if policy::ENDS_PARAGRAPH.contains(&name) || matches!(name, "tr" | "caption") => self.block(),
+            _ if policy::ENDS_PARAGRAPH.contains(&name) || matches!(name, "tr" | "caption") => {
+                self.block()
+            }
             _ => {}
         }
         match name {
@@ -236,12 +243,20 @@ impl TextWriter {
     }
 
     fn line_break(&mut self) {
-        let prefix = if self.quote > 0 { format!("{} ", ">".repeat(self.quote.min(20))) } else { String::new() };
+        let prefix = if self.quote > 0 {
+            format!("{} ", ">".repeat(self.quote.min(20)))
+        } else {
+            String::new()
+        };
         if self.blank_wanted && !self.out.is_empty() {
-            self.out.push_str(prefix.trim_end());
+            // The empty line before a quote isn't quoted.
+            if self.quote <= self.last_quote {
+                self.out.push_str(prefix.trim_end());
+            }
             self.out.push('\n');
         }
         self.blank_wanted = false;
+        self.last_quote = self.quote;
         let line = format!("{prefix}{}", self.line.trim_end());
         self.out.push_str(line.trim_end());
         self.out.push('\n');

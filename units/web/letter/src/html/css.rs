@@ -85,9 +85,7 @@ fn nested(parser: &mut Parser<'_>, depth: u8) -> Option<Vec<Piece>> {
     if depth >= DEPTH_LIMIT {
         return None;
     }
-    parser
-        .parse_nested_block(|inner| Ok::<_, ParseError<()>>(pieces(inner, depth + 1)))
-        .ok()
+    parser.parse_nested_block(|inner| Ok::<_, ParseError<()>>(pieces(inner, depth + 1))).ok()
 }
 
 fn block(kind: char, parser: &mut Parser<'_>, depth: u8) -> Piece {
@@ -119,7 +117,12 @@ pub(super) fn declarations(text: &str, policy: &Policy<'_>) -> (String, usize) {
     (out, blocked)
 }
 
-fn write_declarations(pieces: &[Piece], policy: &Policy<'_>, important: bool, blocked: &mut usize) -> String {
+fn write_declarations(
+    pieces: &[Piece],
+    policy: &Policy<'_>,
+    important: bool,
+    blocked: &mut usize,
+) -> String {
     let mut out = String::new();
     for declaration in pieces.split(|one| *one == Piece::Mark(';')) {
         let mut rest = declaration.iter().skip_while(|one| **one == Piece::Space);
@@ -139,37 +142,134 @@ fn write_declarations(pieces: &[Piece], policy: &Policy<'_>, important: bool, bl
 
 /// Properties that may stay: how text and boxes look, never where they lie on the page.
 const PROPERTIES: &[&str] = &[
-    "background", "background-color", "background-image", "background-position", "background-repeat",
-    "background-size", "border", "border-bottom", "border-bottom-color",
-    "border-bottom-left-radius", "border-bottom-right-radius", "border-bottom-style",
-    "border-bottom-width", "border-collapse", "border-color", "border-left", "border-left-color",
-    "border-left-style", "border-left-width", "border-radius", "border-right", "border-right-color",
-    "border-right-style", "border-right-width", "border-spacing", "border-style", "border-top",
-    "border-top-color", "border-top-left-radius", "border-top-right-radius", "border-top-style",
-    "border-top-width", "border-width", "box-sizing", "caption-side", "clear", "color",
-    "color-scheme", "direction", "display", "empty-cells", "float", "font", "font-family",
-    "font-size", "font-style", "font-variant", "font-weight", "height", "letter-spacing",
-    "line-height", "list-style", "list-style-position", "list-style-type", "margin", "margin-bottom",
-    "margin-left", "margin-right", "margin-top", "max-height", "max-width", "min-height",
-    "min-width", "opacity", "overflow", "overflow-wrap", "padding", "padding-bottom", "padding-left",
-    "padding-right", "padding-top", "table-layout", "text-align", "text-decoration",
-    "text-decoration-color", "text-decoration-line", "text-decoration-style", "text-indent",
-    "text-transform", "unicode-bidi", "vertical-align", "visibility", "white-space", "width",
-    "word-break", "word-spacing", "word-wrap", "mso-hide", "-webkit-text-size-adjust",
+    "background",
+    "background-color",
+    "background-image",
+    "background-position",
+    "background-repeat",
+    "background-size",
+    "border",
+    "border-bottom",
+    "border-bottom-color",
+    "border-bottom-left-radius",
+    "border-bottom-right-radius",
+    "border-bottom-style",
+    "border-bottom-width",
+    "border-collapse",
+    "border-color",
+    "border-left",
+    "border-left-color",
+    "border-left-style",
+    "border-left-width",
+    "border-radius",
+    "border-right",
+    "border-right-color",
+    "border-right-style",
+    "border-right-width",
+    "border-spacing",
+    "border-style",
+    "border-top",
+    "border-top-color",
+    "border-top-left-radius",
+    "border-top-right-radius",
+    "border-top-style",
+    "border-top-width",
+    "border-width",
+    "box-sizing",
+    "caption-side",
+    "clear",
+    "color",
+    "color-scheme",
+    "direction",
+    "display",
+    "empty-cells",
+    "float",
+    "font",
+    "font-family",
+    "font-size",
+    "font-style",
+    "font-variant",
+    "font-weight",
+    "height",
+    "letter-spacing",
+    "line-height",
+    "list-style",
+    "list-style-position",
+    "list-style-type",
+    "margin",
+    "margin-bottom",
+    "margin-left",
+    "margin-right",
+    "margin-top",
+    "max-height",
+    "max-width",
+    "min-height",
+    "min-width",
+    "opacity",
+    "overflow",
+    "overflow-wrap",
+    "padding",
+    "padding-bottom",
+    "padding-left",
+    "padding-right",
+    "padding-top",
+    "table-layout",
+    "text-align",
+    "text-decoration",
+    "text-decoration-color",
+    "text-decoration-line",
+    "text-decoration-style",
+    "text-indent",
+    "text-transform",
+    "unicode-bidi",
+    "vertical-align",
+    "visibility",
+    "white-space",
+    "width",
+    "word-break",
+    "word-spacing",
+    "word-wrap",
+    "mso-hide",
+    "-webkit-text-size-adjust",
 ];
 
-const FUNCTIONS: &[&str] =
-    &["rgb", "rgba", "hsl", "hsla", "calc", "min", "max", "clamp", "linear-gradient", "radial-gradient"];
+const FUNCTIONS: &[&str] = &[
+    "rgb",
+    "rgba",
+    "hsl",
+    "hsla",
+    "calc",
+    "min",
+    "max",
+    "clamp",
+    "linear-gradient",
+    "radial-gradient",
+];
 
 const UNITS: &[&str] = &[
-    "px", "em", "rem", "ex", "ch", "pt", "pc", "cm", "mm", "in", "q", "vw", "vh", "deg", "rad", "turn",
+    "px", "em", "rem", "ex", "ch", "pt", "pc", "cm", "mm", "in", "q", "vw", "vh", "deg", "rad",
+    "turn",
 ];
 
 /// Values of `display` that keep an element in its place.
 const DISPLAYS: &[&str] = &[
-    "none", "block", "inline", "inline-block", "inline-table", "list-item", "table", "table-caption",
-    "table-cell", "table-column", "table-column-group", "table-footer-group", "table-header-group",
-    "table-row", "table-row-group", "flex", "inline-flex",
+    "none",
+    "block",
+    "inline",
+    "inline-block",
+    "inline-table",
+    "list-item",
+    "table",
+    "table-caption",
+    "table-cell",
+    "table-column",
+    "table-column-group",
+    "table-footer-group",
+    "table-header-group",
+    "table-row",
+    "table-row-group",
+    "flex",
+    "inline-flex",
 ];
 
 fn write_value(
@@ -202,7 +302,8 @@ fn write_value(
 
 fn trimmed(pieces: &[Piece]) -> &[Piece] {
     let start = pieces.iter().take_while(|one| **one == Piece::Space).count();
-    let end = pieces.len() - pieces[start..].iter().rev().take_while(|one| **one == Piece::Space).count();
+    let end =
+        pieces.len() - pieces[start..].iter().rev().take_while(|one| **one == Piece::Space).count();
     &pieces[start..end]
 }
 
@@ -228,7 +329,9 @@ fn write_pieces(
     for piece in pieces {
         match piece {
             Piece::Ident(name) => out.push_str(plain_name(name)?),
-            Piece::Hash(name) if name.len() <= 8 && name.bytes().all(|one| one.is_ascii_hexdigit()) => {
+            Piece::Hash(name)
+                if name.len() <= 8 && name.bytes().all(|one| one.is_ascii_hexdigit()) =>
+            {
                 let _ = write!(out, "#{name}");
             }
             Piece::Number(number) => write_number(out, *number)?,
@@ -288,7 +391,8 @@ fn plain_name(name: &str) -> Option<&str> {
 
 /// An address that needs no escape inside a quoted string.
 fn is_plain_url(url: &str) -> bool {
-    url.bytes().all(|one| one.is_ascii_graphic() && !matches!(one, b'\'' | b'"' | b'\\' | b'<' | b'>'))
+    url.bytes()
+        .all(|one| one.is_ascii_graphic() && !matches!(one, b'\'' | b'"' | b'\\' | b'<' | b'>'))
 }
 
 fn write_number(out: &mut String, number: f32) -> Option<()> {
@@ -392,7 +496,11 @@ impl Sheet<'_, '_> {
 fn media_query(pieces: &[Piece]) -> Option<String> {
     const WORDS: &[&str] = &["all", "screen", "print", "only", "and", "not"];
     const FEATURES: &[&str] = &[
-        "max-width", "min-width", "max-device-width", "min-device-width", "prefers-color-scheme",
+        "max-width",
+        "min-width",
+        "max-device-width",
+        "min-device-width",
+        "prefers-color-scheme",
         "orientation",
     ];
     let mut out = String::new();

@@ -28,7 +28,8 @@ pub(super) struct Filtered {
 
 /// Filters the tokens of a document.
 pub(super) fn filter(tokens: Vec<Token>, policy: &Policy<'_>) -> Filtered {
-    let mut state = State { policy, out: Filtered::default(), open: Vec::new(), skip: None, body: false };
+    let mut state =
+        State { policy, out: Filtered::default(), open: Vec::new(), skip: None, body: false };
     for (at, token) in tokens.into_iter().enumerate() {
         if at >= TOKEN_LIMIT {
             state.out.cut = true;
@@ -81,7 +82,9 @@ impl State<'_, '_> {
             return;
         }
         // Marks are ours to make, at the end.
-        if name == "span" && attributes.iter().any(|(key, value)| key == "class" && is_warning(value)) {
+        if name == "span"
+            && attributes.iter().any(|(key, value)| key == "class" && is_warning(value))
+        {
             self.skip = Some((name.to_owned(), 1));
             return;
         }
@@ -111,7 +114,9 @@ impl State<'_, '_> {
 
     fn end(&mut self, name: &str) {
         match name {
-            "br" => self.out.tokens.push(Token::Start { name: "br".into(), attributes: Vec::new() }),
+            "br" => {
+                self.out.tokens.push(Token::Start { name: "br".into(), attributes: Vec::new() })
+            }
             // The mail goes on after it more often than not.
             "body" | "html" => {}
             _ => {
@@ -131,7 +136,10 @@ impl State<'_, '_> {
         if matches!(name, "table" | "td" | "th" | "tr" | "tbody" | "thead" | "tfoot" | "caption") {
             return 0;
         }
-        self.open.iter().rposition(|one| matches!(one.as_str(), "td" | "th" | "caption")).unwrap_or(0)
+        self.open
+            .iter()
+            .rposition(|one| matches!(one.as_str(), "td" | "th" | "caption"))
+            .unwrap_or(0)
     }
 
     /// Ends what the start of `name` ends.
@@ -188,10 +196,13 @@ impl State<'_, '_> {
 
     fn value(&mut self, kind: Value, value: &str) -> Option<String> {
         match kind {
-            Value::Text => Some(value.chars().take(TEXT_LIMIT).filter(|one| !one.is_control()).collect()),
+            Value::Text => {
+                Some(value.chars().take(TEXT_LIMIT).filter(|one| !one.is_control()).collect())
+            }
             Value::Word => {
                 let letters = |one: u8| one.is_ascii_alphanumeric() || one == b'-';
-                (value.len() <= 32 && value.bytes().all(letters)).then(|| value.to_ascii_lowercase())
+                (value.len() <= 32 && value.bytes().all(letters))
+                    .then(|| value.to_ascii_lowercase())
             }
             Value::Number(most) => {
                 let number: u32 = value.trim().trim_start_matches('+').parse().ok()?;

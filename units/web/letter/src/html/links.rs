@@ -40,7 +40,8 @@ pub(super) fn annotate(tokens: Vec<Token>, policy: &Policy<'_>) -> (Vec<Token>, 
         match token {
             Token::Start { name, mut attributes } if name == "a" => {
                 attributes.retain(|(key, _)| !matches!(key.as_str(), "title" | "target" | "rel"));
-                let target = attributes.iter().find(|(key, _)| key == "href").map(|(_, to)| to.clone());
+                let target =
+                    attributes.iter().find(|(key, _)| key == "href").map(|(_, to)| to.clone());
                 if let Some(target) = target {
                     if !target.starts_with('#') && !policy.quoting {
                         attributes.push(("title".into(), target.clone()));
@@ -118,7 +119,11 @@ fn named_host(text: &str) -> Option<String> {
     let text: String = text.chars().filter(|one| !text::is_invisible(*one)).collect();
     let word = text.split_whitespace().find(|one| looks_like_host(one))?;
     let word = word.trim_matches(|one: char| "<>()[]\"'.,;:!?".contains(one));
-    let url = if word.contains("://") { Url::parse(word) } else { Url::parse(&format!("https://{word}")) };
+    let url = if word.contains("://") {
+        Url::parse(word)
+    } else {
+        Url::parse(&format!("https://{word}"))
+    };
     url.ok()?.host_str().map(str::to_owned)
 }
 
@@ -135,23 +140,28 @@ fn looks_like_host(word: &str) -> bool {
     let labels: Vec<&str> = host.split('.').collect();
     let Some(last) = labels.last() else { return false };
     labels.len() >= 2
-        && labels.iter().all(|one| !one.is_empty() && one.chars().all(|one| one.is_alphanumeric() || one == '-'))
-        && (schemed || host.starts_with("www.") || (last.chars().count() >= 2 && last.chars().all(char::is_alphabetic)))
+        && labels.iter().all(|one| {
+            !one.is_empty() && one.chars().all(|one| one.is_alphanumeric() || one == '-')
+        })
+        && (schemed
+            || host.starts_with("www.")
+            || (last.chars().count() >= 2 && last.chars().all(char::is_alphabetic)))
         && (schemed || !is_file_ending(last))
 }
 
 /// Names of files look like hosts: `report.pdf` names no place.
 fn is_file_ending(last: &str) -> bool {
     const ENDINGS: &[&str] = &[
-        "pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "txt", "png", "jpg", "jpeg", "gif", "html", "htm",
-        "csv", "xml", "json", "js", "exe", "ics", "odt", "ods", "mp", "svg",
+        "pdf", "doc", "docx", "xls", "xlsx", "ppt", "pptx", "txt", "png", "jpg", "jpeg", "gif",
+        "html", "htm", "csv", "xml", "json", "js", "exe", "ics", "odt", "ods", "mp", "svg",
     ];
     ENDINGS.iter().any(|one| last.eq_ignore_ascii_case(one))
 }
 
 /// Whether two hosts are the same, or one lies inside the other.
 fn same_place(one: &str, other: &str) -> bool {
-    let plain = |host: &str| host.trim_end_matches('.').trim_start_matches("www.").to_ascii_lowercase();
+    let plain =
+        |host: &str| host.trim_end_matches('.').trim_start_matches("www.").to_ascii_lowercase();
     let (one, other) = (plain(one), plain(other));
     one == other || one.ends_with(&format!(".{other}")) || other.ends_with(&format!(".{one}"))
 }

@@ -54,10 +54,12 @@ pub(super) fn scoped(pieces: &[Piece]) -> Option<String> {
 /// How many pieces at the start are `html`, `body` or `:root` and the spaces between them.
 fn leading_roots(pieces: &[Piece]) -> (usize, bool) {
     let is_root = |at: usize| match pieces.get(at) {
-        Some(Piece::Ident(name)) if name.eq_ignore_ascii_case("html") || name.eq_ignore_ascii_case("body") => 1,
-        Some(Piece::Mark(':'))
-            if matches!(pieces.get(at + 1), Some(Piece::Ident(name)) if name.eq_ignore_ascii_case("root")) =>
+        Some(Piece::Ident(name))
+            if name.eq_ignore_ascii_case("html") || name.eq_ignore_ascii_case("body") =>
         {
+            1
+        }
+        Some(Piece::Mark(':')) if matches!(pieces.get(at + 1), Some(Piece::Ident(name)) if name.eq_ignore_ascii_case("root")) => {
             2
         }
         _ => 0,
@@ -96,7 +98,8 @@ fn step(out: &mut String, pieces: &[Piece], at: &mut usize, fresh: bool) -> Opti
         Piece::Mark('.') => {
             let Some(Piece::Ident(name)) = pieces.get(*at) else { return None };
             *at += 1;
-            let name = prefixed(name, PREFIX).filter(|one| one != policy::WARNING_CLASS && one != BODY_CLASS)?;
+            let name = prefixed(name, PREFIX)
+                .filter(|one| one != policy::WARNING_CLASS && one != BODY_CLASS)?;
             let _ = write!(out, ".{name}");
             Some(false)
         }

@@ -66,8 +66,24 @@ impl TokenSink for Sink {
     }
 }
 
-/// The tokens of `input`, read as a browser reads them.
+/// The tokens of `input`, read as a browser reads them: the first line break in `pre` isn't text.
 pub(super) fn read(input: &str) -> Vec<Token> {
+    let mut tokens = read_verbatim(input);
+    let mut after_pre = false;
+    for token in &mut tokens {
+        match token {
+            Token::Text(text) if after_pre && text.starts_with('\n') => {
+                text.remove(0);
+            }
+            _ => {}
+        }
+        after_pre = matches!(token, Token::Start { name, .. } if name == "pre");
+    }
+    tokens
+}
+
+/// The tokens of what ammonia has written, which gives a parser no line break in `pre` to swallow.
+pub(super) fn read_verbatim(input: &str) -> Vec<Token> {
     let tokenizer = Tokenizer::new(Sink(RefCell::new(Vec::new())), TokenizerOpts::default());
     let queue = BufferQueue::default();
     queue.push_back(StrTendril::from_slice(input));

@@ -10,8 +10,12 @@ const LINK_LIMIT: usize = 8192;
 const DATA_LIMIT: usize = 2 << 20;
 
 /// The types of image that a browser draws without running anything in them.
-const DATA_IMAGES: &[&str] =
-    &["data:image/png;base64,", "data:image/gif;base64,", "data:image/jpeg;base64,", "data:image/webp;base64,"];
+const DATA_IMAGES: &[&str] = &[
+    "data:image/png;base64,",
+    "data:image/gif;base64,",
+    "data:image/jpeg;base64,",
+    "data:image/webp;base64,",
+];
 
 /// A link's target as it may stay, or `None`.
 pub(super) fn link(value: &str, policy: &Policy<'_>, prefix: &str) -> Option<String> {
@@ -102,7 +106,9 @@ pub(super) fn image(value: &str, policy: &Policy<'_>) -> Image {
 
 fn is_base64(text: &str) -> bool {
     text.bytes().all(|one| {
-        one.is_ascii_alphanumeric() || matches!(one, b'+' | b'/' | b'=') || one.is_ascii_whitespace()
+        one.is_ascii_alphanumeric()
+            || matches!(one, b'+' | b'/' | b'=')
+            || one.is_ascii_whitespace()
     })
 }
 

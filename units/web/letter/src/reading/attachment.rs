@@ -12,7 +12,13 @@ pub fn safe_name(given: Option<&str>, media_type: &str) -> String {
     let last = given.rsplit(['/', '\\']).next().unwrap_or_default();
     let mut name: String = (last.chars())
         .filter(|one| !one.is_control() && !crate::text::is_invisible(*one) && *one != '\u{fffd}')
-        .map(|one| if "<>:\"|?*".contains(one) || matches!(one, '\u{2028}' | '\u{2029}') { '_' } else { one })
+        .map(|one| {
+            if "<>:\"|?*".contains(one) || matches!(one, '\u{2028}' | '\u{2029}') {
+                '_'
+            } else {
+                one
+            }
+        })
         .collect();
     name = name.trim().trim_matches(['.', ' ']).to_owned();
     if name.chars().count() > NAME_LIMIT {
@@ -29,7 +35,8 @@ pub fn safe_name(given: Option<&str>, media_type: &str) -> String {
 
 /// Cuts the middle of a long name, so that the ending stays.
 fn shortened(name: &str) -> String {
-    let ending = name.rsplit_once('.').map(|(_, ending)| ending).filter(|one| one.chars().count() <= 12);
+    let ending =
+        name.rsplit_once('.').map(|(_, ending)| ending).filter(|one| one.chars().count() <= 12);
     let keep = NAME_LIMIT - ending.map_or(0, |one| one.chars().count() + 1);
     let start: String = name.chars().take(keep).collect();
     match ending {
@@ -58,10 +65,11 @@ fn ending(media_type: &str) -> &'static str {
 /// Whether opening a file of this name runs something, or shows a page that could, on many machines.
 pub fn is_dangerous(name: &str) -> bool {
     const ENDINGS: &[&str] = &[
-        "ade", "adp", "apk", "appx", "bat", "cab", "chm", "cmd", "com", "cpl", "dll", "dmg", "exe", "hta", "htm", "html",
-        "img", "ins", "iso", "isp", "jar", "js", "jse", "lnk", "mde", "msc", "msi", "msix", "msp", "mst", "one", "pif",
-        "ps1", "reg", "scf", "scr", "sct", "shb", "shtml", "svg", "sys", "url", "vb", "vbe", "vbs", "vhd", "vhdx", "ws",
-        "wsc", "wsf", "wsh", "xhtml", "xll", "xml", "xsl",
+        "ade", "adp", "apk", "appx", "bat", "cab", "chm", "cmd", "com", "cpl", "dll", "dmg", "exe",
+        "hta", "htm", "html", "img", "ins", "iso", "isp", "jar", "js", "jse", "lnk", "mde", "msc",
+        "msi", "msix", "msp", "mst", "one", "pif", "ps1", "reg", "scf", "scr", "sct", "shb",
+        "shtml", "svg", "sys", "url", "vb", "vbe", "vbs", "vhd", "vhdx", "ws", "wsc", "wsf", "wsh",
+        "xhtml", "xll", "xml", "xsl",
     ];
     let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
     ENDINGS.iter().any(|one| ending.eq_ignore_ascii_case(one))

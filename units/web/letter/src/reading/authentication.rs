@@ -37,7 +37,9 @@ pub struct Check {
 /// The checks that the server of this name has made. `our_host` is its `authserv-id`.
 pub fn authentication(message: &[u8], our_host: &str) -> Vec<Check> {
     let (message, _) = super::bounds::bounded(message);
-    let Some(parsed) = MessageParser::default().parse_headers(message.as_ref()) else { return Vec::new() };
+    let Some(parsed) = MessageParser::default().parse_headers(message.as_ref()) else {
+        return Vec::new();
+    };
     // A field below the first `Received` line came with the message.
     let values = raw_values(&parsed, "Authentication-Results");
     let Some(value) = values.first() else { return Vec::new() };
@@ -98,12 +100,21 @@ fn check(section: &str) -> Option<Check> {
         let Some((key, value)) = word.split_once('=') else { continue };
         let value = text::visible_line(value.trim_matches('"'), 200);
         match key.to_ascii_lowercase().as_str() {
-            "header.d" | "header.from" | "smtp.mailfrom" | "smtp.helo" | "policy.iprev" if of.is_none() => of = Some(value),
+            "header.d" | "header.from" | "smtp.mailfrom" | "smtp.helo" | "policy.iprev"
+                if of.is_none() =>
+            {
+                of = Some(value)
+            }
             "reason" => reason = Some(value),
             _ => {}
         }
     }
-    Some(Check { method: text::visible_line(&method.to_ascii_lowercase(), 20), outcome, of, reason })
+    Some(Check {
+        method: text::visible_line(&method.to_ascii_lowercase(), 20),
+        outcome,
+        of,
+        reason,
+    })
 }
 
 /// What the spam filter says.
@@ -129,8 +140,11 @@ pub fn spam(message: &[u8]) -> Option<Spam> {
     }
     let status = status.unwrap_or_default();
     let score = (status.split([' ', ',', ';'])).find_map(|one| one.strip_prefix("score="));
-    let mut reasons: Vec<(String, f32)> = result.unwrap_or_default().split(',').take(200).filter_map(reason).collect();
-    reasons.sort_by(|one, other| other.1.abs().total_cmp(&one.1.abs()).then_with(|| one.0.cmp(&other.0)));
+    let mut reasons: Vec<(String, f32)> =
+        result.unwrap_or_default().split(',').take(200).filter_map(reason).collect();
+    reasons.sort_by(|one, other| {
+        other.1.abs().total_cmp(&one.1.abs()).then_with(|| one.0.cmp(&other.0))
+    });
     Some(Spam {
         is_spam: status.to_ascii_lowercase().starts_with("yes"),
         score: score.and_then(|one| one.parse().ok()).filter(|one: &f32| one.is_finite()),
@@ -142,6 +156,11 @@ pub fn spam(message: &[u8]) -> Option<Spam> {
 fn reason(text: &str) -> Option<(String, f32)> {
     let (tag, points) = text.trim().split_once('(')?;
     let points: f32 = points.trim_end_matches(')').trim().parse().ok()?;
-    let tag: String = tag.trim().chars().filter(|one| one.is_ascii_alphanumeric() || *one == '_').take(60).collect();
+    let tag: String = tag
+        .trim()
+        .chars()
+        .filter(|one| one.is_ascii_alphanumeric() || *one == '_')
+        .take(60)
+        .collect();
     (points.is_finite() && !tag.is_empty()).then_some((tag, points))
 }

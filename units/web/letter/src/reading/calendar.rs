@@ -43,7 +43,9 @@ pub fn events(calendar: &str) -> Vec<Event> {
         let mut parameters = name.split(';');
         let key = parameters.next().unwrap_or_default().to_ascii_uppercase();
         match (key.as_str(), &mut event) {
-            ("BEGIN", None) if value.eq_ignore_ascii_case("VEVENT") => event = Some(Event::default()),
+            ("BEGIN", None) if value.eq_ignore_ascii_case("VEVENT") => {
+                event = Some(Event::default())
+            }
             ("BEGIN", Some(_)) => inner += 1,
             ("END", Some(_)) if inner > 0 => inner -= 1,
             ("END", Some(_)) => {
@@ -67,13 +69,18 @@ fn fill(event: &mut Event, key: &str, name: &str, value: &str) {
     match key {
         "SUMMARY" => event.summary = text::visible_line(&unescaped(value), 300),
         "LOCATION" => event.location = text::visible_line(&unescaped(value), 300),
-        "DESCRIPTION" => event.description = text::visible(&unescaped(value)).chars().take(VALUE_LIMIT).collect(),
+        "DESCRIPTION" => {
+            event.description = text::visible(&unescaped(value)).chars().take(VALUE_LIMIT).collect()
+        }
         "DTSTART" => event.start = moment(name, value),
         "DTEND" => event.end = moment(name, value),
         "RRULE" => event.repeats = text::visible_line(value, 200),
         "ATTENDEE" => event.attendees += 1,
         "ORGANIZER" => {
-            let address = value.get(..7).filter(|one| one.eq_ignore_ascii_case("mailto:")).map_or(value, |_| &value[7..]);
+            let address = value
+                .get(..7)
+                .filter(|one| one.eq_ignore_ascii_case("mailto:"))
+                .map_or(value, |_| &value[7..]);
             event.organizer = text::visible_line(address, 300);
         }
         _ => {}
@@ -82,13 +89,17 @@ fn fill(event: &mut Event, key: &str, name: &str, value: &str) {
 
 /// `20261201T090000Z` as `2026-12-01 09:00 UTC`; what has another form stays as it is.
 fn moment(name: &str, value: &str) -> String {
-    let zone = name.split(';').find_map(|one| one.strip_prefix("TZID=")).map(|one| one.trim_matches('"'));
-    let digits = |range: std::ops::Range<usize>| value.get(range).filter(|one| one.bytes().all(|one| one.is_ascii_digit()));
+    let zone =
+        name.split(';').find_map(|one| one.strip_prefix("TZID=")).map(|one| one.trim_matches('"'));
+    let digits = |range: std::ops::Range<usize>| {
+        value.get(range).filter(|one| one.bytes().all(|one| one.is_ascii_digit()))
+    };
     let (Some(year), Some(month), Some(day)) = (digits(0..4), digits(4..6), digits(6..8)) else {
         return text::visible_line(value, 60);
     };
     let mut out = format!("{year}-{month}-{day}");
-    if let (Some("T"), Some(hour), Some(minute)) = (value.get(8..9), digits(9..11), digits(11..13)) {
+    if let (Some("T"), Some(hour), Some(minute)) = (value.get(8..9), digits(9..11), digits(11..13))
+    {
         out.push_str(&format!(" {hour}:{minute}"));
     }
     match zone {

@@ -79,7 +79,10 @@ pub(super) fn headers(message: &Message<'_>) -> Headers {
         cc: message.all_cc().flat_map(|one| mailboxes(Some(one))).take(ADDRESS_LIMIT).collect(),
         bcc: message.all_bcc().flat_map(|one| mailboxes(Some(one))).take(ADDRESS_LIMIT).collect(),
         reply_to: mailboxes(message.reply_to()),
-        date: message.date().filter(|date| date.is_valid()).map(mail_parser::DateTime::to_timestamp),
+        date: message
+            .date()
+            .filter(|date| date.is_valid())
+            .map(mail_parser::DateTime::to_timestamp),
         message_id: message.message_id().and_then(id),
         in_reply_to: ids(message.in_reply_to()),
         references: ids(message.references()),
@@ -118,7 +121,9 @@ fn mailbox(given: &Addr<'_>) -> Mailbox {
 }
 
 fn deceit(name: &str, address: &str) -> Option<NameDeceit> {
-    if text::has_direction_controls(name) || text::has_direction_controls(address) || address.chars().any(text::is_invisible)
+    if text::has_direction_controls(name)
+        || text::has_direction_controls(address)
+        || address.chars().any(text::is_invisible)
     {
         return Some(NameDeceit::HiddenSigns);
     }
@@ -142,7 +147,8 @@ pub fn header_lines(message: &[u8]) -> Vec<(String, String)> {
         return Vec::new();
     };
     let raw = parsed.headers_raw().take(500);
-    raw.map(|(name, value)| (text::visible_line(name, 100), text::visible_line(value, 4000))).collect()
+    raw.map(|(name, value)| (text::visible_line(name, 100), text::visible_line(value, 4000)))
+        .collect()
 }
 
 /// The unfolded value of every field of this name, in order.

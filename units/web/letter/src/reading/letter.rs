@@ -5,11 +5,11 @@ use mail_parser::decoders::{base64::base64_decode, quoted_printable::quoted_prin
 use mail_parser::{Encoding, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use super::attachment::{inline_image_type, is_dangerous, safe_name};
+use super::bounds;
 use super::calendar::{Event, events};
 use super::headers::{self, Headers};
 use super::parts::{Part, PartId, UnknownPart};
 use super::tnef::{Tnef, read_tnef};
-use super::bounds;
 
 /// Parts that are listed.
 const PART_LIMIT: usize = 10_000;
@@ -126,20 +126,22 @@ pub fn content(message: &[u8], id: &PartId) -> Result<Vec<u8>, UnknownPart> {
         Some(file) => {
             let mut tnef = read_tnef(part.contents());
             let file = file as usize;
-            if file < tnef.files.len() { Ok(tnef.files.swap_remove(file).data) } else { Err(UnknownPart) }
+            if file < tnef.files.len() {
+                Ok(tnef.files.swap_remove(file).data)
+            } else {
+                Err(UnknownPart)
+            }
         }
         None => Ok(match &part.body {
-            PartType::Message(inner) => {
-                let raw = inner.raw_message();
-                // A message that was not encoded shares the bytes of the one around it.
-                let start = inner.parts.first().map_or(0, |one| one.offset_header as usize);
-                if part.encoding == Encoding::None {
-                    raw.get(start..part.offset_end as usize).unwrap_or_default().to_vec()
-                } else {
-                    raw.to_vec()
-                }
+            // A message that was not encoded shares the bytes of the one around it.
+            PartType::Message(inner) if part.encoding == Encoding::None => {
+                let range = part.offset_body as usize..part.offset_end as usize;
+                inner.raw_message.get(range).unwrap_or_default().to_vec()
             }
-            PartType::Text(_) | PartType::Html(_) => raw_bytes(current, part).unwrap_or_else(|| part.contents().to_vec()),
+            PartType::Message(inner) => inner.raw_message.to_vec(),
+            PartType::Text(_) | PartType::Html(_) => {
+                raw_bytes(current, part).unwrap_or_else(|| part.contents().to_vec())
+            }
             _ => part.contents().to_vec(),
         }),
     }
@@ -147,7 +149,7 @@ pub fn content(message: &[u8], id: &PartId) -> Result<Vec<u8>, UnknownPart> {
 
 /// A text part's bytes before its charset was applied.
 fn raw_bytes(message: &Message<'_>, part: &MessagePart<'_>) -> Option<Vec<u8>> {
-    let raw = message.raw_message().get(part.offset_body as usize..part.offset_end as usize)?;
+    let raw = message.raw_message.get(part.offset_body as usize..part.offset_end as usize)?;
     match part.encoding {
         Encoding::None => Some(raw.to_vec()),
         Encoding::QuotedPrintable => quoted_printable_decode(raw),
@@ -157,7 +159,8 @@ fn raw_bytes(message: &Message<'_>, part: &MessagePart<'_>) -> Option<Vec<u8>> {
 
 /// Western letters for bytes that say nothing about themselves.
 pub(super) fn western(bytes: &[u8]) -> String {
-    charset_decoder(b"windows-1252").map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), |decode| decode(bytes))
+    charset_decoder(b"windows-1252")
+        .map_or_else(|| String::from_utf8_lossy(bytes).into_owned(), |decode| decode(bytes))
 }
 
 /// The text of a part. Without a charset, or with one that nobody knows, UTF-8 is tried, then the charset
@@ -185,7 +188,10 @@ fn text_of(message: &Message<'_>, part: &MessagePart<'_>) -> (String, bool) {
 fn named_charset(html: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(&html[..html.len().min(1024)]).to_ascii_lowercase();
     let value = head.split_once("charset=")?.1.trim_start_matches(['"', '\'', ' ']);
-    let name: String = value.chars().take_while(|one| one.is_ascii_alphanumeric() || "-_".contains(*one)).collect();
+    let name: String = value
+        .chars()
+        .take_while(|one| one.is_ascii_alphanumeric() || "-_".contains(*one))
+        .collect();
     (!name.is_empty()).then_some(name)
 }
 
@@ -199,15 +205,21 @@ fn list_parts(letter: &mut Letter, outer: &Message<'_>) {
         depth: usize,
     }
     let root_section = |message: &Message<'_>, around: &str| {
-        let is_multipart = message.parts.first().is_some_and(|one| matches!(one.body, PartType::Multipart(_)));
+        let is_multipart =
+            message.parts.first().is_some_and(|one| matches!(one.body, PartType::Multipart(_)));
         match (is_multipart, around.is_empty()) {
             (true, _) => around.to_owned(),
             (false, true) => "1".to_owned(),
             (false, false) => format!("{around}.1"),
         }
     };
-    let mut stack =
-        vec![Step { message: outer, number: 0, path: Vec::new(), section: root_section(outer, ""), depth: 0 }];
+    let mut stack = vec![Step {
+        message: outer,
+        number: 0,
+        path: Vec::new(),
+        section: root_section(outer, ""),
+        depth: 0,
+    }];
     while let Some(step) = stack.pop() {
         if letter.parts.len() >= PART_LIMIT {
             letter.say(Notice::TooManyParts);
@@ -218,11 +230,15 @@ fn list_parts(letter: &mut Letter, outer: &Message<'_>) {
         path.push(step.number);
         let id = PartId { path, file: None };
         let is_shown = step.path.is_empty()
-            && (step.message.html_body.contains(&step.number) || step.message.text_body.contains(&step.number));
-        let described = describe(part, id.clone(), &step.section, step.depth, is_shown);
+            && (step.message.html_body.contains(&step.number)
+                || step.message.text_body.contains(&step.number));
+        let mut described = describe(part, id.clone(), &step.section, step.depth, is_shown);
+        // What lies in an attached message belongs to it; it is listed where that is opened.
+        described.is_attachment &= step.path.is_empty();
         let media_type = described.media_type.clone();
-        let is_tnef = matches!(media_type.as_str(), "application/ms-tnef" | "application/vnd.ms-tnef")
-            || described.name.eq_ignore_ascii_case("winmail.dat");
+        let is_tnef =
+            matches!(media_type.as_str(), "application/ms-tnef" | "application/vnd.ms-tnef")
+                || described.name.eq_ignore_ascii_case("winmail.dat");
         letter.parts.push(described);
         match &part.body {
             PartType::Multipart(children) => {
@@ -239,7 +255,13 @@ fn list_parts(letter: &mut Letter, outer: &Message<'_>) {
             }
             PartType::Message(inner) => {
                 let section = root_section(inner, &step.section);
-                stack.push(Step { message: inner, number: 0, path: id.path, section, depth: step.depth + 1 });
+                stack.push(Step {
+                    message: inner,
+                    number: 0,
+                    path: id.path,
+                    section,
+                    depth: step.depth + 1,
+                });
             }
             _ if is_tnef => list_files(letter, &read_tnef(part.contents()), &id, step.depth + 1),
             _ => {}
@@ -272,15 +294,25 @@ fn list_files(letter: &mut Letter, tnef: &Tnef, container: &PartId, depth: usize
     }
 }
 
-fn describe(part: &MessagePart<'_>, id: PartId, section: &str, depth: usize, is_shown: bool) -> Part {
+fn describe(
+    part: &MessagePart<'_>,
+    id: PartId,
+    section: &str,
+    depth: usize,
+    is_shown: bool,
+) -> Part {
     let media_type = match &part.body {
         PartType::Message(_) => "message/rfc822".to_owned(),
-        _ => part.content_type().map_or_else(|| "text/plain".to_owned(), |one| plain_type(one.ctype(), one.subtype())),
+        _ => part
+            .content_type()
+            .map_or_else(|| "text/plain".to_owned(), |one| plain_type(one.ctype(), one.subtype())),
     };
     let is_multipart = matches!(part.body, PartType::Multipart(_));
     let is_message = matches!(part.body, PartType::Message(_));
     let given = part.attachment_name().map(str::to_owned).or_else(|| match &part.body {
-        PartType::Message(inner) => inner.subject().map(|subject| format!("{}.eml", subject.replace(['/', '\\'], "_"))),
+        PartType::Message(inner) => {
+            inner.subject().map(|subject| format!("{}.eml", subject.replace(['/', '\\'], "_")))
+        }
         _ => None,
     });
     let name = safe_name(given.as_deref(), &media_type);
@@ -309,7 +341,10 @@ fn describe(part: &MessagePart<'_>, id: PartId, section: &str, depth: usize, is_
 /// A type of letters, digits and a few signs, so that it can stand on a page.
 fn plain_type(main: &str, sub: Option<&str>) -> String {
     let plain = |text: &str| -> String {
-        text.chars().filter(|one| one.is_ascii_alphanumeric() || "-.+_".contains(*one)).take(80).collect()
+        text.chars()
+            .filter(|one| one.is_ascii_alphanumeric() || "-.+_".contains(*one))
+            .take(80)
+            .collect()
     };
     format!("{}/{}", plain(main), plain(sub.unwrap_or("octet-stream"))).to_ascii_lowercase()
 }
@@ -363,7 +398,9 @@ fn take_text(letter: &mut Letter, message: &Message<'_>, part: &MessagePart<'_>)
 fn text_block(letter: &mut Letter, message: &Message<'_>, part: &MessagePart<'_>) -> Block {
     let text = take_text(letter, message, part);
     let parameter = |name: &str, value: &str| {
-        (part.content_type()).and_then(|one| one.attribute(name)).is_some_and(|one| one.eq_ignore_ascii_case(value))
+        (part.content_type())
+            .and_then(|one| one.attribute(name))
+            .is_some_and(|one| one.eq_ignore_ascii_case(value))
     };
     if part.is_content_type("text", "enriched") {
         Block::Enriched(text)

@@ -29,7 +29,8 @@ impl FromStr for PartId {
 
     fn from_str(text: &str) -> Result<Self, UnknownPart> {
         let number = |one: &str| {
-            let digits = !one.is_empty() && one.len() <= 6 && one.bytes().all(|one| one.is_ascii_digit());
+            let digits =
+                !one.is_empty() && one.len() <= 6 && one.bytes().all(|one| one.is_ascii_digit());
             if digits { one.parse().map_err(|_| UnknownPart) } else { Err(UnknownPart) }
         };
         let (path, file) = match text.split_once('t') {

@@ -78,7 +78,9 @@ fn image_html(part: &super::Part, policy: &Policy<'_>) -> String {
     // The caller knows images by their Content-ID; one without is known by its place.
     let key = part.content_id.clone().unwrap_or_else(|| format!("part:{}", part.id));
     match policy.images.inline(&key) {
-        Some(url) => format!("<p><img src=\"{}\" alt=\"{}\"></p>", escape(&url), escape(&part.name)),
+        Some(url) => {
+            format!("<p><img src=\"{}\" alt=\"{}\"></p>", escape(&url), escape(&part.name))
+        }
         None => String::new(),
     }
 }
@@ -86,7 +88,14 @@ fn image_html(part: &super::Part, policy: &Policy<'_>) -> String {
 fn event_html(event: &Event) -> String {
     let rows = [
         ("📅", event.summary.clone()),
-        ("🕘", if event.end.is_empty() { event.start.clone() } else { format!("{} – {}", event.start, event.end) }),
+        (
+            "🕘",
+            if event.end.is_empty() {
+                event.start.clone()
+            } else {
+                format!("{} – {}", event.start, event.end)
+            },
+        ),
         ("↻", event.repeats.clone()),
         ("📍", event.location.clone()),
         ("👤", event.organizer.clone()),

@@ -204,7 +204,8 @@ fn string(bytes: &[u8], wide: bool) -> String {
     if !wide {
         return narrow(bytes);
     }
-    let units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|two| u16::from_le_bytes(*two)).collect();
+    let units: Vec<u16> =
+        bytes.as_chunks::<2>().0.iter().map(|two| u16::from_le_bytes(*two)).collect();
     String::from_utf16_lossy(&units).trim_end_matches('\0').to_owned()
 }
 

@@ -19,10 +19,14 @@ pub enum Unsubscribe {
 /// The ways that a message names, best first.
 pub fn unsubscribe(message: &[u8]) -> Vec<Unsubscribe> {
     let (message, _) = super::bounds::bounded(message);
-    let Some(parsed) = MessageParser::default().parse_headers(message.as_ref()) else { return Vec::new() };
+    let Some(parsed) = MessageParser::default().parse_headers(message.as_ref()) else {
+        return Vec::new();
+    };
     let one_click = (raw_values(&parsed, "List-Unsubscribe-Post").iter())
         .any(|one| one.eq_ignore_ascii_case("List-Unsubscribe=One-Click"));
-    let Some(value) = raw_values(&parsed, "List-Unsubscribe").into_iter().next() else { return Vec::new() };
+    let Some(value) = raw_values(&parsed, "List-Unsubscribe").into_iter().next() else {
+        return Vec::new();
+    };
     let mut out: Vec<Unsubscribe> = Vec::new();
     for piece in value.split('<').skip(1).take(10) {
         let Some((address, _)) = piece.split_once('>') else { continue };
@@ -38,8 +42,10 @@ pub fn unsubscribe(message: &[u8]) -> Vec<Unsubscribe> {
             "mailto" => {
                 let to = crate::html::percent_decoded(url.path());
                 if crate::writing::is_address(&to) {
-                    let subject = url.query_pairs().find(|(key, _)| key.eq_ignore_ascii_case("subject"));
-                    let subject = subject.map_or_else(|| "unsubscribe".to_owned(), |(_, value)| value.into_owned());
+                    let subject =
+                        url.query_pairs().find(|(key, _)| key.eq_ignore_ascii_case("subject"));
+                    let subject = subject
+                        .map_or_else(|| "unsubscribe".to_owned(), |(_, value)| value.into_owned());
                     out.push(Unsubscribe::Mail(to, crate::text::visible_line(&subject, 200)));
                 }
             }

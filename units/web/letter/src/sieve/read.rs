@@ -7,7 +7,9 @@ use super::write::{FIRST_LINE, write};
 /// The script isn't one of ours, or it was changed by hand so that the form can't show all of it. It can
 /// be edited as text, or kept and included by a new one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("this script was not written by the webmail, or was changed since; edit it as text, or start new rules that include it")]
+#[error(
+    "this script was not written by the webmail, or was changed since; edit it as text, or start new rules that include it"
+)]
 pub struct NotOurs;
 
 /// Reads a script.
@@ -27,7 +29,9 @@ pub fn read(script: &str) -> Result<Filters, NotOurs> {
     for command in &commands {
         take(&mut filters, command).ok_or(NotOurs)?;
     }
-    let same = |one: &str, other: &str| one.replace("\r\n", "\n").trim_end() == other.replace("\r\n", "\n").trim_end();
+    let same = |one: &str, other: &str| {
+        one.replace("\r\n", "\n").trim_end() == other.replace("\r\n", "\n").trim_end()
+    };
     if same(&write(&filters), script) { Ok(filters) } else { Err(NotOurs) }
 }
 
@@ -36,7 +40,8 @@ fn take(filters: &mut Filters, command: &Command) -> Option<()> {
         "require" => {}
         "include" => filters.included = Some(single(command.arguments.last()?)?),
         "redirect" => {
-            filters.forward_keeps_copy = command.arguments.first() == Some(&Argument::Tag("copy".into()));
+            filters.forward_keeps_copy =
+                command.arguments.first() == Some(&Argument::Tag("copy".into()));
             filters.forward_to.push(single(command.arguments.last()?)?);
         }
         "if" if command.comment == "Blocked" => take_blocked(filters, command)?,
@@ -69,14 +74,17 @@ fn take_blocked(filters: &mut Filters, command: &Command) -> Option<()> {
     for test in &any.tests {
         let is_domain = test.arguments.first() == Some(&Argument::Tag("domain".into()));
         let list = strings(test.arguments.last()?)?;
-        filters.blocked.extend(list.iter().map(|one| if is_domain { format!("@{one}") } else { one.clone() }));
+        filters
+            .blocked
+            .extend(list.iter().map(|one| if is_domain { format!("@{one}") } else { one.clone() }));
     }
     filters.junk_folder = single(command.block.first()?.arguments.last()?)?;
     Some(())
 }
 
 fn rule(command: &Command) -> Option<Rule> {
-    let mut out = Rule { name: command.comment.strip_prefix("Rule:")?.trim().to_owned(), ..Rule::default() };
+    let mut out =
+        Rule { name: command.comment.strip_prefix("Rule:")?.trim().to_owned(), ..Rule::default() };
     let [mut condition] = command.tests.iter().collect::<Vec<_>>()[..] else { return None };
     if condition.name == "allof" && condition.tests.first().is_some_and(|one| one.name == "false") {
         out.is_off = true;
@@ -101,7 +109,9 @@ fn rule(command: &Command) -> Option<Rule> {
 
 fn test(test: &Test) -> Option<Wanted> {
     if test.name == "size" {
-        let [Argument::Tag(kind), Argument::Number(bytes)] = test.arguments.as_slice() else { return None };
+        let [Argument::Tag(kind), Argument::Number(bytes)] = test.arguments.as_slice() else {
+            return None;
+        };
         let size = u32::try_from(bytes / 1024).ok()?;
         return match kind.as_str() {
             "over" => Some(Wanted::LargerThan(size)),

@@ -185,7 +185,9 @@ impl Rule {
         }
         for action in &self.actions {
             match action {
-                Action::FileInto(folder) if folder.trim().is_empty() => return Err(InvalidFilter::Folder(self.name.clone())),
+                Action::FileInto(folder) if folder.trim().is_empty() => {
+                    return Err(InvalidFilter::Folder(self.name.clone()));
+                }
                 Action::Forward(to, _) => address(to)?,
                 _ => {}
             }
@@ -219,16 +221,26 @@ fn limit(what: &'static str, count: usize, most: usize) -> Result<(), InvalidFil
 }
 
 fn address(text: &str) -> Result<(), InvalidFilter> {
-    if is_address(text) { Ok(()) } else { Err(InvalidFilter::Address(crate::text::visible_line(text, 100))) }
+    if is_address(text) {
+        Ok(())
+    } else {
+        Err(InvalidFilter::Address(crate::text::visible_line(text, 100)))
+    }
 }
 
 fn is_field_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 70 && name.bytes().all(|one| one.is_ascii_alphanumeric() || one == b'-')
+    !name.is_empty()
+        && name.len() <= 70
+        && name.bytes().all(|one| one.is_ascii_alphanumeric() || one == b'-')
 }
 
 fn is_date(day: &str) -> bool {
     let parts: Vec<Option<u32>> = day.split('-').map(|one| one.parse().ok()).collect();
-    let form = day.len() == 10 && day.bytes().enumerate().all(|(at, one)| if matches!(at, 4 | 7) { one == b'-' } else { one.is_ascii_digit() });
+    let form = day.len() == 10
+        && day
+            .bytes()
+            .enumerate()
+            .all(|(at, one)| if matches!(at, 4 | 7) { one == b'-' } else { one.is_ascii_digit() });
     match parts.as_slice() {
         [Some(year), Some(month), Some(date)] if form => {
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);

@@ -79,7 +79,8 @@ impl Parser<'_> {
 
     fn word(&mut self) -> Option<String> {
         self.skip();
-        let end = (self.rest.find(|one: char| !(one.is_ascii_alphanumeric() || one == '_'))).unwrap_or(self.rest.len());
+        let end = (self.rest.find(|one: char| !(one.is_ascii_alphanumeric() || one == '_')))
+            .unwrap_or(self.rest.len());
         if end == 0 || self.rest.starts_with(|one: char| one.is_ascii_digit()) {
             return None;
         }
@@ -143,7 +144,9 @@ impl Parser<'_> {
                     out.push(Argument::Strings(list));
                 }
                 Some('0'..='9') => out.push(Argument::Number(self.number()?)),
-                Some('t' | 'T') if self.rest.get(..5).is_some_and(|one| one.eq_ignore_ascii_case("text:")) => {
+                Some('t' | 'T')
+                    if self.rest.get(..5).is_some_and(|one| one.eq_ignore_ascii_case("text:")) =>
+                {
                     out.push(Argument::Strings(vec![self.multi_line()?]));
                 }
                 _ => return Some(out),

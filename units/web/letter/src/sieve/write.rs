@@ -9,7 +9,8 @@ use crate::text::visible_line;
 pub const SCRIPT_NAME: &str = "mailkiln";
 
 /// The first line, by which [`super::read`] knows what is ours.
-pub(super) const FIRST_LINE: &str = "# Written by the webmail. Change it there: what is written here by hand is lost.";
+pub(super) const FIRST_LINE: &str =
+    "# Written by the webmail. Change it there: what is written here by hand is lost.";
 
 /// The script. [`Filters::check`] it first; whatever the texts hold, they stay inside their quotes.
 pub fn write(filters: &Filters) -> String {
@@ -45,11 +46,21 @@ pub fn write(filters: &Filters) -> String {
 /// The extensions that the script uses, and no others: a server refuses what it doesn't know.
 fn require(filters: &Filters) -> String {
     let files = !filters.blocked.is_empty()
-        || filters.rules.iter().flat_map(|one| &one.actions).any(|one| matches!(one, Action::FileInto(_)));
-    let flags = filters.rules.iter().flat_map(|one| &one.actions).any(|one| matches!(one, Action::Flag(_)));
+        || filters
+            .rules
+            .iter()
+            .flat_map(|one| &one.actions)
+            .any(|one| matches!(one, Action::FileInto(_)));
+    let flags =
+        filters.rules.iter().flat_map(|one| &one.actions).any(|one| matches!(one, Action::Flag(_)));
     let copies = (!filters.forward_to.is_empty() && filters.forward_keeps_copy)
-        || filters.rules.iter().flat_map(|one| &one.actions).any(|one| matches!(one, Action::Forward(_, true)));
-    let dated = filters.vacation.as_ref().is_some_and(|one| one.from.is_some() || one.until.is_some());
+        || filters
+            .rules
+            .iter()
+            .flat_map(|one| &one.actions)
+            .any(|one| matches!(one, Action::Forward(_, true)));
+    let dated =
+        filters.vacation.as_ref().is_some_and(|one| one.from.is_some() || one.until.is_some());
     let mut names = Vec::new();
     for (needed, name) in [
         (filters.included.is_some(), "include"),
@@ -68,14 +79,16 @@ fn require(filters: &Filters) -> String {
 }
 
 fn blocked(senders: &[String]) -> String {
-    let (domains, addresses): (Vec<&String>, Vec<&String>) = senders.iter().partition(|one| one.starts_with('@'));
+    let (domains, addresses): (Vec<&String>, Vec<&String>) =
+        senders.iter().partition(|one| one.starts_with('@'));
     let mut tests = Vec::new();
     if !addresses.is_empty() {
         let list: Vec<String> = addresses.iter().map(|one| string(one)).collect();
         tests.push(format!("address :is \"from\" [{}]", list.join(", ")));
     }
     if !domains.is_empty() {
-        let list: Vec<String> = domains.iter().map(|one| string(one.trim_start_matches('@'))).collect();
+        let list: Vec<String> =
+            domains.iter().map(|one| string(one.trim_start_matches('@'))).collect();
         tests.push(format!("address :domain :is \"from\" [{}]", list.join(", ")));
     }
     tests.join(", ")
@@ -85,7 +98,8 @@ fn write_rule(out: &mut String, rule: &Rule) {
     let _ = writeln!(out, "# Rule: {}", visible_line(&rule.name, 100));
     let tests: Vec<String> = rule.tests.iter().map(test).collect();
     let all = if rule.needs_all { "allof" } else { "anyof" };
-    let mut condition = if tests.is_empty() { "true".to_owned() } else { format!("{all} ({})", tests.join(", ")) };
+    let mut condition =
+        if tests.is_empty() { "true".to_owned() } else { format!("{all} ({})", tests.join(", ")) };
     if rule.is_off {
         condition = format!("allof (false, {condition})");
     }
@@ -131,14 +145,17 @@ fn test(test: &Test) -> String {
 }
 
 fn write_vacation(out: &mut String, vacation: &Vacation) {
-    let day = |compare: &str, day: &str| format!("currentdate :value \"{compare}\" \"date\" {}", string(day));
+    let day = |compare: &str, day: &str| {
+        format!("currentdate :value \"{compare}\" \"date\" {}", string(day))
+    };
     let mut tests = Vec::new();
     if vacation.is_off {
         tests.push("false".to_owned());
     }
     tests.extend(vacation.from.as_deref().map(|one| day("ge", one)));
     tests.extend(vacation.until.as_deref().map(|one| day("le", one)));
-    let condition = if tests.is_empty() { "true".to_owned() } else { format!("allof ({})", tests.join(", ")) };
+    let condition =
+        if tests.is_empty() { "true".to_owned() } else { format!("allof ({})", tests.join(", ")) };
     let _ = write!(out, "# Vacation\nif {condition} {{\n    vacation :days {}", vacation.days);
     if !vacation.subject.is_empty() {
         let _ = write!(out, " :subject {}", string(&visible_line(&vacation.subject, 200)));

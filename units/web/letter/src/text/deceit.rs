@@ -78,17 +78,23 @@ enum Script {
 fn script(one: char) -> Option<Script> {
     Some(match one {
         'a'..='z' | 'A'..='Z' | '\u{c0}'..='\u{24f}' | '\u{1e00}'..='\u{1eff}' => Script::Latin,
-        '\u{250}'..='\u{2af}' | '\u{1d00}'..='\u{1dbf}' | '\u{2c60}'..='\u{2c7f}' | '\u{a720}'..='\u{a7ff}' => {
-            Script::Other
-        }
+        '\u{250}'..='\u{2af}'
+        | '\u{1d00}'..='\u{1dbf}'
+        | '\u{2c60}'..='\u{2c7f}'
+        | '\u{a720}'..='\u{a7ff}' => Script::Other,
         '\u{370}'..='\u{3ff}' | '\u{1f00}'..='\u{1fff}' => Script::Greek,
-        '\u{400}'..='\u{52f}' | '\u{1c80}'..='\u{1c8f}' | '\u{2de0}'..='\u{2dff}' | '\u{a640}'..='\u{a69f}' => {
-            Script::Cyrillic
-        }
+        '\u{400}'..='\u{52f}'
+        | '\u{1c80}'..='\u{1c8f}'
+        | '\u{2de0}'..='\u{2dff}'
+        | '\u{a640}'..='\u{a69f}' => Script::Cyrillic,
         '\u{530}'..='\u{58f}' => Script::Armenian,
         '\u{13a0}'..='\u{13ff}' | '\u{ab70}'..='\u{abbf}' => Script::Cherokee,
-        '\u{1100}'..='\u{11ff}' | '\u{3040}'..='\u{30ff}' | '\u{3130}'..='\u{318f}' | '\u{3400}'..='\u{4dbf}'
-        | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' => Script::EastAsian,
+        '\u{1100}'..='\u{11ff}'
+        | '\u{3040}'..='\u{30ff}'
+        | '\u{3130}'..='\u{318f}'
+        | '\u{3400}'..='\u{4dbf}'
+        | '\u{4e00}'..='\u{9fff}'
+        | '\u{ac00}'..='\u{d7af}' => Script::EastAsian,
         '0'..='9' | '-' | '.' | '_' => return None,
         one if one.is_alphabetic() => Script::Other,
         _ => return None,
@@ -120,7 +126,9 @@ pub fn is_look_alike(host: &str) -> bool {
             return true;
         }
         let mut letters = label.chars().filter(|one| one.is_alphabetic());
-        foreign && label.chars().any(char::is_alphabetic) && letters.all(|one| MISTAKEN.contains(one))
+        foreign
+            && label.chars().any(char::is_alphabetic)
+            && letters.all(|one| MISTAKEN.contains(one))
     })
 }
 

@@ -28,7 +28,11 @@ pub fn enriched_to_html(text: &str) -> String {
     let mut rest = text;
     let mut breaks = 0_usize;
     while let Some(one) = rest.chars().next() {
-        if one == '<' && !(verbatim && !starts_with_ignoring_case(rest, "</nofill>") && !starts_with_ignoring_case(rest, "</verbatim>")) {
+        if one == '<'
+            && !(verbatim
+                && !starts_with_ignoring_case(rest, "</nofill>")
+                && !starts_with_ignoring_case(rest, "</verbatim>"))
+        {
             if let Some(after) = rest.strip_prefix("<<") {
                 flush(&mut out, &mut breaks, verbatim);
                 out.push_str("&lt;");
@@ -36,7 +40,9 @@ pub fn enriched_to_html(text: &str) -> String {
                 continue;
             }
             // A command is at most 60 characters long (section 2).
-            if let Some(end) = rest.get(..rest.len().min(64)).or(Some(rest)).and_then(|head| head.find('>')) {
+            if let Some(end) =
+                rest.get(..rest.len().min(64)).or(Some(rest)).and_then(|head| head.find('>'))
+            {
                 let command = rest[1..end].to_ascii_lowercase();
                 rest = &rest[end + 1..];
                 flush(&mut out, &mut breaks, verbatim);

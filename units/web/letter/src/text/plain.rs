@@ -42,7 +42,9 @@ fn quote_level(line: &str) -> (usize, &str) {
     let mut level = 0;
     let mut rest = line;
     while level < LEVELS {
-        let next = rest.strip_prefix('>').or_else(|| (level > 0).then(|| rest.strip_prefix(" >")).flatten());
+        let next = rest
+            .strip_prefix('>')
+            .or_else(|| (level > 0).then(|| rest.strip_prefix(" >")).flatten());
         let Some(next) = next else { break };
         rest = next;
         level += 1;
@@ -76,7 +78,8 @@ fn word_to_html(out: &mut String, word: &str) {
         out.push_str(&escape(word));
         return;
     };
-    let target = if address.starts_with("www.") { format!("https://{address}") } else { address.to_owned() };
+    let target =
+        if address.starts_with("www.") { format!("https://{address}") } else { address.to_owned() };
     let target = if target.contains("://") { target } else { format!("mailto:{target}") };
     out.push_str(&escape(before));
     out.push_str(&format!("<a href=\"{}\">{}</a>", escape(&target), escape(address)));
@@ -89,9 +92,12 @@ fn find_address(word: &str) -> Option<(&str, &str, &str)> {
     if let Some(start) = start {
         // The address ends where no address goes on; a sign of punctuation at its end belongs to the text.
         let tail = &word[start..];
-        let stop = tail.find(['<', '>', '"', '\'', '`', '|', '\\', '^', '{', '}']).unwrap_or(tail.len());
-        let mut address = tail[..stop].trim_end_matches(['.', ',', ';', ':', '!', '?', '*', '_', '~']);
-        while address.ends_with(')') && address.matches(')').count() > address.matches('(').count() {
+        let stop =
+            tail.find(['<', '>', '"', '\'', '`', '|', '\\', '^', '{', '}']).unwrap_or(tail.len());
+        let mut address =
+            tail[..stop].trim_end_matches(['.', ',', ';', ':', '!', '?', '*', '_', '~']);
+        while address.ends_with(')') && address.matches(')').count() > address.matches('(').count()
+        {
             address = &address[..address.len() - 1];
         }
         let address = address.trim_end_matches(']');

@@ -63,7 +63,8 @@ pub fn recipients(field: &str) -> Result<Vec<Recipient>, BadAddress> {
         if piece.is_empty() {
             continue;
         }
-        let recipient = recipient(piece).ok_or_else(|| BadAddress(crate::text::visible_line(piece, 100)))?;
+        let recipient =
+            recipient(piece).ok_or_else(|| BadAddress(crate::text::visible_line(piece, 100)))?;
         if !out.iter().any(|one| one.address.eq_ignore_ascii_case(&recipient.address)) {
             out.push(recipient);
         }

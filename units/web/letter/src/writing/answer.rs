@@ -32,7 +32,8 @@ pub fn answer(letter: &Letter, to_all: bool, own: &[String]) -> Answer {
     let is_own = |address: &str| own.iter().any(|one| one.eq_ignore_ascii_case(address));
     let author = if headers.reply_to.is_empty() { &headers.from } else { &headers.reply_to };
     // An answer to one's own message goes on to whom it went.
-    let written_by_self = !headers.from.is_empty() && headers.from.iter().all(|one| is_own(&one.address));
+    let written_by_self =
+        !headers.from.is_empty() && headers.from.iter().all(|one| is_own(&one.address));
     let mut out = head(letter, "Re:");
     let mut seen: Vec<String> = Vec::new();
     let mut add = |list: &mut Vec<Recipient>, from: &[Mailbox], keep_own: bool| {
@@ -70,7 +71,11 @@ pub fn forward(letter: &Letter) -> Answer {
 
 fn head(letter: &Letter, prefix: &str) -> Answer {
     let headers = &letter.headers;
-    let mut references = if headers.references.is_empty() { headers.in_reply_to.clone() } else { headers.references.clone() };
+    let mut references = if headers.references.is_empty() {
+        headers.in_reply_to.clone()
+    } else {
+        headers.references.clone()
+    };
     references.extend(headers.message_id.clone());
     if references.len() > REFERENCE_LIMIT {
         let newest = references.split_off(references.len() - (REFERENCE_LIMIT - 1));
@@ -87,7 +92,11 @@ fn head(letter: &Letter, prefix: &str) -> Answer {
 
 fn recipient(mailbox: &Mailbox) -> Option<Recipient> {
     // A name that deceives is not carried on.
-    let name = if mailbox.deceit.is_none() { mailbox.name.clone().unwrap_or_default() } else { String::new() };
+    let name = if mailbox.deceit.is_none() {
+        mailbox.name.clone().unwrap_or_default()
+    } else {
+        String::new()
+    };
     is_address(&mailbox.address).then(|| Recipient { name, address: mailbox.address.clone() })
 }
 
@@ -97,7 +106,10 @@ pub fn subject_with(prefix: &str, subject: &str) -> String {
     const FORWARDS: &[&str] = &["fwd:", "fw:", "wg:", "tr:", "rv:", "i:"];
     let known = if prefix.eq_ignore_ascii_case("re:") { ANSWERS } else { FORWARDS };
     let mut rest = subject.trim();
-    while let Some(found) = known.iter().find(|one| rest.get(..one.len()).is_some_and(|head| head.eq_ignore_ascii_case(one))) {
+    while let Some(found) = known
+        .iter()
+        .find(|one| rest.get(..one.len()).is_some_and(|head| head.eq_ignore_ascii_case(one)))
+    {
         rest = rest[found.len()..].trim_start();
     }
     format!("{prefix} {rest}").trim_end().to_owned()
@@ -111,9 +123,12 @@ pub fn plain_text(letter: &Letter) -> String {
             Block::Text(text) => text::visible(text),
             Block::Html(html) => crate::html::to_text(html),
             Block::Enriched(text) => crate::html::to_text(&text::enriched_to_html(text)),
-            Block::Calendar(events) => {
-                events.iter().map(|one| format!("{}\n{} – {}\n{}\n", one.summary, one.start, one.end, one.location)).collect()
-            }
+            Block::Calendar(events) => events
+                .iter()
+                .map(|one| {
+                    format!("{}\n{} – {}\n{}\n", one.summary, one.start, one.end, one.location)
+                })
+                .collect(),
             Block::Image(_) => continue,
         };
         if !out.is_empty() && !out.ends_with("\n\n") {
@@ -137,5 +152,9 @@ pub fn quoted_text(letter: &Letter, attribution: &str) -> String {
 pub fn quoted_html(letter: &Letter, attribution: &str, policy: &Policy<'_>) -> String {
     let policy = Policy { quoting: true, ..*policy };
     let shown = show(letter, Preference::Html, &policy);
-    format!("<p>{}</p><blockquote>{}</blockquote>", text::escape(&text::visible_line(attribution, 300)), shown.body)
+    format!(
+        "<p>{}</p><blockquote>{}</blockquote>",
+        text::escape(&text::visible_line(attribution, 300)),
+        shown.body
+    )
 }

@@ -6,7 +6,8 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 pub(super) fn base64(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for three in bytes.chunks(3) {
-        let number = three.iter().fold(0_u32, |sum, one| (sum << 8) | u32::from(*one)) << (8 * (3 - three.len()));
+        let number = three.iter().fold(0_u32, |sum, one| (sum << 8) | u32::from(*one))
+            << (8 * (3 - three.len()));
         for at in 0..4 {
             if at <= three.len() {
                 let index = (number >> (18 - 6 * at)) & 63;

@@ -40,7 +40,9 @@ pub(super) fn addresses(out: &mut Vec<u8>, name: &str, list: &[Recipient]) {
 /// Writes ids in angle brackets; what is no id is left out.
 pub(super) fn ids(out: &mut Vec<u8>, name: &str, list: &[String]) {
     let good = |id: &&String| {
-        !id.is_empty() && id.len() <= 500 && id.chars().all(|one| one.is_ascii_graphic() && !matches!(one, '<' | '>'))
+        !id.is_empty()
+            && id.len() <= 500
+            && id.chars().all(|one| one.is_ascii_graphic() && !matches!(one, '<' | '>'))
     };
     let words: Vec<String> = list.iter().filter(good).map(|id| format!("<{id}>")).collect();
     if !words.is_empty() {
@@ -67,14 +69,19 @@ fn folded(out: &mut Vec<u8>, name: &str, words: &[String]) {
 /// One line: controls and line breaks are spaces.
 fn one_line(value: &str) -> String {
     let spaced: String = (value.chars())
-        .map(|one| if one.is_control() || matches!(one, '\u{2028}' | '\u{2029}') { ' ' } else { one })
+        .map(
+            |one| {
+                if one.is_control() || matches!(one, '\u{2028}' | '\u{2029}') { ' ' } else { one }
+            },
+        )
         .collect();
     spaced.split(' ').filter(|one| !one.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn text_words(value: &str) -> Vec<String> {
     let value = one_line(value);
-    let plain = value.is_ascii() && !value.contains("=?") && value.split(' ').all(|one| one.len() <= 200);
+    let plain =
+        value.is_ascii() && !value.contains("=?") && value.split(' ').all(|one| one.len() <= 200);
     if plain { value.split(' ').map(str::to_owned).collect() } else { encoded(&value) }
 }
 
@@ -116,9 +123,17 @@ pub(super) fn parameter(name: &str, value: &str) -> String {
     }
     let mut escaped = String::new();
     let mut pieces: Vec<String> = Vec::new();
-    for byte in value.bytes() {
-        let plain = byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
-        let next = if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    // Whole characters only: some readers decode each piece by itself.
+    for one in value.chars() {
+        let mut next = String::new();
+        for byte in one.encode_utf8(&mut [0; 4]).bytes() {
+            let plain = byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+            next.push_str(&if plain {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            });
+        }
         if escaped.len() + next.len() > 50 {
             pieces.push(std::mem::take(&mut escaped));
         }

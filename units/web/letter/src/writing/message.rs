@@ -119,7 +119,11 @@ impl Outgoing {
     ///
     /// If an address, the id, the date or an image is none.
     pub fn write(&self) -> Result<Vec<u8>, WriteError> {
-        let everybody = (self.to.iter()).chain(&self.cc).chain(&self.bcc).chain(&self.reply_to).chain([&self.from]);
+        let everybody = (self.to.iter())
+            .chain(&self.cc)
+            .chain(&self.bcc)
+            .chain(&self.reply_to)
+            .chain([&self.from]);
         for one in everybody {
             if !is_address(&one.address) {
                 return Err(WriteError::Address(text::visible_line(&one.address, 100)));
@@ -149,7 +153,8 @@ impl Outgoing {
     }
 
     fn parts(&self) -> Result<Node, WriteError> {
-        let seed: String = self.message_id.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+        let seed: String =
+            self.message_id.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
         let mut next = 0;
         let mut boundary = || {
             next += 1;
@@ -189,6 +194,27 @@ pub fn without_bcc(message: &[u8]) -> Vec<u8> {
     out
 }
 
+/// A stored draft as it is sent at this moment: [`without_bcc`], and with the date of sending.
+///
+/// # Errors
+///
+/// If the moment is outside the years that a header can say.
+pub fn for_sending(draft: &[u8], seconds: i64, offset: i32) -> Result<Vec<u8>, WriteError> {
+    let date = format!("Date: {}\r\n", date(seconds, offset)?);
+    let message = without_bcc(draft);
+    let mut out = Vec::with_capacity(message.len() + 8);
+    let mut in_header = true;
+    for line in message.split_inclusive(|one| *one == b'\n') {
+        in_header &= !matches!(line, b"\n" | b"\r\n");
+        if in_header && line.len() >= 5 && line[..5].eq_ignore_ascii_case(b"date:") {
+            out.extend_from_slice(date.as_bytes());
+        } else {
+            out.extend_from_slice(line);
+        }
+    }
+    Ok(out)
+}
+
 /// A part to be written.
 enum Node {
     One { head: String, content: Vec<u8> },
@@ -205,7 +231,8 @@ impl Node {
             }
             Node::Many { kind, boundary, children } => {
                 out.extend_from_slice(
-                    format!("Content-Type: multipart/{kind};\r\n boundary=\"{boundary}\"\r\n\r\n").as_bytes(),
+                    format!("Content-Type: multipart/{kind};\r\n boundary=\"{boundary}\"\r\n\r\n")
+                        .as_bytes(),
                 );
                 for child in children {
                     out.extend_from_slice(format!("--{boundary}\r\n").as_bytes());
@@ -222,12 +249,16 @@ impl Node {
 
 fn text_part(kind: &str, content: &str) -> Node {
     if body::is_plain(content) {
-        let head = format!("Content-Type: {kind}; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n");
+        let head = format!(
+            "Content-Type: {kind}; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n"
+        );
         return Node::One { head, content: content.as_bytes().to_vec() };
     }
     let mut encoded = Vec::new();
     body::quoted_printable(&mut encoded, content);
-    let head = format!("Content-Type: {kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n");
+    let head = format!(
+        "Content-Type: {kind}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+    );
     Node::One { head, content: encoded }
 }
 
@@ -235,20 +266,33 @@ fn plain(content: &str) -> Node {
     text_part("text/plain; format=flowed", &text::flow(&body::lines(content)))
 }
 
-fn rich(given: &str, images: &[InlineImage], boundary: &mut impl FnMut() -> String) -> Result<Node, WriteError> {
+fn rich(
+    given: &str,
+    images: &[InlineImage],
+    boundary: &mut impl FnMut() -> String,
+) -> Result<Node, WriteError> {
     let known = Known(images);
     let cleaned = html::clean(given, &Policy::quoting(&known));
     let words = html::to_text(&cleaned.body);
-    let page = format!("<!DOCTYPE html><html><head><meta charset=\"utf-8\"></head><body>{}</body></html>\n", cleaned.body);
+    let page = format!(
+        "<!DOCTYPE html><html><head><meta charset=\"utf-8\"></head><body>{}</body></html>\n",
+        cleaned.body
+    );
     let mut second = text_part("text/html", &body::lines(&page));
-    let used: Vec<&InlineImage> =
-        images.iter().filter(|one| cleaned.body.contains(&format!("cid:{}", one.content_id))).collect();
+    let used: Vec<&InlineImage> = images
+        .iter()
+        .filter(|one| cleaned.body.contains(&format!("cid:{}", one.content_id)))
+        .collect();
     if !used.is_empty() {
         let mut children = vec![second];
         for one in used {
-            let kind = inline_image_type(&one.data).ok_or_else(|| WriteError::Image(one.content_id.clone()))?;
+            let kind = inline_image_type(&one.data)
+                .ok_or_else(|| WriteError::Image(one.content_id.clone()))?;
             let mut head = format!("Content-Type: {kind}\r\nContent-Transfer-Encoding: base64\r\n");
-            head.push_str(&format!("Content-ID: <{}>\r\nContent-Disposition: inline\r\n", one.content_id));
+            head.push_str(&format!(
+                "Content-ID: <{}>\r\nContent-Disposition: inline\r\n",
+                one.content_id
+            ));
             let mut content = Vec::new();
             body::base64_lines(&mut content, &one.data);
             children.push(Node::One { head, content });
@@ -270,8 +314,12 @@ impl html::Images for Known<'_> {
         self.is_ours(&format!("cid:{content_id}")).then(|| format!("cid:{content_id}"))
     }
     fn is_ours(&self, url: &str) -> bool {
-        let plain = |id: &str| !id.is_empty() && id.bytes().all(|one| one.is_ascii_alphanumeric() || b".-_@".contains(&one));
-        url.strip_prefix("cid:").is_some_and(|id| plain(id) && self.0.iter().any(|one| one.content_id == id))
+        let plain = |id: &str| {
+            !id.is_empty()
+                && id.bytes().all(|one| one.is_ascii_alphanumeric() || b".-_@".contains(&one))
+        };
+        url.strip_prefix("cid:")
+            .is_some_and(|id| plain(id) && self.0.iter().any(|one| one.content_id == id))
     }
 }
 
@@ -303,8 +351,11 @@ fn file(one: &Attachment) -> Node {
 fn as_message(data: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(data.len());
     for line in data.split_inclusive(|one| *one == b'\n') {
-        let line = line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
-        let good = line.len() <= 998 && !line.iter().any(|one| matches!(one, b'\r' | 0)) && !line.starts_with(b"--=_mk_");
+        let line =
+            line.strip_suffix(b"\n").map_or(line, |line| line.strip_suffix(b"\r").unwrap_or(line));
+        let good = line.len() <= 998
+            && !line.iter().any(|one| matches!(one, b'\r' | 0))
+            && !line.starts_with(b"--=_mk_");
         if !good {
             return None;
         }
@@ -316,7 +367,9 @@ fn as_message(data: &[u8]) -> Option<Vec<u8>> {
 
 fn media_type(given: &str) -> &str {
     let token = |text: &str| {
-        !text.is_empty() && text.len() <= 80 && text.bytes().all(|one| one.is_ascii_alphanumeric() || b"-.+_".contains(&one))
+        !text.is_empty()
+            && text.len() <= 80
+            && text.bytes().all(|one| one.is_ascii_alphanumeric() || b"-.+_".contains(&one))
     };
     match given.split_once('/') {
         Some((main, sub)) if token(main) && token(sub) => given,
@@ -327,7 +380,8 @@ fn media_type(given: &str) -> &str {
 /// `Fri, 27 Nov 2026 09:00:00 +0100` (RFC 5322, section 3.3).
 fn date(seconds: i64, offset: i32) -> Result<String, WriteError> {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     if !(0..253_402_214_400).contains(&seconds) || offset.abs() > 14 * 60 {
         return Err(WriteError::Date(seconds));
     }
@@ -344,7 +398,9 @@ fn date(seconds: i64, offset: i32) -> Result<String, WriteError> {
     let day = of_year - (153 * shifted_month + 2) / 5 + 1;
     let month = if shifted_month < 10 { shifted_month + 2 } else { shifted_month - 10 };
     let year = year_of_era + era * 400 + i64::from(month < 2);
-    let name = |list: &'static [&'static str], at: i64| usize::try_from(at).ok().and_then(|at| list.get(at)).copied().unwrap_or("");
+    let name = |list: &'static [&'static str], at: i64| {
+        usize::try_from(at).ok().and_then(|at| list.get(at)).copied().unwrap_or("")
+    };
     Ok(format!(
         "{}, {day} {} {year:04} {:02}:{:02}:{:02} {}{:02}{:02}",
         name(&DAYS, days.rem_euclid(7)),
@@ -357,4 +413,3 @@ fn date(seconds: i64, offset: i32) -> Result<String, WriteError> {
         offset.abs() % 60,
     ))
 }
-

@@ -11,4 +11,6 @@ mod message;
 
 pub use address::{BadAddress, Recipient, is_address, recipients};
 pub use answer::{Answer, answer, forward, plain_text, quoted_html, quoted_text, subject_with};
-pub use message::{Attachment, Body, InlineImage, Outgoing, WriteError, message_id, without_bcc};
+pub use message::{
+    Attachment, Body, InlineImage, Outgoing, WriteError, for_sending, message_id, without_bcc,
+};

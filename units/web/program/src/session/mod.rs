@@ -81,6 +81,28 @@ impl Session {
             .await
     }
 
+    /// What opens the account again later, without the cookie; only `key` opens it, for this account alone.
+    pub(crate) fn sealed(&self, key: &[u8; crate::seal::KEY]) -> Result<Vec<u8>, Problem> {
+        let plain = [self.id.bytes(), self.key].concat();
+        Ok(crate::seal::seal(key, &format!("later {}", self.account), &plain)?)
+    }
+
+    /// The session that [`Session::sealed`] has sealed. Whether it has ended shows when its credential is asked for.
+    pub(crate) fn unsealed(
+        app: &Arc<App>,
+        account: &str,
+        sealed: &[u8],
+        key: &[u8; crate::seal::KEY],
+    ) -> Option<Self> {
+        let plain = crate::seal::open(key, &format!("later {account}"), sealed)?;
+        let (id, key) = plain.split_first_chunk::<{ crate::seal::KEY }>()?;
+        let account: Arc<str> = account.into();
+        let view = View::of_account(&HeaderMap::new(), Arc::clone(&account), Preferences::default());
+        let client = Client { address: std::net::Ipv4Addr::LOCALHOST.into(), secure: true };
+        let key = key.try_into().ok()?;
+        Some(Self { app: Arc::clone(app), id: Id::from_bytes(*id), key, account, view, client })
+    }
+
     /// Tells this browser from others, for what waits between two of its pages.
     pub(crate) fn browser(&self) -> cookie::Secret {
         crate::seal::derive("browser", &self.key)

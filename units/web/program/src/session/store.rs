@@ -47,6 +47,16 @@ impl Id {
         Self(seal::derive("id", secret))
     }
 
+    /// The digest itself.
+    pub(super) fn bytes(self) -> [u8; seal::KEY] {
+        self.0
+    }
+
+    /// The id with this digest.
+    pub(super) fn from_bytes(bytes: [u8; seal::KEY]) -> Self {
+        Self(bytes)
+    }
+
     /// Names the session in a list: enough digits to tell it from others, and no cookie follows from it.
     pub(crate) fn label(self) -> String {
         self.0.iter().take(16).map(|byte| format!("{byte:02x}")).collect()

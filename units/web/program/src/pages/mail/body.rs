@@ -16,6 +16,7 @@ use super::{pane, when};
 use crate::app::App;
 use crate::form::Query;
 use crate::problem::Problem;
+use crate::remote;
 use crate::session::Session;
 
 /// How the frame looks. In the document itself, as it may load nothing.
@@ -28,11 +29,13 @@ const STYLE: &str = "html{color-scheme:light;background:#fff;color:#1b1e23;font:
 struct Own<'a> {
     pictures: &'a Pictures,
     addresses: BTreeMap<String, String>,
+    /// Whether the reader asked for images from elsewhere.
+    remote: bool,
 }
 
 impl Images for Own<'_> {
-    fn remote(&self, _: &str) -> Option<String> {
-        None
+    fn remote(&self, url: &str) -> Option<String> {
+        if self.remote { remote::sign(url) } else { None }
     }
 
     fn inline(&self, content_id: &str) -> Option<String> {
@@ -40,7 +43,7 @@ impl Images for Own<'_> {
     }
 
     fn is_ours(&self, url: &str) -> bool {
-        url.strip_prefix(PATH).is_some_and(|token| self.pictures.get(token).is_some())
+        url.strip_prefix(PATH).is_some_and(|token| self.pictures.get(token).is_some()) || (self.remote && remote::is_ours(url))
     }
 }
 
@@ -50,6 +53,7 @@ pub(super) fn shown(
     letter: &Letter,
     message: &Message,
     preference: Preference,
+    remote: bool,
 ) -> Shown {
     let mut addresses = BTreeMap::new();
     // Of a large message only the texts are at hand.
@@ -60,7 +64,7 @@ pub(super) fn shown(
         let key = part.content_id.clone().unwrap_or_else(|| format!("part:{}", part.id));
         addresses.extend(app.pictures.put(kind, bytes).map(|address| (key, address)));
     }
-    let images = Own { pictures: &app.pictures, addresses };
+    let images = Own { pictures: &app.pictures, addresses, remote };
     let policy = Policy { images: &images, compose: Some("/compose?to="), quoting: false };
     reading::show(letter, preference, &policy)
 }
@@ -74,7 +78,7 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     drop(mailbox);
     let letter = reading::read(&message.bytes);
     let preference = if query.text("as") == "text" { Preference::Text } else { Preference::Html };
-    let shown = shown(&session.app, &letter, &message, preference);
+    let shown = shown(&session.app, &letter, &message, preference, query.text("images") == "1");
     let print = query.text("print") == "1";
     let fields = if print {
         fields(&session, &letter, &message)
@@ -109,9 +113,10 @@ fn isolate(headers: &mut HeaderMap, app: &App, print: bool) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     let modals = if print { " allow-modals" } else { "" };
     let policy = format!(
-        "default-src 'none'; img-src {}{PATH}; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; \
+        "default-src 'none'; img-src {0}{PATH} {0}{1} data:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; \
          frame-ancestors 'self'; sandbox allow-popups allow-popups-to-escape-sandbox{modals}",
-        app.configuration.origin()
+        app.configuration.origin(),
+        remote::PATH
     );
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);

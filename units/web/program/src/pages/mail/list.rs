@@ -113,7 +113,7 @@ fn remarks(view: &View, listing: &Listing) -> Markup {
 fn tools(view: &View, place: &Place, listing: &Listing, all: &[Folder]) -> Markup {
     let text = |key: &str| view.language.text(key);
     let is = |wanted| show::is(all, &place.folder, wanted);
-    let button = |action: &str, key: &str, class: &str| html! { button class=(class) name="do" value=(action) { (text(key)) } " " };
+    let button = |action: &str, key: &'static str, class: &str| html! { button class=(class) name="do" value=(action) { (text(key)) } " " };
     html! {
         div.tools role="group" aria-label=(text("mail.tools")) {
             @if is(SpecialUse::Trash) || is(SpecialUse::Junk) {

@@ -68,6 +68,7 @@ fn pane(
             p.back { a href=(place.closed().here()) data-close { (text("mail.back")) } }
             h2 #subject { (subject(session, &letter)) }
             (actions(session, place, message, all))
+            (snooze(session, place, message))
             dl.fields {
                 @for (key, people) in people(&letter) {
                     @if !people.is_empty() { dt { (text(key)) } dd { (listed(session, people)) } }
@@ -79,10 +80,13 @@ fn pane(
             (conversation::strip(session, place, others, all))
             (attachments(session, place, message, &letter))
             @if shown.blocked_images > 0 {
-                p.hint { (session.view.language.count("mail.blocked-images", shown.blocked_images as u64)) }
+                p.hint {
+                    (session.view.language.count("mail.blocked-images", shown.blocked_images as u64)) " "
+                    a href={ (frame) "&images=1" } target="letter" { (text("mail.load-images")) }
+                }
             }
             @if shown.cut { p.hint { (text("mail.body-cut")) } }
-            iframe.body src=(frame) title=(text("mail.body")) sandbox="allow-popups allow-popups-to-escape-sandbox" referrerpolicy="no-referrer" {}
+            iframe.body src=(frame) name="letter" title=(text("mail.body")) sandbox="allow-popups allow-popups-to-escape-sandbox" referrerpolicy="no-referrer" {}
             p.more {
                 a target="_blank" rel="noreferrer" href={ (frame) "&print=1" } { (text("mail.print")) } " · "
                 a target="_blank" rel="noreferrer" href={ (frame) "&as=text" } { (text("mail.as-text")) } " · "
@@ -149,7 +153,7 @@ fn actions(session: &Session, place: &Place, message: &Message, all: &[Folder]) 
     let uid = message.row.uid.unwrap_or(0);
     let is = |wanted| show::is(all, &place.folder, wanted);
     let write = |how: &str| format!("/compose?{how}={uid}&f={}", escaped(&place.folder));
-    let button = |action: &str, key: &str| html! { button.quiet name="do" value=(action) { (text(key)) } " " };
+    let button = |action: &str, key: &'static str| html! { button.quiet name="do" value=(action) { (text(key)) } " " };
     html! {
         form.tools method="post" action="/mail/do" aria-label=(text("mail.tools-message")) {
             (folders::form_fields(&session.view, place))
@@ -164,6 +168,24 @@ fn actions(session: &Session, place: &Place, message: &Message, all: &[Folder]) 
             (button("unread", "mail.mark-unread"))
             @if message.row.has("\\Flagged") { (button("unflag", "mail.unflag")) } @else { (button("flag", "mail.flag")) }
             (folders::choice(&session.view, place, all, "to-one")) (button("move", "mail.move"))
+        }
+    }
+}
+
+/// Puts the message away for a while.
+fn snooze(session: &Session, place: &Place, message: &Message) -> Markup {
+    let text = |key| session.text(key);
+    html! {
+        details.snooze {
+            summary { (text("mail.snooze")) }
+            form.tools method="post" action="/compose/snooze" {
+                (session.view.csrf())
+                input type="hidden" name="f" value=(place.folder);
+                input type="hidden" name="m" value=(message.row.uid.unwrap_or(0));
+                @for (hours, key) in [("3", "mail.snooze-hours"), ("24", "mail.snooze-day"), ("168", "mail.snooze-week")] {
+                    button.quiet name="in" value=(hours) { (session.view.language.text(key)) } " "
+                }
+            }
         }
     }
 }

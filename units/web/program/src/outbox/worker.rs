@@ -1,0 +1,175 @@
+//! Does what is due, one after the other.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use mailkiln_letter::{text, writing};
+use mailkiln_servers::imap::{self, Change, Key, SpecialUse};
+use mailkiln_servers::{Error, smtp};
+use tokio::sync::Notify;
+
+use super::key;
+use super::table::{Kind, Outcome, Row, claim, finish, recover};
+use crate::app::App;
+use crate::journal;
+use crate::mailbox;
+use crate::problem::Problem;
+use crate::session::{Session, now};
+
+/// Wakes the worker when something was entered.
+pub(crate) static WAKE: Notify = Notify::const_new();
+/// The longest sleep: clocks jump.
+const NAP: Duration = Duration::from_secs(60);
+/// The largest message that is sent from here, bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// Works for as long as the program runs.
+pub(crate) async fn run(app: Weak<App>) {
+    if let Some(app) = app.upgrade()
+        && let Err(error) = app.database.call(recover).await
+    {
+        journal::warning(&error.to_string());
+    }
+    loop {
+        let Some(strong) = app.upgrade() else { return };
+        let nap = step(&strong).await;
+        drop(strong);
+        if !nap.is_zero() {
+            let _ = tokio::time::timeout(nap, WAKE.notified()).await;
+        }
+    }
+}
+
+/// Does one thing, or says how long there is nothing to do.
+async fn step(app: &Arc<App>) -> Duration {
+    let row = match app.database.call(|connection| claim(connection, now())).await {
+        Ok(Ok(row)) => row,
+        Ok(Err(next)) => {
+            let wait = next.map_or(60, |due| due - now()).clamp(1, 60);
+            return Duration::from_secs(u64::try_from(wait).unwrap_or(1));
+        }
+        Err(error) => {
+            journal::warning(&error.to_string());
+            return NAP;
+        }
+    };
+    let outcome = match attempt(app, &row).await {
+        Ok(()) => Outcome::Done,
+        Err(outcome) => outcome,
+    };
+    let id = row.id;
+    if let Err(error) =
+        app.database.call(move |connection| finish(connection, id, &outcome, now())).await
+    {
+        journal::warning(&error.to_string());
+    }
+    Duration::ZERO
+}
+
+fn outcome(error: Error) -> Outcome {
+    match error {
+        Error::SignIn(_) => Outcome::SignedOut,
+        Error::Refused { code, text: words } => {
+            let words = text::visible_line(&words, 300);
+            // 4xx of SMTP passes by itself.
+            if code.starts_with('4') { Outcome::Later(words) } else { Outcome::Refused(words) }
+        }
+        Error::Unwritable(_) => Outcome::Refused(error.to_string()),
+        other => Outcome::Later(text::visible_line(&other.to_string(), 300)),
+    }
+}
+
+fn away(problem: Problem) -> Outcome {
+    match problem {
+        Problem::SignedOut => Outcome::SignedOut,
+        Problem::NotFound => Outcome::Refused("the message is gone".into()),
+        _ => Outcome::Later(String::new()),
+    }
+}
+
+async fn attempt(app: &Arc<App>, row: &Row) -> Result<(), Outcome> {
+    let key = key::read(&app.configuration.state).map_err(away)?;
+    let session =
+        Session::unsealed(app, &row.account, &row.sealed, &key).ok_or(Outcome::SignedOut)?;
+    let mut imap = mailbox::connect(&session).await.map_err(away)?;
+    let done = match row.new.kind {
+        Kind::Send => send(&session, &mut imap, row).await,
+        Kind::Return => give_back(&mut imap, row).await,
+    };
+    imap.close().await;
+    done
+}
+
+/// The message of a row: the newest with its Message-ID, as a draft that was changed has kept it.
+async fn find(imap: &mut imap::Session, row: &Row) -> Result<u32, Outcome> {
+    imap.select(&row.new.folder).await.map_err(outcome)?;
+    let key = Key::Header("Message-ID".into(), format!("<{}>", row.new.message_id));
+    let found = imap.search(&[key]).await.map_err(outcome)?;
+    found.into_iter().max().ok_or_else(|| Outcome::Refused("the message is gone".into()))
+}
+
+async fn send(session: &Session, imap: &mut imap::Session, row: &Row) -> Result<(), Outcome> {
+    let uid = find(imap, row).await?;
+    let size = imap.summary(uid).await.map_err(outcome)?.size.unwrap_or(0);
+    if size > LARGEST {
+        return Err(Outcome::Refused("the message is too large".into()));
+    }
+    let draft = imap.section(uid, "").await.map_err(outcome)?;
+    let offset = crate::pages::compose::offset(&session.view, now());
+    let message = writing::for_sending(&draft, now(), offset)
+        .map_err(|error| Outcome::Refused(error.to_string()))?;
+    drop(draft);
+    let envelope = smtp::Envelope {
+        from: row.new.sender.clone(),
+        to: row.new.recipients.clone(),
+        delivery_notice: false,
+    };
+    let endpoint = mailbox::endpoint(&session.app.configuration.server.submission);
+    let credentials = mailbox::credentials(session).await.map_err(away)?;
+    let size = message.len() as u64;
+    smtp::submit(&endpoint, None, &credentials, &envelope, size, &mut message.as_slice())
+        .await
+        .map_err(outcome)?;
+    // From here on the message is out: what fails now must not send it again.
+    if let Err(problem) = file(imap, uid, &message, &row.new.original).await {
+        journal::warning(&format!("a sent message could not be filed: {problem}"));
+    }
+    Ok(())
+}
+
+/// The copy in Sent, the draft away, the mark at the message that was answered.
+async fn file(
+    imap: &mut imap::Session,
+    draft: u32,
+    message: &[u8],
+    original: &str,
+) -> Result<(), Error> {
+    let folders = imap.folders().await?;
+    let sent = folders.iter().find(|folder| folder.special_use() == Some(SpecialUse::Sent));
+    let sent = match sent {
+        Some(folder) => folder.wire.clone(),
+        None => {
+            imap.create("Sent Items").await?;
+            "Sent Items".to_owned()
+        }
+    };
+    let size = message.len() as u64;
+    imap.append(&sent, &["\\Seen"], size, &mut &*message).await?;
+    imap.expunge(&[draft]).await?;
+    let mut words = original.splitn(3, ' ');
+    if let (Some(flag @ ("\\Answered" | "$Forwarded")), Some(Ok(uid)), Some(folder)) =
+        (words.next(), words.next().map(str::parse), words.next())
+    {
+        imap.select(folder).await?;
+        imap.flag(&[uid], Change::Add, flag).await?;
+    }
+    Ok(())
+}
+
+/// Back to the inbox, unread.
+async fn give_back(imap: &mut imap::Session, row: &Row) -> Result<(), Outcome> {
+    let uid = find(imap, row).await?;
+    imap.flag(&[uid], Change::Remove, "\\Seen").await.map_err(outcome)?;
+    imap.move_to(&[uid], "INBOX").await.map_err(outcome)?;
+    Ok(())
+}

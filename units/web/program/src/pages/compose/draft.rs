@@ -1,0 +1,249 @@
+//! What is being written: from a form, from a stored draft, and as a message.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use mailkiln_letter::reading::{Letter, Mailbox, Part};
+use mailkiln_letter::writing::{self, Attachment, BadAddress, Body, Outgoing, Recipient};
+
+use crate::form::Fields;
+use crate::layout::View;
+use crate::problem::Problem;
+use crate::random;
+use crate::session::{Session, now};
+
+/// What a form holds. Recipients are as they were typed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Draft {
+    /// UID in Drafts, once it is there.
+    pub(super) stored: Option<u32>,
+    /// The author's address, one of the identities.
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) cc: String,
+    pub(super) bcc: String,
+    pub(super) subject: String,
+    pub(super) text: String,
+    pub(super) in_reply_to: Vec<String>,
+    pub(super) references: Vec<String>,
+    /// What is answered or forwarded: `\Answered UID FOLDER` or `$Forwarded UID FOLDER`.
+    pub(super) original: String,
+    /// Names and sizes of the files in the stored draft, in their order.
+    pub(super) files: Vec<(String, usize)>,
+}
+
+/// Longest subject and recipient field that is kept.
+const LINE: usize = 20_000;
+
+/// The addresses that a reader writes from: the account's own first, then those of the settings.
+pub(super) fn identities(session: &Session) -> Vec<Recipient> {
+    let preference = |name| session.view.preferences.get(name).unwrap_or_default();
+    let own =
+        Recipient { name: preference("name").to_owned(), address: session.account.to_string() };
+    let mut all = vec![own];
+    for one in writing::recipients(preference("identities")).unwrap_or_default() {
+        match all.iter_mut().find(|known| known.address.eq_ignore_ascii_case(&one.address)) {
+            Some(known) if known.name.is_empty() => known.name = one.name,
+            Some(_) => {}
+            None => all.push(one),
+        }
+    }
+    all
+}
+
+/// The files of a message; one that Outlook has packed stays packed.
+pub(super) fn own_files(letter: &Letter) -> impl Iterator<Item = &Part> {
+    letter.attachments().filter(|part| !part.id.to_string().contains('t'))
+}
+
+/// Minutes east of UTC at the reader's place at that moment.
+pub(crate) fn offset(view: &View, seconds: i64) -> i32 {
+    let zone = view
+        .preferences
+        .get("time-zone")
+        .and_then(|name| TimeZone::get(name).ok())
+        .unwrap_or(TimeZone::UTC);
+    Timestamp::from_second(seconds).map_or(0, |time| zone.to_offset(time).seconds() / 60)
+}
+
+impl Draft {
+    /// The fields of the form.
+    pub(super) fn read(fields: &Fields) -> Self {
+        let line = |name: &str| fields.text(name).chars().take(LINE).collect::<String>();
+        let ids = |name: &str| {
+            fields.text(name).split_whitespace().take(100).map(str::to_owned).collect()
+        };
+        Self {
+            stored: fields.text("draft").parse().ok().filter(|uid| *uid > 0),
+            from: line("from"),
+            to: line("to"),
+            cc: line("cc"),
+            bcc: line("bcc"),
+            subject: line("subject"),
+            text: fields.text("text").replace("\r\n", "\n"),
+            in_reply_to: ids("in-reply-to"),
+            references: ids("references"),
+            original: original(fields.text("original")),
+            files: Vec::new(),
+        }
+    }
+
+    /// A draft that lies in Drafts.
+    pub(super) fn of(letter: &Letter, uid: u32, original_field: &str) -> Self {
+        let headers = &letter.headers;
+        let list = |all: &[Mailbox]| {
+            let typed = all.iter().map(|one| {
+                let name = one.name.clone().unwrap_or_default();
+                Recipient { name, address: one.address.clone() }.to_string()
+            });
+            typed.collect::<Vec<_>>().join(", ")
+        };
+        Self {
+            stored: Some(uid),
+            from: headers.from.first().map(|one| one.address.clone()).unwrap_or_default(),
+            to: list(&headers.to),
+            cc: list(&headers.cc),
+            bcc: list(&headers.bcc),
+            subject: headers.subject.clone(),
+            text: writing::plain_text(letter),
+            in_reply_to: headers.in_reply_to.clone(),
+            references: headers.references.clone(),
+            original: original(original_field),
+            files: own_files(letter).map(|part| (part.name.clone(), part.size)).collect(),
+        }
+    }
+
+    /// The message that is stored, with the recipients that can be read, and what is wrong with the others.
+    pub(super) fn message(
+        &self,
+        session: &Session,
+        attachments: Vec<Attachment>,
+    ) -> Result<(Outgoing, Option<BadAddress>), Problem> {
+        let identities = identities(session);
+        let from = identities
+            .iter()
+            .find(|one| one.address.eq_ignore_ascii_case(&self.from))
+            .or(identities.first());
+        let from = from.cloned().ok_or(Problem::Internal)?;
+        let mut bad = None;
+        let mut list = |field: &str| {
+            writing::recipients(field).unwrap_or_else(|error| {
+                bad.get_or_insert(error);
+                Vec::new()
+            })
+        };
+        let (to, cc, bcc) = (list(&self.to), list(&self.cc), list(&self.bcc));
+        let message_id = writing::message_id(&random::bytes::<16>()?, &from.address);
+        let date = now();
+        let outgoing = Outgoing {
+            to,
+            cc,
+            bcc,
+            reply_to: None,
+            subject: self.subject.clone(),
+            date,
+            offset: offset(&session.view, date),
+            message_id,
+            in_reply_to: self.in_reply_to.clone(),
+            references: self.references.clone(),
+            body: Body::Plain(self.text.clone()),
+            attachments,
+            is_draft: true,
+            from,
+        };
+        Ok((outgoing, bad))
+    }
+
+    /// What a writer may have overlooked: keys of texts.
+    pub(super) fn doubts(&self, outgoing: &Outgoing) -> Vec<&'static str> {
+        let mut found = Vec::new();
+        let own = self
+            .text
+            .lines()
+            .filter(|line| !line.starts_with('>'))
+            .collect::<Vec<_>>()
+            .join("\n")
+            .to_lowercase();
+        let words = ["attach", "enclosed", "anhang", "angehängt", "anbei", "beigefügt"];
+        if outgoing.attachments.is_empty() && words.iter().any(|word| own.contains(word)) {
+            found.push("compose.doubt-attachment");
+        }
+        let domain = |address: &str| {
+            address
+                .rsplit_once('@')
+                .map(|(_, domain)| domain.to_ascii_lowercase())
+                .unwrap_or_default()
+        };
+        let home = domain(&outgoing.from.address);
+        if outgoing.envelope().iter().any(|to| looks_like(&domain(to), &home)) {
+            found.push("compose.doubt-domain");
+        }
+        if outgoing.subject.trim().is_empty() {
+            found.push("compose.doubt-subject");
+        }
+        found
+    }
+}
+
+/// `FLAG UID FOLDER`, or nothing.
+fn original(field: &str) -> String {
+    let mut words = field.splitn(3, ' ');
+    let flag = words.next().filter(|flag| matches!(*flag, "\\Answered" | "$Forwarded"));
+    let uid = words.next().and_then(|uid| uid.parse::<u32>().ok());
+    match (flag, uid, words.next()) {
+        (Some(flag), Some(uid), Some(folder)) if !folder.contains(['\r', '\n', '\0']) => {
+            format!("{flag} {uid} {folder}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// Whether one domain differs from another by one letter that was left out, added, changed or swapped: nobody's
+/// intention, or a deceiver's.
+fn looks_like(one: &str, other: &str) -> bool {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
+    if one == other || one.len().abs_diff(other.len()) > 1 || one.len() < 4 {
+        return false;
+    }
+    let start = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (&one[start..], &other[start..]);
+    let swapped = match (one, other) {
+        ([a, b, rest @ ..], [c, d, more @ ..]) => a == d && b == c && rest == more,
+        _ => false,
+    };
+    let tail =
+        |list: &'_ [char], skip: usize| list.get(skip..).map(<[char]>::to_vec).unwrap_or_default();
+    swapped
+        || tail(one, 1) == tail(other, 1)
+        || tail(one, 1) == tail(other, 0)
+        || tail(one, 0) == tail(other, 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_that_look_like_the_own_one() {
+        for (one, expected) in [
+            ("examlpe.org", true),
+            ("exampl.org", true),
+            ("examplee.org", true),
+            ("exampIe.org", true),
+            ("example.org", false),
+            ("example.net", false),
+            ("other.org", false),
+        ] {
+            assert_eq!(looks_like(one, "example.org"), expected, "{one}");
+        }
+    }
+
+    #[test]
+    fn an_original_is_a_flag_a_number_and_a_folder() {
+        assert_eq!(original("\\Answered 7 My Folder"), "\\Answered 7 My Folder");
+        for bad in
+            ["", "\\Deleted 7 INBOX", "\\Answered x INBOX", "\\Answered 7", "\\Answered 7 a\r\nb"]
+        {
+            assert_eq!(original(bad), "", "{bad}");
+        }
+    }
+}

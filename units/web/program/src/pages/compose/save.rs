@@ -1,0 +1,248 @@
+//! The buttons of the page: each stores the draft first, so that nothing is lost whatever comes after.
+
+use axum::response::{IntoResponse as _, Redirect, Response};
+use mailkiln_letter::reading::{self, Letter};
+use mailkiln_letter::text::visible_line;
+use mailkiln_letter::writing::{Attachment, BadAddress, Outgoing};
+use mailkiln_servers::Error;
+use mailkiln_servers::imap::{self, SpecialUse};
+
+use super::draft::{Draft, own_files};
+use super::page::{self, Say};
+use super::queue;
+use super::start::fetch;
+use super::upload::Upload;
+use crate::form::escaped;
+use crate::mailbox::problem;
+use crate::outbox::{self, Kind, New};
+use crate::problem::Problem;
+use crate::session::{Session, now};
+
+/// Seconds in which sending can be stopped.
+const UNDO: i64 = 10;
+/// The furthest that sending can be put off: a year.
+const FURTHEST: i64 = 366 * 86_400;
+/// Messages that are looked at for addresses.
+const LOOK_BACK: u32 = 200;
+
+/// A draft that was stored.
+pub(super) struct Stored {
+    pub(super) uid: Option<u32>,
+    outgoing: Outgoing,
+    bad: Option<BadAddress>,
+}
+
+/// POST `/compose`.
+pub(super) async fn act(session: Session, upload: Upload) -> Result<Response, Problem> {
+    let fields = &upload.fields;
+    let mut draft = Draft::read(fields);
+    let action = fields.text("do").to_owned();
+    let mut guard = session.app.mailboxes.open(&session).await?;
+    let imap = guard.imap()?;
+    if action == "discard" {
+        if let Some(uid) = draft.stored {
+            let folder = folder(imap, SpecialUse::Drafts).await?;
+            imap.select(&folder).await.map_err(problem)?;
+            imap.expunge(&[uid]).await.map_err(problem)?;
+        }
+        return Ok(Redirect::to("/mail").into_response());
+    }
+    let removed: Option<usize> =
+        action.strip_prefix("remove-").and_then(|index| index.parse().ok());
+    let mut files = kept(imap, &draft, removed).await?;
+    files.extend(upload.files);
+    draft.files = files.iter().map(|file| (file.name.clone(), file.data.len())).collect();
+    let stored = match store(&session, imap, &draft, files).await {
+        Ok(stored) => stored,
+        Err(Problem::Internal) => return Err(Problem::Internal),
+        Err(reason) => {
+            // What was typed stays on the page.
+            let words = session.text(reason.key()).to_owned();
+            return Ok(page::show(
+                &session,
+                &draft,
+                &Say { problem: words, ..Say::default() },
+                &[],
+            ));
+        }
+    };
+    draft.stored = stored.uid;
+    if let Some(bad) = &stored.bad {
+        let words = session.view.language.fill("compose.bad-address", &[("address", &bad.0)]);
+        let people = people(imap).await;
+        return Ok(page::show(
+            &session,
+            &draft,
+            &Say { problem: words, ..Say::default() },
+            &people,
+        ));
+    }
+    if action == "send" || action == "later" {
+        let people = people(imap).await;
+        drop(guard);
+        return send(
+            &session,
+            draft,
+            &stored.outgoing,
+            &action,
+            fields.text("when"),
+            fields.text("sure"),
+            &people,
+        )
+        .await;
+    }
+    let uid = stored.uid.map(|uid| uid.to_string()).unwrap_or_default();
+    let original = escaped(&draft.original);
+    Ok(Redirect::to(&format!("/compose?draft={uid}&original={original}&done=saved"))
+        .into_response())
+}
+
+async fn send(
+    session: &Session,
+    draft: Draft,
+    outgoing: &Outgoing,
+    action: &str,
+    when: &str,
+    sure: &str,
+    people: &[String],
+) -> Result<Response, Problem> {
+    let again = |say: Say<'_>| Ok(page::show(session, &draft, &say, people));
+    let text = |key| session.text(key).to_owned();
+    let recipients = outgoing.envelope();
+    if recipients.is_empty() {
+        return again(Say { problem: text("compose.no-recipient"), ..Say::default() });
+    }
+    let doubts = draft.doubts(outgoing);
+    if !doubts.is_empty() && sure != "1" {
+        return again(Say { doubts, ask: true, ..Say::default() });
+    }
+    let due = if action == "later" {
+        match queue::read_moment(&session.view, when) {
+            Some(due) if due > now() && due < now() + FURTHEST => due,
+            _ => return again(Say { problem: text("compose.bad-time"), ..Say::default() }),
+        }
+    } else {
+        now() + UNDO
+    };
+    let folder = {
+        let mut guard = session.app.mailboxes.open(session).await?;
+        folder(guard.imap()?, SpecialUse::Drafts).await?
+    };
+    let new = New {
+        kind: Kind::Send,
+        due,
+        folder,
+        message_id: outgoing.message_id.clone(),
+        subject: visible_line(&outgoing.subject, 200),
+        sender: outgoing.from.address.clone(),
+        recipients,
+        original: draft.original.clone(),
+    };
+    let id = outbox::enter(session, new).await?;
+    Ok(Redirect::to(&format!("/compose/outbox?new={id}")).into_response())
+}
+
+/// The folder for a purpose, made where there is none.
+pub(super) async fn folder(
+    imap: &mut imap::Session,
+    wanted: SpecialUse,
+) -> Result<String, Problem> {
+    let folders = imap.folders().await.map_err(problem)?;
+    if let Some(found) = folders.iter().find(|folder| folder.special_use() == Some(wanted)) {
+        return Ok(found.wire.clone());
+    }
+    let name = if wanted == SpecialUse::Sent { "Sent Items" } else { "Drafts" };
+    if !folders.iter().any(|folder| folder.wire == name) {
+        imap.create(name).await.map_err(problem)?;
+    }
+    Ok(name.to_owned())
+}
+
+/// The files of the stored draft, without one that is taken out.
+async fn kept(
+    imap: &mut imap::Session,
+    draft: &Draft,
+    removed: Option<usize>,
+) -> Result<Vec<Attachment>, Problem> {
+    let Some(uid) = draft.stored else { return Ok(Vec::new()) };
+    let drafts = folder(imap, SpecialUse::Drafts).await?;
+    let bytes = match fetch(imap, &drafts, uid).await {
+        Ok(bytes) => bytes,
+        // Another window has stored it anew: what was typed here becomes a draft of its own.
+        Err(Problem::NotFound) => return Ok(Vec::new()),
+        Err(other) => return Err(other),
+    };
+    let letter: Letter = reading::read(&bytes);
+    let mut files = Vec::new();
+    for (index, part) in own_files(&letter).enumerate() {
+        if Some(index) != removed {
+            let data = reading::content(&bytes, &part.id).map_err(|_| Problem::Internal)?;
+            files.push(Attachment {
+                name: part.name.clone(),
+                media_type: part.media_type.clone(),
+                data,
+            });
+        }
+    }
+    Ok(files)
+}
+
+/// Stores a draft and takes the one away that it replaces: in this order, so that one of them always exists.
+pub(super) async fn store(
+    session: &Session,
+    imap: &mut imap::Session,
+    draft: &Draft,
+    files: Vec<Attachment>,
+) -> Result<Stored, Problem> {
+    let (outgoing, bad) = draft.message(session, files)?;
+    let bytes = outgoing.write().map_err(|_| Problem::BadRequest)?;
+    let drafts = folder(imap, SpecialUse::Drafts).await?;
+    let size = bytes.len() as u64;
+    let appended = imap.append(&drafts, &["\\Draft", "\\Seen"], size, &mut bytes.as_slice()).await;
+    let uid = appended.map_err(|error| match error {
+        Error::Refused { code, .. }
+            if code == "OVERQUOTA" || code == "LIMIT" || code == "TOOBIG" =>
+        {
+            Problem::TooLarge
+        }
+        other => problem(other),
+    })?;
+    if let Some(old) = draft.stored {
+        imap.select(&drafts).await.map_err(problem)?;
+        // It may be gone already.
+        let _ = imap.expunge(&[old]).await;
+    }
+    Ok(Stored { uid, outgoing, bad })
+}
+
+/// Addresses for the list that the recipient fields offer: of the newest messages that were sent, then received.
+pub(super) async fn people(imap: &mut imap::Session) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let sent = folder(imap, SpecialUse::Sent).await.unwrap_or_default();
+    for (name, own) in [(sent.as_str(), true), ("INBOX", false)] {
+        let Ok(selected) = imap.select(name).await else { continue };
+        let last = selected.exists;
+        if last == 0 {
+            continue;
+        }
+        let rows =
+            imap.window(last.saturating_sub(LOOK_BACK - 1).max(1), last).await.unwrap_or_default();
+        for row in rows.iter().rev() {
+            let headers = reading::read(row.header().unwrap_or_default()).headers;
+            let list = if own { [headers.to, headers.cc] } else { [headers.from, Vec::new()] };
+            for one in list.into_iter().flatten().filter(|one| one.deceit.is_none()) {
+                let known =
+                    found.iter().any(|it| it.to_lowercase().contains(&one.address.to_lowercase()));
+                if found.len() < 300 && !known && mailkiln_letter::writing::is_address(&one.address)
+                {
+                    let name = one.name.unwrap_or_default();
+                    found.push(
+                        mailkiln_letter::writing::Recipient { name, address: one.address }
+                            .to_string(),
+                    );
+                }
+            }
+        }
+    }
+    found
+}

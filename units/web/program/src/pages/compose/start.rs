@@ -1,0 +1,202 @@
+//! A page to write on: empty, an answer, a forward, or a draft that is taken up again.
+
+use axum::response::Response;
+use mailkiln_letter::reading::{self, Letter};
+use mailkiln_letter::writing::{self, Answer, Attachment, Recipient};
+use mailkiln_servers::imap::{self, SpecialUse};
+
+use super::draft::{Draft, identities, own_files};
+use super::{page, save};
+use crate::form::{Fields, Query};
+use crate::mailbox::problem;
+use crate::problem::Problem;
+use crate::session::Session;
+
+/// The largest message that is answered with its text, or forwarded, bytes.
+const LARGEST: u64 = 32 << 20;
+
+/// GET `/compose`.
+pub(super) async fn show(session: Session, Query(query): Query) -> Result<Response, Problem> {
+    crate::outbox::resume(&session).await?;
+    let uid = |name: &str| query.text(name).parse::<u32>().ok().filter(|uid| *uid > 0);
+    let mut guard = session.app.mailboxes.open(&session).await?;
+    let imap = guard.imap()?;
+    let draft = if let Some(uid) = uid("draft") {
+        let folder = save::folder(imap, SpecialUse::Drafts).await?;
+        let letter = reading::read(&fetch(imap, &folder, uid).await?);
+        Draft::of(&letter, uid, query.text("original"))
+    } else if let Some(uid) = uid("reply") {
+        answer(&session, imap, &query, uid, false).await?
+    } else if let Some(uid) = uid("reply-all") {
+        answer(&session, imap, &query, uid, true).await?
+    } else if let Some(uid) = uid("forward") {
+        forward(&session, imap, &query, uid).await?
+    } else {
+        empty(&session, &query)
+    };
+    let people = save::people(imap).await;
+    drop(guard);
+    let doubts = if query.text("blind") == "1" { vec!["compose.doubt-blind"] } else { Vec::new() };
+    Ok(page::show(
+        &session,
+        &draft,
+        &page::Say { done: query.text("done"), doubts, ..page::Say::default() },
+        &people,
+    ))
+}
+
+/// The bytes of a message.
+pub(super) async fn fetch(
+    imap: &mut imap::Session,
+    folder: &str,
+    uid: u32,
+) -> Result<Vec<u8>, Problem> {
+    imap.select(folder).await.map_err(problem)?;
+    let size = imap.summary(uid).await.map_err(problem)?.size.unwrap_or(0);
+    if size > LARGEST {
+        return Err(Problem::TooLarge);
+    }
+    imap.section(uid, "").await.map_err(problem)
+}
+
+fn signature(session: &Session) -> String {
+    match session.view.preferences.get("signature") {
+        Some(signature) if !signature.trim().is_empty() => {
+            format!("\n\n-- \n{}\n", signature.trim_end())
+        }
+        _ => String::new(),
+    }
+}
+
+fn own_address(session: &Session) -> String {
+    session.account.to_string()
+}
+
+/// An empty page, or one that a link has begun. Only text of the link gets in: no recipient hides, no file is attached.
+fn empty(session: &Session, query: &Fields) -> Draft {
+    let line = |name: &str| {
+        query.text(name).chars().filter(|one| !one.is_control()).take(2000).collect::<String>()
+    };
+    let body: String = query.text("body").chars().take(20_000).collect();
+    Draft {
+        from: own_address(session),
+        to: line("to"),
+        cc: line("cc"),
+        subject: line("subject"),
+        text: format!("{body}{}", signature(session)),
+        ..Draft::default()
+    }
+}
+
+fn typed(list: &[Recipient]) -> String {
+    list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// "On …, … wrote:" in the reader's language.
+fn attribution(session: &Session, letter: &Letter) -> String {
+    let who = letter.headers.from.first().map(|one| one.label().to_owned()).unwrap_or_default();
+    let when = letter
+        .headers
+        .date
+        .map(|seconds| super::queue::moment(&session.view, seconds))
+        .unwrap_or_default();
+    session.view.language.fill("compose.attribution", &[("who", &who), ("when", &when)])
+}
+
+async fn answer(
+    session: &Session,
+    imap: &mut imap::Session,
+    query: &Fields,
+    uid: u32,
+    to_all: bool,
+) -> Result<Draft, Problem> {
+    let folder = folder_of(query);
+    let letter = reading::read(&fetch(imap, &folder, uid).await?);
+    let own: Vec<String> = identities(session).into_iter().map(|one| one.address).collect();
+    let head = writing::answer(&letter, to_all, &own);
+    // Answers come from the address that the message went to.
+    let reached = letter.headers.to.iter().chain(&letter.headers.cc).map(|one| &one.address);
+    let from = reached.into_iter().find(|to| own.iter().any(|own| own.eq_ignore_ascii_case(to)));
+    let quote = writing::quoted_text(&letter, &attribution(session, &letter));
+    let mut draft = begun(head, format!("\n\n{quote}{}", signature(session)));
+    draft.from = from.cloned().unwrap_or_else(|| own_address(session));
+    draft.original = format!("\\Answered {uid} {folder}");
+    Ok(draft)
+}
+
+fn begun(head: Answer, text: String) -> Draft {
+    Draft {
+        to: typed(&head.to),
+        cc: typed(&head.cc),
+        subject: head.subject,
+        in_reply_to: head.in_reply_to,
+        references: head.references,
+        text,
+        ..Draft::default()
+    }
+}
+
+/// A forward has the text in it and the files with it, so it is stored as a draft at once.
+async fn forward(
+    session: &Session,
+    imap: &mut imap::Session,
+    query: &Fields,
+    uid: u32,
+) -> Result<Draft, Problem> {
+    let folder = folder_of(query);
+    let bytes = fetch(imap, &folder, uid).await?;
+    let letter = reading::read(&bytes);
+    let headers = &letter.headers;
+    let people = |all: &[reading::Mailbox]| {
+        let one = |one: &reading::Mailbox| match &one.name {
+            Some(name) => format!("{name} <{}>", one.address),
+            None => one.address.clone(),
+        };
+        all.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let mut text = format!(
+        "{}\n\n---------- {} ----------\n",
+        signature(session),
+        session.text("compose.forwarded")
+    );
+    for (key, value) in [
+        ("compose.from", people(&headers.from)),
+        ("compose.to", people(&headers.to)),
+        ("compose.subject", headers.subject.clone()),
+        (
+            "compose.date",
+            headers
+                .date
+                .map(|seconds| super::queue::moment(&session.view, seconds))
+                .unwrap_or_default(),
+        ),
+    ] {
+        text.push_str(&format!("{}: {value}\n", session.text(key)));
+    }
+    text.push('\n');
+    text.push_str(&writing::plain_text(&letter));
+    let mut draft = begun(writing::forward(&letter), text);
+    draft.from = own_address(session);
+    draft.original = format!("$Forwarded {uid} {folder}");
+    let mut files = Vec::new();
+    for part in own_files(&letter) {
+        let data = reading::content(&bytes, &part.id).map_err(|_| Problem::Internal)?;
+        files.push(Attachment {
+            name: part.name.clone(),
+            media_type: part.media_type.clone(),
+            data,
+        });
+    }
+    if !files.is_empty() {
+        draft.files = files.iter().map(|file| (file.name.clone(), file.data.len())).collect();
+        draft.stored = save::store(session, imap, &draft, files).await?.uid;
+    }
+    Ok(draft)
+}
+
+fn folder_of(query: &Fields) -> String {
+    match query.text("f") {
+        "" => "INBOX".to_owned(),
+        folder => folder.to_owned(),
+    }
+}

@@ -1,0 +1,224 @@
+"""Writing in front of the real mail server: drafts, files, answers, the outbox over a restart, filters, absence, preferences."""
+
+import html
+import re
+import time
+import unittest
+import urllib.parse
+
+from web import Web, mail_server, oauth_client
+
+BOUNDARY = "----form"
+
+
+class Compose(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.mail = mail_server().__enter__()
+        cls.addClassCleanup(cls.mail.__exit__)
+        oauth_client(cls.mail)
+        cls.web = Web(cls.mail).__enter__()
+        cls.addClassCleanup(cls.web.__exit__)
+
+    def writer(self, name):
+        address = self.mail.account(name)
+        browser = self.web.browser()
+        browser.sign_in(address)
+        return address, browser
+
+    def press(self, browser, page, button, files=(), follow=True, **fields):
+        """Presses a button of the page to write on, as a browser sends it: the hidden fields as they are."""
+        form = page.form("/compose")
+        text = re.search(r'<textarea id="text"[^>]*>\n?(.*?)</textarea>', page.text, re.S)
+        values = {"csrf": form["csrf"]} | {name: form.get(name, "") for name in
+                  ("draft", "in-reply-to", "references", "original", "sure", "to", "cc", "bcc", "subject")}
+        values["text"] = html.unescape(text[1]) if text else ""
+        values |= fields
+        values["do"] = button
+        body = b""
+        for name, value in values.items():
+            body += (f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n').encode()
+        for name, data in files:
+            body += (f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n'
+                     'Content-Type: application/pdf\r\n\r\n').encode() + data + b"\r\n"
+        body += f"--{BOUNDARY}--\r\n".encode()
+        kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+        answer = browser.post("/compose", body, kind)
+        if follow and answer.status in (302, 303):
+            return browser.get(answer.headers["Location"])
+        return answer
+
+    def folder(self, address, name):
+        """The messages of a folder."""
+        with self.mail.imap(address) as session:
+            if session.select(f'"{name}"')[0] != "OK":
+                return []
+            found = session.search(None, "ALL")[1][0].split()
+            return [session.fetch(number, "(BODY.PEEK[])")[1][0][1].decode() for number in found]
+
+    def until(self, what, seconds=60):
+        end = time.monotonic() + seconds
+        while True:
+            found = what()
+            if found or time.monotonic() > end:
+                return found
+            time.sleep(0.5)
+
+    def test_a_draft_keeps_text_and_files_and_is_sent_after_the_time_to_undo(self):
+        ann, browser = self.writer("ann")
+        bob = self.mail.account("bob")
+        page = browser.get("/compose?to=" + urllib.parse.quote(bob))
+        page = self.press(browser, page, "attach", subject="Tea", text="Grüße\n\n> old\nnew", bcc="",
+                          files=[("Übersicht.pdf", b"%PDF\r\n.\r\n\0")])
+        self.assertTrue(page.said("The draft is saved."), page.text)
+        self.assertIn("Übersicht.pdf", page.text)
+        self.assertIn("Grüße\n\n&gt; old\nnew", page.text)
+        # Once more: the file stays, and there is one draft.
+        page = self.press(browser, page, "save", text="Changed text")
+        self.assertIn("Übersicht.pdf", page.text)
+        self.assertEqual(len(self.folder(ann, "Drafts")), 1)
+        page = self.press(browser, page, "send")
+        self.assertTrue(page.said("The message is sent in"), page.text)
+        self.assertEqual(self.folder(bob, "INBOX"), [], "not before the time to undo is over")
+        # Undone: the draft is on the page again.
+        stop = re.search(r'name="id" value="(\d+)"', page.text)[1]
+        page = browser.send(page, "/compose/outbox/stop", id=stop)
+        self.assertIn("Changed text", page.text)
+        page = self.press(browser, page, "send", bcc="carl@example.test, " + ann)
+        self.assertTrue(page.said("The message is sent in"), page.text)
+        received = self.until(lambda: self.folder(bob, "INBOX"))
+        self.assertEqual(len(received), 1, browser.get("/compose/outbox").text)
+        self.assertIn("Subject: Tea", received[0])
+        self.assertNotIn("carl@", received[0])
+        self.assertNotIn("Bcc", received[0])
+        self.assertIn("=C3=9Cbersicht".replace("=", "%"), received[0])
+        self.assertTrue(self.until(lambda: self.folder(ann, "Sent Items") and not self.folder(ann, "Drafts")))
+        self.assertIn("Nothing waits", browser.get("/compose/outbox").text)
+
+    def test_an_answer_is_in_the_conversation_and_its_original_is_marked(self):
+        dora, browser = self.writer("dora")
+        emil = self.mail.account("emil")
+        original = (f"From: Emil <{emil}>\r\nTo: {dora}\r\nSubject: =?utf-8?q?Stra=C3=9Fe?=\r\nMessage-ID: <first@elsewhere.test>\r\n"
+                    "Date: Sat, 28 Nov 2026 10:00:00 +0000\r\nContent-Type: text/html\r\n\r\n<p>Hello<script>alert(1)</script></p>\r\n")
+        with self.mail.imap(dora) as session:
+            session.append("INBOX", "", None, original.encode())
+            session.select("INBOX")
+            uid = session.uid("search", None, "ALL")[1][0].decode()
+        page = browser.get(f"/compose?reply={uid}&f=INBOX")
+        self.assertIn("&gt; Hello", page.text)
+        self.assertNotIn("alert(1)", page.text)
+        self.assertIn("Re: Straße", page.text)
+        self.press(browser, page, "send")
+        answer = self.until(lambda: self.folder(emil, "INBOX"))
+        self.assertEqual(len(answer), 1, browser.get("/compose/outbox").text)
+        self.assertIn("In-Reply-To: <first@elsewhere.test>", answer[0])
+        self.assertIn("References: <first@elsewhere.test>", answer[0])
+
+        def flags():
+            with self.mail.imap(dora) as session:
+                session.select("INBOX")
+                return b"\\Answered" in session.uid("fetch", uid, "(FLAGS)")[1][0]
+        self.assertTrue(self.until(flags))
+
+    def test_what_waits_survives_a_restart_and_can_be_put_off(self):
+        fred, browser = self.writer("fred")
+        gina = self.mail.account("gina")
+        page = browser.get("/compose")
+        when = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + 7200))
+        page = self.press(browser, page, "later", to=gina, subject="Later", text="x", when=when)
+        self.assertTrue(page.said("The message is sent on"), page.text)
+        page = browser.get("/compose")
+        page = self.press(browser, page, "send", to=gina, subject="Soon", text="x")
+        self.web.stop()
+        self.web.start()
+        received = self.until(lambda: self.folder(gina, "INBOX"))
+        self.assertEqual([re.search("Subject: (.*)\r", one)[1] for one in received], ["Soon"])
+        waiting = browser.get("/compose/outbox").text
+        self.assertIn("Later", waiting)
+        self.assertNotIn("Soon", waiting)
+
+    def test_what_is_wrong_is_said_and_nothing_is_lost(self):
+        hans, browser = self.writer("hans")
+        page = browser.get("/compose")
+        page = self.press(browser, page, "send", to="nobody at all", subject="S", text="Much text",
+                          files=[("a.pdf", b"x")])
+        self.assertIn("“nobody at all” is not a mail address", page.text)
+        self.assertIn("Much text", page.text)
+        self.assertIn("a.pdf", page.text)
+        self.assertIn('value="nobody at all"', page.text)
+        page = self.press(browser, page, "send", to="")
+        self.assertTrue(page.said("name a recipient"), page.text)
+        page = self.press(browser, page, "send", to="x@exampel.test", subject="")
+        self.assertTrue(page.said("There is no subject"), page.text)
+        self.assertTrue(page.said("differs from yours by one letter"), page.text)
+        self.assertEqual(len(self.folder(hans, "Drafts")), 1)
+        # A header can't be broken, and a foreign form is refused.
+        page = self.press(browser, page, "save", subject="a\r\nX-Evil: 1")
+        self.assertNotIn("\nX-Evil", self.folder(hans, "Drafts")[0])
+        self.assertEqual(self.press(browser, page, "save", csrf="AAAA").status, 403)
+        other, stranger = self.writer("ines")
+        self.assertEqual(stranger.get("/compose/outbox").status, 200)
+
+    def test_snoozed_mail_goes_and_can_be_brought_back(self):
+        jo, browser = self.writer("jo")
+        with self.mail.imap(jo) as session:
+            session.append("INBOX", "", None, b"Subject: Bill\r\nMessage-ID: <bill@x.test>\r\n\r\nx\r\n")
+            session.select("INBOX")
+            uid = session.uid("search", None, "ALL")[1][0].decode()
+        page = browser.get(f"/mail?f=INBOX&m={uid}")
+        browser.send(page, "/compose/snooze", **{"in": "24"})
+        self.assertEqual((len(self.folder(jo, "INBOX")), len(self.folder(jo, "Snoozed"))), (0, 1))
+        page = browser.get("/compose/outbox")
+        self.assertIn("Bill", page.text)
+        browser.send(page, "/compose/outbox/stop")
+        self.assertEqual((len(self.folder(jo, "INBOX")), len(self.folder(jo, "Snoozed"))), (1, 0))
+
+    def test_a_rule_files_mail_and_foreign_scripts_stay(self):
+        kim, browser = self.writer("kim")
+        with self.mail.imap(kim) as session:
+            session.create("Lists")
+        page = browser.get("/settings/filters/rule")
+        fields = {"name": "A \"rule\"", "all": "0", "field-0": "subject", "how-0": "contains", "value-0": "[rust] \"x\" \\",
+                  "into": "Lists", "seen": "1", "stops": "1"}
+        page = browser.send(page, "/settings/filters/rule", **fields)
+        self.assertTrue(page.said("Saved."), page.text)
+        self.assertIn("A &quot;rule&quot;", page.text)
+        self.mail.deliver(f"From: l@elsewhere.test\r\nTo: {kim}\r\nSubject: [rust] \"x\" \\ y\r\nMessage-ID: <l@x.test>\r\n\r\nx\r\n",
+                          "l@elsewhere.test", kim)
+        self.assertEqual(len(self.until(lambda: self.folder(kim, "Lists"))), 1)
+        # A mistake is the server's to find, and its words are shown.
+        page = browser.get("/settings/filters/raw")
+        page = browser.send(page, "/settings/filters/raw", do="save", name="own", source="if {", active="1")
+        self.assertIn('role="alert"', page.text)
+        page = browser.send(page, "/settings/filters/raw", do="save", name="own", source="# mine\r\nkeep;\r\n", active="1")
+        self.assertTrue(page.said("Saved."), page.text)
+        page = browser.get("/settings/away")
+        self.assertTrue(page.said("Another script, “own”, filters your mail now"), page.text)
+        page = browser.send(page, "/settings/filters/adopt")
+        self.assertTrue(page.said("The script “own” runs first."), page.text)
+
+    def test_an_absence_note_answers(self):
+        lea, browser = self.writer("lea")
+        max_, _ = self.writer("max")
+        page = browser.get("/settings/away")
+        page = browser.send(page, "/settings/away", on="1", text="Back on Monday.\r\n.\r\n", subject="Away", days="7",
+                            until="2020-01-01", **{"from": "2020-02-01"})
+        self.assertIn("before it begins", page.text)
+        page = browser.send(page, "/settings/away", on="1", text="Back on Monday.\r\n.\r\n", subject="Away", days="7",
+                            until="", **{"from": ""})
+        self.assertTrue(page.said("Saved."), page.text)
+        self.assertIn("Back on Monday.\n.</textarea>", page.text)
+
+    def test_preferences_are_kept_and_checked(self):
+        _, browser = self.writer("nora")
+        page = browser.get("/settings")
+        page = browser.send(page, "/settings", **{"language": "de", "time-zone": "Mars/Olympus"})
+        self.assertIn("There is no time zone “Mars/Olympus”", page.text)
+        page = browser.send(page, "/settings", **{"language": "de", "time-zone": "Europe/Berlin", "density": "dense", "signature": "Nora <b>"})
+        self.assertTrue(page.said("Gespeichert."), page.text)
+        self.assertIn('data-density="dense"', page.text)
+        self.assertIn("Nora &lt;b&gt;", browser.get("/compose").text)
+
+
+if __name__ == "__main__":
+    unittest.main()
