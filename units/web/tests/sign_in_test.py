@@ -218,7 +218,7 @@ class SignIn(unittest.TestCase):
         self.assertEqual(replayed.status, 403, replayed.text)
         self.assertTrue(replayed.said("used before"), replayed.text)
         wrong = stranger.send(replayed, "/sign-in/code", code="000000")
-        self.assertTrue(wrong.said("The code is wrong"), wrong.text)
+        self.assertTrue(wrong.said("Password or code is wrong"), wrong.text)
         following = code(secret, 1)
         entered = stranger.send(wrong, "/sign-in/code", code=following)
         self.assertTrue(entered.status in (200, 404), entered.text)

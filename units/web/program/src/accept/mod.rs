@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
-use http::Request;
+use axum::response::{IntoResponse as _, Response};
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -36,6 +36,8 @@ use stall::Unstalled;
 
 /// Largest head, bytes.
 const HEAD: usize = 32 * 1024;
+/// Longest path with its query, bytes.
+const TARGET: usize = 8 * 1024;
 /// Streams of one HTTP/2 connection at the same time.
 const STREAMS: u32 = 100;
 /// Streams that a client reset before we took them up (rapid reset, CVE-2023-44487).
@@ -203,11 +205,27 @@ impl Door {
         read_seconds: u64,
         request: Request<Incoming>,
     ) -> Result<Response, std::convert::Infallible> {
+        if let Some(refusal) = oversized(&request) {
+            return Ok(refusal.into_response());
+        }
         let client = client.unwrap_or_else(|| Client::behind_proxy(request.headers()));
         let paced = |body| Body::new(Paced::new(body, Duration::from_secs(read_seconds)));
         let mut request = request.map(paced);
         request.extensions_mut().insert(client);
         router.oneshot(request).await
+    }
+}
+
+/// hyper looks at its buffer's size only while a head is unfinished; one that came in a single piece may be larger.
+fn oversized(request: &Request<Incoming>) -> Option<StatusCode> {
+    let lines = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let target = request.uri().path_and_query().map_or(0, |it| it.as_str().len());
+    if target > TARGET {
+        Some(StatusCode::URI_TOO_LONG)
+    } else if lines.sum::<usize>() > HEAD {
+        Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    } else {
+        None
     }
 }
 

@@ -111,8 +111,10 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 
 /// RFC 8461, section 3.3.
 async fn mta_sts(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let Some(Site::MtaSts(domain)) = request.extensions().get() else {
-        return Err(Problem::NotFound);
+    let domain = match request.extensions().get() {
+        Some(Site::MtaSts(domain)) => domain,
+        Some(_) => return Err(Problem::NotFound),
+        None => return Err(Problem::Misdirected),
     };
     let policy = app.configuration.domains.get(domain).and_then(|it| it.mta_sts.clone());
     let headers = [(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "max-age=3600")];

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
+use crate::api::As;
 use crate::app::App;
 use crate::client::Client;
 use crate::form::{Form, Query};
@@ -156,15 +157,19 @@ async fn sign_in(
     if password::is_app(secret) {
         return again(StatusCode::FORBIDDEN, "sign-in.app-password");
     }
+    // Whether the password is right is said only together with the code.
+    if code::is_asked(&app.database, &account).await? {
+        return attempt.ask_for_code(account, secret, next);
+    }
     match app.backend.sign_in(&account, secret, None, client).await {
-        Ok(tokens) => attempt.finish(&account, tokens, next).await,
-        Err(SignInError::CodeNeeded) => {
-            let waiting = Waiting { account, password: secret.to_owned(), next: next.to_owned() };
-            let value = serde_json::to_vec(&waiting).map_err(|_| Problem::Internal)?;
-            let browser = attempt.browser()?;
-            app.pending.put(&browser, PENDING, &value)?;
-            Ok(code_page(&view, StatusCode::OK, None))
+        Ok(tokens) => {
+            if attempt.is_replayed(&account, secret, &tokens).await? {
+                attempt.wrong(&account);
+                return again(StatusCode::FORBIDDEN, "sign-in.code-used");
+            }
+            attempt.finish(&account, tokens, next).await
         }
+        Err(SignInError::CodeNeeded) => attempt.ask_for_code(account, secret, next),
         Err(SignInError::Refused) => {
             attempt.wrong(&account);
             again(StatusCode::FORBIDDEN, "sign-in.wrong")
@@ -258,6 +263,37 @@ impl Attempt<'_> {
     /// What tells this browser from others before it has a session.
     fn browser(&self) -> Result<cookie::Secret, Problem> {
         cookie::secret(self.headers, cookie::GUEST).ok_or(Problem::ForeignForm)
+    }
+
+    /// Keeps the password for minutes, and asks for a code.
+    fn ask_for_code(
+        &self,
+        account: String,
+        password: &str,
+        next: &str,
+    ) -> Result<Response, Problem> {
+        let waiting = Waiting { account, password: password.to_owned(), next: next.to_owned() };
+        let value = serde_json::to_vec(&waiting).map_err(|_| Problem::Internal)?;
+        self.app.pending.put(&self.browser()?, PENDING, &value)?;
+        Ok(code_page(self.view, StatusCode::OK, None))
+    }
+
+    /// Whether the password brought a code along that was used before: a second factor that was not set up here is typed so.
+    async fn is_replayed(
+        &self,
+        account: &str,
+        password: &str,
+        tokens: &Tokens,
+    ) -> Result<bool, Problem> {
+        let (Some(code), Some(api)) = (code::at_end(password), self.app.backend.own()) else {
+            return Ok(false);
+        };
+        let Tokens::OAuth { access, .. } = tokens else { return Ok(false) };
+        let state = api.sign_in_state(As::Bearer(access), self.client).await.map_err(|error| {
+            journal::warning(&error.to_string());
+            Problem::ServerAway
+        })?;
+        Ok(state.second_factor && !code::take(&self.app.database, account, code).await?)
     }
 
     /// Begins a session.

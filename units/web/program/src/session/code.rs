@@ -18,6 +18,7 @@ pub(crate) const STEP: Step = Step {
     name: "codes",
     sql: "CREATE TABLE used_codes (id BLOB PRIMARY KEY, used INTEGER NOT NULL) STRICT, WITHOUT ROWID;
           CREATE TABLE recovery_codes (id BLOB PRIMARY KEY, account TEXT NOT NULL, sealed BLOB NOT NULL) STRICT, WITHOUT ROWID;
+          CREATE TABLE second_factors (account TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
           CREATE INDEX recovery_codes_account ON recovery_codes (account);",
 };
 
@@ -153,6 +154,7 @@ pub(crate) async fn make_recovery(
     let account = account.to_owned();
     let write = move |connection: &mut Connection| {
         let change = connection.transaction()?;
+        change.execute("INSERT OR IGNORE INTO second_factors VALUES (?1)", [&account])?;
         change.execute("DELETE FROM recovery_codes WHERE account = ?1", [&account])?;
         for (id, sealed) in rows {
             change.execute(
@@ -166,14 +168,32 @@ pub(crate) async fn make_recovery(
     Ok(codes)
 }
 
-/// Removes all recovery codes of `account`.
+/// Whether `account` was given a second factor here. The server's API answers a missing code as it answers a wrong password, so
+/// the sign-in page has to know.
+pub(crate) async fn is_asked(database: &Database, account: &str) -> Result<bool, DatabaseError> {
+    let account = account.to_owned();
+    let read = move |connection: &mut Connection| {
+        let select = "SELECT EXISTS (SELECT 1 FROM second_factors WHERE account = ?1)";
+        connection.query_row(select, [account], |row| row.get(0))
+    };
+    database.call(read).await
+}
+
+/// The code at the end of `password$123456`, which is how the server itself takes both in one field.
+pub(crate) fn at_end(password: &str) -> Option<&str> {
+    let (_, code) = password.rsplit_once('$')?;
+    digits(code).filter(|digits| digits == code).map(|_| code)
+}
+
+/// Removes all recovery codes of `account`, and that it has a second factor.
 pub(crate) async fn forget_recovery(
     database: &Database,
     account: &str,
 ) -> Result<(), DatabaseError> {
     let account = account.to_owned();
     let delete = move |connection: &mut Connection| {
-        connection.execute("DELETE FROM recovery_codes WHERE account = ?1", [account])
+        connection.execute("DELETE FROM second_factors WHERE account = ?1", [&account])?;
+        connection.execute("DELETE FROM recovery_codes WHERE account = ?1", [&account])
     };
     database.call(delete).await.map(|_| ())
 }
@@ -262,6 +282,9 @@ mod tests {
         let secret = Secret::generate().unwrap();
         let codes = make_recovery(&database, "a@b", &secret).await.unwrap();
         assert_eq!((codes.len(), codes[0].len()), (RECOVERY, 23));
+        assert!(
+            is_asked(&database, "a@b").await.unwrap() && !is_asked(&database, "c@b").await.unwrap()
+        );
         let typed = format!(" {} ", codes[0].to_uppercase());
         assert_eq!(open_recovery(&database, "a@b", &typed).await.unwrap(), Some(secret.clone()));
         assert_eq!(open_recovery(&database, "c@b", &typed).await.unwrap(), None, "another account");
@@ -273,5 +296,10 @@ mod tests {
         assert_eq!(open_recovery(&database, "a@b", &codes[1]).await.unwrap(), None, "older codes");
         forget_recovery(&database, "a@b").await.unwrap();
         assert_eq!(recovery_left(&database, "a@b").await.unwrap(), 0);
+        assert!(!is_asked(&database, "a@b").await.unwrap());
+        assert_eq!(
+            (at_end("pass$123456"), at_end("pass$12345"), at_end("123456")),
+            (Some("123456"), None, None)
+        );
     }
 }
