@@ -262,10 +262,10 @@ fn unsubscribe(session: &Session, bytes: &[u8]) -> Markup {
     // One click asks a stranger's server in our name, which needs the rules of the image proxy; until there is
     // one, its page or its address is offered.
     let ways = reading::unsubscribe(bytes);
-    let way = ways.iter().find_map(|way| match way {
-        Unsubscribe::OneClick(url) | Unsubscribe::Page(url) => Some((url.clone(), true)),
+    let way = ways.first().map(|way| match way {
+        Unsubscribe::OneClick(url) | Unsubscribe::Page(url) => (url.clone(), true),
         Unsubscribe::Mail(to, subject) => {
-            Some((format!("/compose?to={}&subject={}", escaped(to), escaped(subject)), false))
+            (format!("/compose?to={}&subject={}", escaped(to), escaped(subject)), false)
         }
     });
     html! {

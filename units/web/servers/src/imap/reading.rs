@@ -1,0 +1,217 @@
+//! Commands that read the open folder: rows of lists, sections of messages, searches, orders.
+
+use crate::imap::command::Command;
+use crate::imap::search::{self, Key, Order};
+use crate::imap::{Fetched, Response, Session, UidSet};
+use crate::{Error, Result};
+
+/// What a row of a list needs. No BODYSTRUCTURE and no whole header: neither is in the server's
+/// metadata, so each would read the message itself.
+const ROW: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (FROM TO CC SUBJECT DATE \
+MESSAGE-ID IN-REPLY-TO REFERENCES CONTENT-TYPE LIST-ID)]";
+
+impl Session {
+    fn row(&self) -> Vec<&'static str> {
+        let mut words = vec![ROW];
+        words.extend(self.can("OBJECTID").then_some("THREADID"));
+        words.extend(self.can("PREVIEW").then_some("PREVIEW"));
+        words.push(")");
+        words
+    }
+
+    /// The rows of a window of the open folder, `first` to `last` counted from 1, oldest first.
+    ///
+    /// # Errors
+    /// Those of every command.
+    pub async fn window(&mut self, first: u32, last: u32) -> Result<Vec<Fetched>> {
+        let set = format!("{}:{}", first.max(1), last.max(1));
+        let command = Command::new("FETCH").atom(&set)?;
+        let mut rows = self.fetch(self.row().into_iter().fold(command, Command::words)).await?;
+        rows.retain(|row| (first..=last).contains(&row.number));
+        rows.sort_by_key(|row| row.number);
+        rows.dedup_by_key(|row| row.number);
+        Ok(rows)
+    }
+
+    /// The rows of these messages, in the order of `uids`. Those that are gone are left out.
+    ///
+    /// # Errors
+    /// Those of every command.
+    pub async fn rows(&mut self, uids: &[u32]) -> Result<Vec<Fetched>> {
+        let mut found = std::collections::BTreeMap::new();
+        for set in UidSet::of(uids) {
+            let command = Command::new("UID FETCH").atom(set.as_str())?;
+            let command = self.row().into_iter().fold(command, Command::words);
+            found.extend(
+                self.fetch(command).await?.into_iter().filter_map(|row| Some((row.uid?, row))),
+            );
+        }
+        Ok(uids.iter().filter_map(|uid| found.remove(uid)).collect())
+    }
+
+    async fn fetch(&mut self, command: Command) -> Result<Vec<Fetched>> {
+        let mut rows: Vec<Fetched> = Vec::new();
+        let each = |response| {
+            // FLAGS alone is news and no row.
+            if let Response::Fetch(row) = response
+                && row.uid.is_some()
+                && (row.size.is_some() || !row.sections.is_empty() || row.structure.is_some())
+            {
+                rows.push(*row);
+            }
+        };
+        self.run(command, each).await?;
+        Ok(rows)
+    }
+
+    /// How many messages of the open folder have this UID or a lower one: the number of the message, or
+    /// of the one before its place if it is gone.
+    ///
+    /// # Errors
+    /// Those of every command.
+    pub async fn place_of(&mut self, uid: u32) -> Result<u32> {
+        let set = format!("1:{}", uid.max(1));
+        if !self.can("ESEARCH") {
+            let found = self.numbers(Command::new("SEARCH UID").atom(&set)?).await?;
+            return Ok(found.into_iter().max().unwrap_or(0));
+        }
+        let mut count = 0;
+        let each = |response| {
+            if let Response::Count(number) = response {
+                count = number;
+            }
+        };
+        self.run(Command::new("SEARCH RETURN (COUNT) UID").atom(&set)?, each).await?;
+        Ok(count)
+    }
+
+    /// The flags of these messages. Those that are gone are left out.
+    ///
+    /// # Errors
+    /// Those of every command.
+    pub async fn flags(&mut self, uids: &[u32]) -> Result<Vec<Fetched>> {
+        let mut found = Vec::new();
+        for set in UidSet::of(uids) {
+            let command = Command::new("UID FETCH").atom(set.as_str())?.words("(UID FLAGS)");
+            let each = |response| {
+                if let Response::Fetch(row) = response
+                    && row.uid.is_some_and(|uid| uids.contains(&uid))
+                {
+                    found.push(*row);
+                }
+            };
+            self.run(command, each).await?;
+        }
+        Ok(found)
+    }
+
+    /// One message without its text: flags, size, date, conversation and what it is made of.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the code `NONEXISTENT` if it is gone.
+    pub async fn structure(&mut self, uid: u32) -> Result<Fetched> {
+        let command = Command::new("UID FETCH").number(uid.into());
+        let command = command.words("(UID FLAGS INTERNALDATE RFC822.SIZE BODYSTRUCTURE)");
+        let found = self.fetch(command).await?;
+        one(found, uid)
+    }
+
+    /// Flags, size, date and conversation of one message.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the code `NONEXISTENT` if it is gone.
+    pub async fn summary(&mut self, uid: u32) -> Result<Fetched> {
+        let mut rows = self.rows(&[uid]).await?;
+        one(std::mem::take(&mut rows), uid)
+    }
+
+    /// A section of a message, in memory: `HEADER`, `1.2`, `1.2.MIME`; empty for all of it.
+    ///
+    /// # Errors
+    /// [`Error::TooMuch`] over the limit of a literal: [`Session::pass`] is for those.
+    pub async fn section(&mut self, uid: u32, section: &str) -> Result<Vec<u8>> {
+        let allowed = |c: char| c.is_ascii_digit() || c.is_ascii_uppercase() || c == '.';
+        if !section.chars().all(allowed) {
+            return Err(Error::Unwritable("a section"));
+        }
+        let command = Command::new("UID FETCH").number(uid.into());
+        let command = command.words("(UID").section("BODY.PEEK", section).words(")");
+        let mut found = one(self.fetch(command).await?, uid)?;
+        let bytes = found.sections.pop().and_then(|section| section.bytes);
+        Ok(bytes.unwrap_or_default())
+    }
+
+    /// The UIDs of the open folder for which all conditions hold, in rising order.
+    ///
+    /// # Errors
+    /// Those of every command.
+    pub async fn search(&mut self, keys: &[Key]) -> Result<Vec<u32>> {
+        let mut command = Command::new("UID SEARCH");
+        if search::needs_utf8(keys) {
+            command = command.words("CHARSET UTF-8");
+        }
+        let mut uids = self.numbers(search::add(command, keys)?).await?;
+        uids.sort_unstable();
+        Ok(uids)
+    }
+
+    /// The same in an order.
+    ///
+    /// # Errors
+    /// [`Error::Lacks`] if the server can't sort.
+    pub async fn sort(
+        &mut self,
+        order: Order,
+        newest_first: bool,
+        keys: &[Key],
+    ) -> Result<Vec<u32>> {
+        if !self.can("SORT") {
+            return Err(Error::Lacks("SORT"));
+        }
+        let command = Command::new("UID SORT").words(order.words(newest_first)).words("UTF-8");
+        self.numbers(search::add(command, keys)?).await
+    }
+
+    async fn numbers(&mut self, command: Command) -> Result<Vec<u32>> {
+        let mut found = Vec::new();
+        let each = |response| {
+            if let Response::Numbers(numbers) = response {
+                found.extend(numbers);
+            }
+        };
+        self.run(command, each).await?;
+        Ok(found)
+    }
+
+    /// The conversations of the open folder: the UIDs of each in rising order, and the one with the
+    /// newest message first.
+    ///
+    /// # Errors
+    /// [`Error::Lacks`] if the server knows no conversations.
+    pub async fn threads(&mut self, keys: &[Key]) -> Result<Vec<Vec<u32>>> {
+        if !self.can("THREAD=REFERENCES") {
+            return Err(Error::Lacks("THREAD=REFERENCES"));
+        }
+        let command = Command::new("UID THREAD REFERENCES UTF-8");
+        let mut found: Vec<Vec<u32>> = Vec::new();
+        let each = |response| {
+            if let Response::Threads(threads) = response {
+                found.extend(threads);
+            }
+        };
+        self.run(search::add(command, keys)?, each).await?;
+        found.retain(|thread| !thread.is_empty());
+        for thread in &mut found {
+            thread.sort_unstable();
+        }
+        found.sort_by_key(|thread| std::cmp::Reverse(thread.last().copied()));
+        Ok(found)
+    }
+}
+
+fn one(found: Vec<Fetched>, uid: u32) -> Result<Fetched> {
+    found.into_iter().find(|row| row.uid == Some(uid)).ok_or(Error::Refused {
+        code: "NONEXISTENT".into(),
+        text: "there is no such message".into(),
+    })
+}
