@@ -179,7 +179,7 @@ class Compose(unittest.TestCase):
             session.create("Lists")
         page = browser.get("/settings/filters/rule")
         fields = {"name": "A \"rule\"", "all": "0", "field-0": "subject", "how-0": "contains", "value-0": "[rust] \"x\" \\",
-                  "into": "Lists", "seen": "1", "stops": "1"}
+                  "into": "Lists", "seen": "1", "stops": "1", "off": "", "discard": "", "flagged": "", "copy": ""}
         page = browser.send(page, "/settings/filters/rule", **fields)
         self.assertTrue(page.said("Saved."), page.text)
         self.assertIn("A &quot;rule&quot;", page.text)
@@ -199,7 +199,6 @@ class Compose(unittest.TestCase):
 
     def test_an_absence_note_answers(self):
         lea, browser = self.writer("lea")
-        max_, _ = self.writer("max")
         page = browser.get("/settings/away")
         page = browser.send(page, "/settings/away", on="1", text="Back on Monday.\r\n.\r\n", subject="Away", days="7",
                             until="2020-01-01", **{"from": "2020-02-01"})

@@ -11,6 +11,7 @@ mod css;
 mod filter;
 mod links;
 mod policy;
+mod properties;
 mod selectors;
 mod tokens;
 mod urls;

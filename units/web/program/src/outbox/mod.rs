@@ -11,8 +11,39 @@ mod worker;
 pub(crate) use table::{Kind, New, Row, STEP, State, add, cancel, list, revive};
 pub(crate) use worker::{WAKE, run};
 
+use mailkiln_letter::reading;
+use mailkiln_servers::imap;
+
 use crate::problem::Problem;
 use crate::session::Session;
+
+/// Messages that are looked through before the server's index is asked.
+const LOOK_BACK: u32 = 200;
+
+/// The newest message with this id in a folder, by which a row knows it even if its UID has changed. The newest messages are looked
+/// through: a server's index may be seconds late.
+///
+/// # Errors
+/// Those of the server.
+pub(crate) async fn find(
+    imap: &mut imap::Session,
+    folder: &str,
+    id: &str,
+) -> mailkiln_servers::Result<Option<u32>> {
+    let last = imap.select(folder).await?.exists;
+    if last == 0 {
+        return Ok(None);
+    }
+    let rows = imap.window(last.saturating_sub(LOOK_BACK - 1).max(1), last).await?;
+    let has = |row: &&imap::Fetched| {
+        reading::read(row.header().unwrap_or_default()).headers.message_id.as_deref() == Some(id)
+    };
+    if let Some(uid) = rows.iter().filter(has).filter_map(|row| row.uid).max() {
+        return Ok(Some(uid));
+    }
+    let key = imap::Key::Header("Message-ID".into(), format!("<{id}>"));
+    Ok(imap.search(&[key]).await?.into_iter().max())
+}
 
 /// Puts `new` into the table for the account of `session`, and returns its number.
 ///

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use mailkiln_letter::{text, writing};
-use mailkiln_servers::imap::{self, Change, Key, SpecialUse};
+use mailkiln_servers::imap::{self, Change, SpecialUse};
 use mailkiln_servers::{Error, smtp};
 use tokio::sync::Notify;
 
@@ -100,12 +100,10 @@ async fn attempt(app: &Arc<App>, row: &Row) -> Result<(), Outcome> {
     done
 }
 
-/// The message of a row: the newest with its Message-ID, as a draft that was changed has kept it.
+/// The message of a row.
 async fn find(imap: &mut imap::Session, row: &Row) -> Result<u32, Outcome> {
-    imap.select(&row.new.folder).await.map_err(outcome)?;
-    let key = Key::Header("Message-ID".into(), format!("<{}>", row.new.message_id));
-    let found = imap.search(&[key]).await.map_err(outcome)?;
-    found.into_iter().max().ok_or_else(|| Outcome::Refused("the message is gone".into()))
+    let found = super::find(imap, &row.new.folder, &row.new.message_id).await.map_err(outcome)?;
+    found.ok_or_else(|| Outcome::Refused("the message is gone".into()))
 }
 
 async fn send(session: &Session, imap: &mut imap::Session, row: &Row) -> Result<(), Outcome> {

@@ -130,12 +130,7 @@ pub(super) async fn stop(session: Session, Form(form): Form) -> Result<Response,
     let Some(row) = row else { return Ok(Redirect::to("/compose/outbox").into_response()) };
     let mut guard = session.app.mailboxes.open(&session).await?;
     let imap = guard.imap()?;
-    imap.select(&row.new.folder).await.map_err(problem)?;
-    let key = mailkiln_servers::imap::Key::Header(
-        "Message-ID".into(),
-        format!("<{}>", row.new.message_id),
-    );
-    let uid = imap.search(&[key]).await.map_err(problem)?.into_iter().max();
+    let uid = outbox::find(imap, &row.new.folder, &row.new.message_id).await.map_err(problem)?;
     match (row.new.kind, uid) {
         (Kind::Send, Some(uid)) => {
             let original = crate::form::escaped(&row.new.original);
