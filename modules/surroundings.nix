@@ -59,6 +59,8 @@ let
 
   web = cfg.settings.web == null || cfg.settings.web.enable != false;
   behind = web && cfg.settings.web != null && cfg.settings.web.behind_proxy == true;
+  # Whether proofs are asked for on a port that a web server may have.
+  proves = own && challenge == "http-01" && cfg.webServer == null && webServers != [ ];
   # Where a web server of the host reaches the web unit.
   socket = "/run/mailkiln-web/http";
 
@@ -296,27 +298,24 @@ in
             '';
           }
           {
-            assertion = !web || behind || webServers == [ ];
-            message = ''
-              services.mailkiln.settings.web.behind_proxy is false, but services.${toString webServers} would listen on ports 80 and 443 too: set it to
-              true (the default here), or services.mailkiln.settings.web.enable to false.
-            '';
-          }
-          {
             assertion = cfg.webServer == null || cfg.webServer == "other" || enabled cfg.webServer;
             message = "services.mailkiln.webServer is ${toString cfg.webServer}, which is not enabled.";
           }
         ];
         # A web server of the host keeps its ports.
-        services.mailkiln.settings.web = lib.mkIf (webServers != [ ]) {
+        services.mailkiln.settings.web = lib.mkIf (cfg.webServer != null) {
           behind_proxy = lib.mkOverride 1400 true;
         };
         warnings =
-          lib.optional (behind && cfg.webServer == null && !(own && challenge == "http-01")) ''
+          lib.optional (behind && cfg.webServer == null && !proves) ''
             services.mailkiln: the web unit waits for requests at ${socket}, and nobody passes them on. Set services.mailkiln.webServer to "nginx" or
             "caddy", or to "other" once yours does; or services.mailkiln.settings.web.enable to false.
           ''
-          ++ lib.optional (own && challenge == "http-01" && cfg.webServer == null && webServers != [ ]) ''
+          ++ lib.optional (web && !behind && webServers != [ ] && !proves) ''
+            services.mailkiln: the web unit listens on ports 80 and 443, where ${toString webServers} may listen. Set services.mailkiln.webServer to "nginx" or
+            "caddy", or to "other" once yours passes requests on to ${socket}; or services.mailkiln.settings.web.enable to false.
+          ''
+          ++ lib.optional proves ''
             services.mailkiln.acme proves the names on port 80, where ${toString webServers} may listen. Set services.mailkiln.webServer to "nginx" or
             "caddy", or to "other" once yours serves ${path} from ${challenges} and passes all else on to ${socket}; or take the challenge
             dns-01, or services.mailkiln.useACMEHost.

@@ -147,11 +147,6 @@ fn what_contradicts_itself_is_reported() {
             "stalwart 0.16.11, which reads no",
         ),
         (
-            format!("{good} web.behind_proxy = false;"),
-            "{ services.nginx.enable = true; }",
-            "services.nginx would listen on ports 80 and 443 too",
-        ),
-        (
             good.to_owned(),
             "{ services.mailkiln.webServer = \"caddy\"; }",
             "webServer is caddy, which is not enabled",
