@@ -57,7 +57,9 @@ let
     let
       folder = ./units + "/${name}";
       published = final.rustPlatform.importCargoLock { lockFile = folder + "/Cargo.lock"; };
-      patches = lib.filter (lib.hasSuffix ".patch") (lib.attrNames (builtins.readDir (folder + "/patches")));
+      patches = lib.filter (lib.hasSuffix ".patch") (
+        lib.attrNames (builtins.readDir (folder + "/patches"))
+      );
     in
     final.runCommand "mailkiln-${name}-crates" { } ''
       cp -rL ${published} $out

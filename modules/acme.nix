@@ -111,15 +111,35 @@ in
           ];
           ProcSubset = "pid";
           CapabilityBoundingSet =
-            if cfg.settings.acme != null && cfg.settings.acme.challenge == "dns-01" then
-              ""
+            if cfg.settings.acme != null && cfg.settings.acme.challenge == "tls-alpn-01" then
+              "CAP_NET_BIND_SERVICE"
+            else if
+              cfg.settings.web != null
+              && cfg.settings.web.enable == false
+              && (
+                cfg.settings.acme == null
+                || cfg.settings.acme.challenge == null
+                || cfg.settings.acme.challenge == "http-01"
+              )
+            then
+              "CAP_NET_BIND_SERVICE"
             else
-              "CAP_NET_BIND_SERVICE";
+              "";
           AmbientCapabilities =
-            if cfg.settings.acme != null && cfg.settings.acme.challenge == "dns-01" then
-              ""
+            if cfg.settings.acme != null && cfg.settings.acme.challenge == "tls-alpn-01" then
+              "CAP_NET_BIND_SERVICE"
+            else if
+              cfg.settings.web != null
+              && cfg.settings.web.enable == false
+              && (
+                cfg.settings.acme == null
+                || cfg.settings.acme.challenge == null
+                || cfg.settings.acme.challenge == "http-01"
+              )
+            then
+              "CAP_NET_BIND_SERVICE"
             else
-              "CAP_NET_BIND_SERVICE";
+              "";
           PrivateDevices = true;
           DevicePolicy = "closed";
           RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6";
@@ -197,12 +217,16 @@ in
     };
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall (
       lib.optionals (cfg.acme.client == "mailkiln") (
-        if cfg.settings.acme != null && cfg.settings.acme.challenge == "tls-alpn-01" then
-          [ 443 ]
-        else if cfg.settings.acme != null && cfg.settings.acme.challenge == "dns-01" then
-          [ ]
-        else
-          [ 80 ]
+        lib.optionals (cfg.settings.acme != null && cfg.settings.acme.challenge == "tls-alpn-01") [ 443 ]
+        ++ lib.optionals (
+          cfg.settings.web != null
+          && cfg.settings.web.enable == false
+          && (
+            cfg.settings.acme == null
+            || cfg.settings.acme.challenge == null
+            || cfg.settings.acme.challenge == "http-01"
+          )
+        ) [ 80 ]
       )
     );
   };

@@ -46,6 +46,7 @@ let
     wants = [ unit ];
   };
   reads.serviceConfig.SupplementaryGroups = [ cfg.certificate.group ];
+  web = cfg.settings.web == null || cfg.settings.web.enable != false;
 in
 {
   options.services.mailkiln = {
@@ -146,10 +147,12 @@ in
         services.mailkiln.certificateNames = names;
         systemd.services.mail-server = waits;
         systemd.services.mailkiln-prepare = waits;
+        systemd.services.mailkiln-web = lib.mkIf web waits;
       })
       (lib.mkIf (cfg.certificate != null && cfg.certificate.group != null) {
         systemd.services.mail-server = reads;
         systemd.services.mailkiln-prepare = reads;
+        systemd.services.mailkiln-web = lib.mkIf web reads;
       })
     ]
   );

@@ -12,5 +12,6 @@
     ./agent.nix
     ./filter.nix
     ./mail-server.nix
+    ./web.nix
   ];
 }

@@ -1,6 +1,7 @@
 # Written by hand: `mailkiln emit modules` checks and copies it.
-# Two ports on loopback take mail without a password: the filter's, and the one for what it releases. On a host with other
-# users, only those two services may connect to them. A table of its own, beside whatever firewall the host has.
+# Some ports on loopback trust whoever connects: the filter's and the one for what it releases take mail without a password,
+# and the web unit's believe what they are told of the reader's address. On a host with other users, only those services may
+# connect to them. A table of its own, beside whatever firewall the host has.
 {
   config,
   lib,
@@ -10,6 +11,7 @@
 let
   cfg = config.services.mailkiln;
   filters = cfg.settings.filter == null || cfg.settings.filter.enable != false;
+  web = cfg.settings.web == null || cfg.settings.web.enable != false;
   table = "inet mailkiln_loopback";
   # Created, so that it can be deleted, so that it holds these rules and no others.
   rules = pkgs.writeText "mailkiln-loopback.nft" ''
@@ -18,15 +20,20 @@ let
     table ${table} {
       chain output {
         type filter hook output priority filter; policy accept;
-        oifname "lo" tcp dport ${toString cfg.ports.filter} meta skuid != "mailkiln-mail-server" counter reject with tcp reset
-        oifname "lo" tcp dport ${toString cfg.ports.release} meta skuid != "mailkiln-filter" counter reject with tcp reset
+        ${lib.optionalString filters ''
+          oifname "lo" tcp dport ${toString cfg.ports.filter} meta skuid != "mailkiln-mail-server" counter reject with tcp reset
+          oifname "lo" tcp dport ${toString cfg.ports.release} meta skuid != "mailkiln-filter" counter reject with tcp reset
+        ''}
+        ${lib.optionalString web ''
+          oifname "lo" tcp dport { 1465, 1993 } meta skuid != "mailkiln-web" counter reject with tcp reset
+        ''}
       }
     }
   '';
   nft = lib.getExe' pkgs.nftables "nft";
 in
 {
-  config = lib.mkIf (cfg.enable && filters) {
+  config = lib.mkIf (cfg.enable && (filters || web)) {
     systemd.services.mailkiln-loopback = {
       description = "Close ports of the mail server on loopback to other users";
       # It may flush all tables when it starts, and is restarted by a switch.
@@ -34,6 +41,7 @@ in
       after = [ "nftables.service" ];
       before = [
         "mailkiln-filter.service"
+        "mailkiln-web.service"
         "mail-server.service"
       ];
       wantedBy = [ "multi-user.target" ];

@@ -911,6 +911,44 @@ in
         default = null;
         description = "The spam filter.";
       };
+      web = lib.mkOption {
+        type = lib.types.nullOr (
+          lib.types.submodule {
+            options = {
+              behind_proxy = lib.mkOption {
+                type = lib.types.nullOr lib.types.bool;
+                default = null;
+                defaultText = lib.literalMD "null: false; true where nginx, Caddy or another web server of NixOS is enabled";
+                example = false;
+                description = ''
+                  Only on a NixOS host: whether its own web server has ports 80 and 443, and passes requests on to
+                  the Unix socket `/run/mailkiln-web/http`. Default: false; true where nginx, Caddy or
+                  another web server of NixOS is enabled.
+                '';
+              };
+              enable = lib.mkOption {
+                type = lib.types.nullOr lib.types.bool;
+                default = null;
+                defaultText = lib.literalMD "null: true";
+                example = true;
+                description = "Whether there is a web unit. Default: true.";
+              };
+              hsts = lib.mkOption {
+                type = lib.types.nullOr lib.types.bool;
+                default = null;
+                defaultText = lib.literalMD "null: true";
+                example = true;
+                description = "Whether browsers are told to insist on HTTPS for a year (HSTS). Default: true.";
+              };
+            };
+          }
+        );
+        default = null;
+        description = ''
+          The web unit on ports 80 and 443: webmail, calendars and contacts, MTA-STS, what mail programs ask
+          to set themselves up.
+        '';
+      };
     };
   };
   config = lib.mkIf cfg.enable {
@@ -929,6 +967,9 @@ in
       ) { source = "${cfg.files}/etc/mailkiln/filter.toml"; };
       "mailkiln/mail-server.toml" = {
         source = "${cfg.files}/etc/mailkiln/mail-server.toml";
+      };
+      "mailkiln/web.toml" = lib.mkIf (cfg.settings.web == null || cfg.settings.web.enable != false) {
+        source = "${cfg.files}/etc/mailkiln/web.toml";
       };
     };
     users = {
@@ -953,12 +994,18 @@ in
           group = "mailkiln-filter";
           description = "Mail filter";
         };
+        mailkiln-web = lib.mkIf (cfg.settings.web == null || cfg.settings.web.enable != false) {
+          isSystemUser = true;
+          group = "mailkiln-web";
+          description = "Web unit";
+        };
       };
       groups = {
         mailkiln-mail-server = { };
         mailkiln = { };
         mailkiln-acme = { };
         mailkiln-filter = lib.mkIf (cfg.settings.filter == null || cfg.settings.filter.enable != false) { };
+        mailkiln-web = lib.mkIf (cfg.settings.web == null || cfg.settings.web.enable != false) { };
       };
     };
     systemd.tmpfiles.settings.mailkiln = {

@@ -57,6 +57,13 @@ let
     "h2o"
   ];
 
+  web = cfg.settings.web == null || cfg.settings.web.enable != false;
+  behind = web && cfg.settings.web != null && cfg.settings.web.behind_proxy == true;
+  # Whether proofs are asked for on a port that a web server may have.
+  proves = own && challenge == "http-01" && cfg.webServer == null && webServers != [ ];
+  # Where a web server of the host reaches the web unit.
+  socket = "/run/mailkiln-web/http";
+
   # Services with one port that often is one of ours: who has it, and where it is set.
   one = name: at: {
     inherit name;
@@ -174,11 +181,14 @@ let
     cfg.settings.host.name
   ]
   ++ (if cfg.settings.acme == null then [ ] else cfg.settings.acme.names)
-  ++ lib.concatMap (domain: [
+  ++ lib.optionals web (lib.concatMap labels cfg.settings.domain);
+  # What the web unit answers to.
+  served = [ cfg.settings.host.name ] ++ lib.optionals web (lib.concatMap labels cfg.settings.domain);
+  labels = domain: [
     "autoconfig.${domain.name}"
     "autodiscover.${domain.name}"
     "mta-sts.${domain.name}"
-  ]) cfg.settings.domain;
+  ];
 in
 {
   options.services.mailkiln = {
@@ -227,9 +237,11 @@ in
       default = null;
       example = "nginx";
       description = ''
-        The web server that has port 80 and serves the proofs for the certificate in {file}`/var/lib/mailkiln-acme/challenges`, where
-        {option}`services.mailkiln.acme` is `mailkiln` with the challenge `http-01`. `nginx` and `caddy` of NixOS are set up for it; `other`
-        says that you have set up one yourself. With null nobody else has the port.
+        The web server that has ports 80 and 443. It passes requests on to the web unit at {file}`/run/mailkiln-web/http` (HTTP/1.1 with
+        `X-Forwarded-For` and `X-Forwarded-Proto`; the group `mailkiln-web` may connect), and serves the proofs for the certificate in
+        {file}`/var/lib/mailkiln-acme/challenges`, where {option}`services.mailkiln.acme` is `mailkiln` with the challenge `http-01`. `nginx` and
+        `caddy` of NixOS are set up for both, but for their certificates; `other` says that you have set up one yourself. With null nobody else
+        has the ports.
       '';
     };
     sendmail = lib.mkOption {
@@ -290,11 +302,23 @@ in
             message = "services.mailkiln.webServer is ${toString cfg.webServer}, which is not enabled.";
           }
         ];
+        # A web server of the host keeps its ports.
+        services.mailkiln.settings.web = lib.mkIf (cfg.webServer != null) {
+          behind_proxy = lib.mkOverride 1400 true;
+        };
         warnings =
-          lib.optional (own && challenge == "http-01" && cfg.webServer == null && webServers != [ ]) ''
+          lib.optional (behind && cfg.webServer == null && !proves) ''
+            services.mailkiln: the web unit waits for requests at ${socket}, and nobody passes them on. Set services.mailkiln.webServer to "nginx" or
+            "caddy", or to "other" once yours does; or services.mailkiln.settings.web.enable to false.
+          ''
+          ++ lib.optional (web && !behind && webServers != [ ] && !proves) ''
+            services.mailkiln: the web unit listens on ports 80 and 443, where ${toString webServers} may listen. Set services.mailkiln.webServer to "nginx" or
+            "caddy", or to "other" once yours passes requests on to ${socket}; or services.mailkiln.settings.web.enable to false.
+          ''
+          ++ lib.optional proves ''
             services.mailkiln.acme proves the names on port 80, where ${toString webServers} may listen. Set services.mailkiln.webServer to "nginx" or
-            "caddy", or to "other" once yours serves ${path} from ${challenges}; or take the challenge dns-01, or
-            services.mailkiln.useACMEHost.
+            "caddy", or to "other" once yours serves ${path} from ${challenges} and passes all else on to ${socket}; or take the challenge
+            dns-01, or services.mailkiln.useACMEHost.
           ''
           ++ lib.optional (own && challenge == "tls-alpn-01" && webServers != [ ]) ''
             services.mailkiln.acme proves the names on port 443 (tls-alpn-01), where services.${toString webServers} may listen: take the challenge http-01
@@ -314,6 +338,33 @@ in
               file_server
             }
           '';
+        });
+      })
+      (lib.mkIf (behind && cfg.webServer == "nginx") {
+        users.users.nginx.extraGroups = [ "mailkiln-web" ];
+        services.nginx.virtualHosts = lib.genAttrs served (_: {
+          locations."/" = {
+            proxyPass = "http://unix:${socket}";
+            # They would be sent twice.
+            recommendedProxySettings = false;
+            extraConfig = ''
+              proxy_http_version 1.1;
+              proxy_buffering off;
+              proxy_request_buffering off;
+              client_max_body_size 0;
+              proxy_set_header Host $host;
+              proxy_set_header Connection "";
+              proxy_set_header Forwarded "";
+              proxy_set_header X-Forwarded-For $remote_addr;
+              proxy_set_header X-Forwarded-Proto $scheme;
+            '';
+          };
+        });
+      })
+      (lib.mkIf (behind && cfg.webServer == "caddy") {
+        users.users.caddy.extraGroups = [ "mailkiln-web" ];
+        services.caddy.virtualHosts = lib.genAttrs served (_: {
+          extraConfig = "reverse_proxy unix/${socket}";
         });
       })
       (lib.mkIf cfg.sendmail {

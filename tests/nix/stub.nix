@@ -323,7 +323,8 @@ let
   pkgs =
     listToAttrs (
       map own (
-        [ "mailkiln" ] ++ map (name: (import ../../units).${name}.build.package) (attrNames (import ../../units))
+        [ "mailkiln" ]
+        ++ map (name: (import ../../units).${name}.build.package) (attrNames (import ../../units))
       )
     )
     // {
