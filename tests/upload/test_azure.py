@@ -86,7 +86,7 @@ def test_blob_faults_and_kill(uploader, azure, vhd):
     for fault in (Reply(503, ""), Reply(500, ""), RESET, LOST):
         azure.fail(lambda request: request.query.get("comp") == "page", fault)
     calls = iter(range(100))
-    azure.fail(lambda request: request.query.get("comp") == "page" and next(calls) > 5, uploader.kill)
+    azure.fail(lambda request: request.query.get("comp") == "page" and next(calls) > 2, uploader.kill)
     upload(uploader, azure, vhd, "--set", "threads=1", status=-9)
     first = {one.headers["x-ms-range"] for one in azure.log if one.query.get("comp") == "page"}
     marker = len(azure.log)

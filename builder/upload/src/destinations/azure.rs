@@ -4,26 +4,28 @@
 //! checks; pages of zeros are not sent. Without a gallery the blob stays and is the result. Sources: "Blob service
 //! REST API" (Put Blob, Put Page), "Compute REST API" (Gallery Image Versions), "Upload a VHD to Azure".
 
+mod gallery;
+
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
-use mailkiln_pin::Arch;
 use md5::{Digest as _, Md5};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use self::gallery::{Gallery, gallery, stored};
 use super::bucket::element;
 use crate::artifact::{Artifact, plain};
 use crate::credentials::azure::bearer;
 use crate::credentials::bearer::Bearer;
 use crate::destination::{Context, Destination, Entry, Stored};
-use crate::error::{UploadError, presentable};
+use crate::error::UploadError;
 use crate::http::{Body, Http, Request, Response, encode};
 use crate::journal::Journal;
 use crate::parts::{Part, send_parts};
 use crate::progress::Progress;
-use crate::settings::{Setting, Settings};
+use crate::settings::Setting;
 use crate::sign::azure::sign;
 
 /// The destination.
@@ -58,10 +60,6 @@ pub static ENTRY: Entry = Entry {
 const PAGES: u64 = 4 << 20;
 /// Version of the blob service.
 const BLOB_VERSION: &str = "2021-08-06";
-/// Version of the compute resource provider.
-const ARM_VERSION: &str = "2023-07-03";
-/// Minutes that replication may take.
-const PATIENCE: u64 = 120;
 /// Bytes of the footer of a VHD behind its whole MiB.
 const FOOTER: u64 = 512;
 
@@ -75,15 +73,6 @@ struct Azure {
     storage_bearer: Bearer,
     gallery: Option<Gallery>,
     threads: usize,
-}
-
-struct Gallery {
-    bearer: Bearer,
-    endpoint: String,
-    /// `/subscriptions/…/resourceGroups/…`.
-    group: String,
-    name: String,
-    region: String,
 }
 
 fn open(context: &Context) -> Result<Box<dyn Destination>, UploadError> {
@@ -110,23 +99,6 @@ fn open(context: &Context) -> Result<Box<dyn Destination>, UploadError> {
         account,
         blobs,
         key,
-    }))
-}
-
-fn gallery(settings: &Settings) -> Result<Option<Gallery>, UploadError> {
-    let Some(name) = settings.get("gallery") else { return Ok(None) };
-    let (subscription, group) =
-        (settings.require("subscription")?, settings.require("resource-group")?);
-    Ok(Some(Gallery {
-        bearer: bearer(settings, "https://management.azure.com/"),
-        endpoint: settings.address("management-endpoint")?.unwrap_or_default(),
-        group: format!(
-            "/subscriptions/{}/resourceGroups/{}",
-            encode(&subscription),
-            encode(&group)
-        ),
-        name,
-        region: settings.require("region")?,
     }))
 }
 
@@ -315,125 +287,6 @@ impl Azure {
                 return Ok(found);
             }
         }
-    }
-}
-
-impl Gallery {
-    /// The path of an image definition: one a name.
-    fn definition(&self, name: &str) -> String {
-        format!(
-            "{}/providers/Microsoft.Compute/galleries/{}/images/{}",
-            self.group,
-            encode(&self.name),
-            plain(name)
-        )
-    }
-
-    /// `2026.1121.N`: the date of the lock, and 31 bits of the digest.
-    fn version(artifact: &Artifact) -> String {
-        let digits: String =
-            artifact.lock_time.chars().filter(char::is_ascii_digit).take(8).collect();
-        let (year, day) = digits.split_at_checked(4).unwrap_or(("0", "0"));
-        let number = |text: &str| text.parse::<u32>().unwrap_or_default();
-        let bits = u32::from_str_radix(&artifact.sha256.to_string()[..8], 16).unwrap_or_default();
-        format!("{}.{}.{}", number(year), number(day), bits >> 1)
-    }
-
-    fn call(
-        &self,
-        http: &Http,
-        what: &str,
-        method: &'static str,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Option<Value>, UploadError> {
-        let url = format!("{}{path}?api-version={ARM_VERSION}", self.endpoint);
-        let mut request = Request::new(method, url);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        let response = self.bearer.send(http, what, &request)?;
-        if response.status == 404 && method != "PUT" {
-            return Ok(None);
-        }
-        let response = response.success(what)?;
-        if response.body.is_empty() { Ok(Some(Value::Null)) } else { response.json(what).map(Some) }
-    }
-
-    /// Makes the definition, if it is not there, and the version.
-    fn publish(
-        &self,
-        http: &Http,
-        artifact: &Artifact,
-        account: &str,
-        uri: &str,
-        progress: &dyn Progress,
-    ) -> Result<Stored, UploadError> {
-        let definition = self.definition(&artifact.name);
-        let arm = artifact.arch == Arch::Aarch64;
-        let body = json!({
-            "location": self.region,
-            "properties": {
-                "osType": "Linux",
-                "osState": "Generalized",
-                "hyperVGeneration": "V2",
-                "architecture": if arm { "Arm64" } else { "x64" },
-                "features": [{"name": "DiskControllerTypes", "value": "SCSI, NVMe"}],
-                "identifier": {"publisher": "mailkiln", "offer": plain(&artifact.name), "sku": artifact.arch.gnu()},
-            },
-        });
-        let what = "making the image definition";
-        if self.call(http, what, "GET", &definition, None)?.is_none() {
-            self.call(http, what, "PUT", &definition, Some(&body))?;
-            self.finish(http, what, &definition, progress)?;
-        }
-        let version = format!("{definition}/versions/{}", Self::version(artifact));
-        let tags: BTreeMap<_, _> = artifact.tags().into_iter().collect();
-        let source =
-            format!("{}/providers/Microsoft.Storage/storageAccounts/{account}", self.group);
-        let body = json!({
-            "location": self.region,
-            "tags": tags,
-            "properties": {
-                "publishingProfile": {"targetRegions": [{"name": self.region, "regionalReplicaCount": 1}]},
-                "storageProfile": {
-                    "osDiskImage": {"hostCaching": "ReadWrite", "source": {"storageAccountId": source, "uri": uri}},
-                },
-            },
-        });
-        let what = "making the image version";
-        self.call(http, what, "PUT", &version, Some(&body))?;
-        let made = self.finish(http, what, &version, progress)?;
-        Ok(stored(&made))
-    }
-
-    /// Waits until a resource is there.
-    fn finish(
-        &self,
-        http: &Http,
-        what: &str,
-        path: &str,
-        progress: &dyn Progress,
-    ) -> Result<Value, UploadError> {
-        http.wait(what, PATIENCE, progress, || {
-            let Some(found) = self.call(http, what, "GET", path, None)? else { return Ok(None) };
-            match found["properties"]["provisioningState"].as_str() {
-                Some("Succeeded") => Ok(Some(found)),
-                Some(state @ ("Failed" | "Canceled")) => {
-                    Err(UploadError::Failed { what: what.to_owned(), message: presentable(state) })
-                }
-                _ => Ok(None),
-            }
-        })
-    }
-}
-
-fn stored(version: &Value) -> Stored {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Stored {
-        id: text(&version["id"]),
-        name: text(&version["name"]),
-        created: text(&version["properties"]["publishingProfile"]["publishedDate"]),
     }
 }
 
