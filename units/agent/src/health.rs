@@ -107,23 +107,20 @@ pub fn examine(layout: &Layout, appliance: &Appliance) -> Health {
 
 /// Fails when a unit that mail needs does not run.
 fn units(deadline: Deadline) -> Check {
-    systemd_states("is-active", &UNITS, deadline).map_or_else(
-        |why| Check::wrong("units", why),
-        |states| judge_units(&states),
-    )
+    systemd_states("is-active", &UNITS, deadline)
+        .map_or_else(|why| Check::wrong("units", why), |states| judge_units(&states))
 }
 
 /// The result of the last check of the mail server's database; fine while there was none.
 fn database(deadline: Deadline) -> Check {
-    systemd_states("is-failed", &[DATABASE_CHECK], deadline).map_or_else(
-        |why| Check::wrong("database", why),
-        |states| judge_database(&states),
-    )
+    systemd_states("is-failed", &[DATABASE_CHECK], deadline)
+        .map_or_else(|why| Check::wrong("database", why), |states| judge_database(&states))
 }
 
 fn judge_database(states: &str) -> Check {
     if states.trim() == "failed" {
-        let detail = format!("it is damaged, or could not be checked: see `journalctl -u {DATABASE_CHECK}`");
+        let detail =
+            format!("it is damaged, or could not be checked: see `journalctl -u {DATABASE_CHECK}`");
         Check::wrong("database", detail)
     } else {
         Check::fine("database", "no damage was found")

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: AGPL-3.0-only
 """A disk that fills: mail is deferred while there is still room to delete."""
 
-import imaplib
 import pathlib
 import smtplib
 import time

@@ -37,7 +37,9 @@ fn no_discard() -> Result<String, RenderError> {
     text.section("Service");
     text.set("ExecStart", "")?;
     text.set("ExecStart", "/usr/bin/systemd-repart --dry-run=no --discard=no")?;
-    text.comment("The last 5 % of /var are for the mail server alone: mkfs(8) -m, ext4(5) resuid=.");
+    text.comment(
+        "The last 5 % of /var are for the mail server alone: mkfs(8) -m, ext4(5) resuid=.",
+    );
     text.set("Environment", "\"SYSTEMD_REPART_MKFS_OPTIONS_EXT4=-m 5\"")?;
     Ok(text.finish())
 }

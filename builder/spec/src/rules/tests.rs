@@ -321,7 +321,12 @@ fn each_rule_marks_its_value() {
         ("mail", "max_message_size = -1", "-1", "negative"),
         ("mail", "recipients_per_hour = 0", "0", "out of range"),
         ("mail", "recipients_per_day = 1000001", "1000001", "out of range"),
-        ("mail", "recipients_per_hour = 20\nrecipients_per_day = 10", "20", "more than `recipients_per_day`"),
+        (
+            "mail",
+            "recipients_per_hour = 20\nrecipients_per_day = 10",
+            "20",
+            "more than `recipients_per_day`",
+        ),
         ("mail", "removed_days = -1", "-1", "or 0 for never"),
         ("mail", "removed_days = 3651", "3651", "from 1 to 3650"),
         ("mail", "postmaster = 'root@example.org'", "'root@example.org'", "does not exist"),
