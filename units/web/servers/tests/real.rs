@@ -102,6 +102,16 @@ async fn names_of_any_letters_are_folders() {
 }
 
 #[tokio::test]
+async fn an_archive_is_made_as_one() {
+    let Some(server) = MailServer::start() else { return };
+    let mut session = open(&server, ALICE).await;
+    session.create_archive("Archive").await.unwrap();
+    let folders = session.folders().await.unwrap();
+    let uses = folders.iter().filter_map(|folder| folder.special_use()).collect::<Vec<_>>();
+    assert!(uses.contains(&SpecialUse::Archive), "{folders:?}");
+}
+
+#[tokio::test]
 async fn parts_stream_and_structures_are_read() {
     let Some(server) = MailServer::start() else { return };
     let mut session = open(&server, ALICE).await;

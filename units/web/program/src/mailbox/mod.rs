@@ -158,6 +158,11 @@ impl Mailboxes {
         slots.retain(|_, slot| slot.used.elapsed() < IDLE);
     }
 
+    /// Closes what a session that ended had open.
+    pub(crate) fn forget(&self, session: Id) {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+    }
+
     /// News of the account of a session.
     ///
     /// # Errors

@@ -317,6 +317,7 @@ impl Attempt<'_> {
 
 async fn sign_out(session: Session, Form(_): Form) -> Result<Response, Problem> {
     session.app.sessions.end(session.id).await?;
+    session.app.mailboxes.forget(session.id);
     Ok(signed_out())
 }
 

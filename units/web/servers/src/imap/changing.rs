@@ -101,6 +101,20 @@ impl Session {
         Ok(())
     }
 
+    /// Makes a folder for archived mail, and says so where the server takes note (RFC 6154 section 3).
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if there is one already.
+    pub async fn create_archive(&mut self, wire: &str) -> Result<()> {
+        if !self.can("CREATE-SPECIAL-USE") {
+            return self.create(wire).await;
+        }
+        let command = Command::new("CREATE").string(wire)?.words("(USE (\\Archive))");
+        self.run(command, |_| ()).await?;
+        self.run(Command::new("SUBSCRIBE").string(wire)?, |_| ()).await?;
+        Ok(())
+    }
+
     /// Gives a folder another name.
     ///
     /// # Errors

@@ -77,7 +77,11 @@ pub(super) async fn special(
     };
     let exists = folders.iter().any(|folder| folder.wire.eq_ignore_ascii_case(name));
     if !exists {
-        imap.create(name).await.map_err(problem)?;
+        let made = match wanted {
+            SpecialUse::Archive => imap.create_archive(name).await,
+            _ => imap.create(name).await,
+        };
+        made.map_err(problem)?;
     }
     Ok(name.to_owned())
 }

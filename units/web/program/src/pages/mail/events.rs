@@ -15,7 +15,7 @@ use crate::problem::Problem;
 use crate::session::Session;
 
 /// A stream ends after so long; the browser asks again, and the session is looked at again.
-const LIFE: Duration = Duration::from_secs(600);
+const LIFE: Duration = Duration::from_secs(120);
 /// A sign of life for proxies, which also shows that the reader is gone.
 const BEAT: Duration = Duration::from_secs(25);
 
