@@ -321,7 +321,10 @@ fn the_web_unit_is_behind_the_web_server_of_a_host() {
     assert_eq!(opened(&behind), ["mailkiln-web-proxied"]);
     let socket = &behind["sockets"]["mailkiln-web-proxied"]["socketConfig"];
     assert_eq!(socket["ListenStream"], "/run/mailkiln-web/http");
-    assert_eq!((&socket["SocketGroup"], &socket["SocketMode"]), (&json!("mailkiln-web"), &json!("0660")));
+    assert_eq!(
+        (&socket["SocketGroup"], &socket["SocketMode"]),
+        (&json!("mailkiln-web"), &json!("0660"))
+    );
     assert!(!has(&behind, 80) && !has(&behind, 443));
     assert!(behind["script"].as_str().unwrap().contains(r#""behind_proxy":true"#));
     for name in ["mail.example.org", "mta-sts.example.org", "autoconfig.example.org"] {
@@ -337,7 +340,8 @@ fn the_web_unit_is_behind_the_web_server_of_a_host() {
     let text = behind["caddy"]["mail.example.org"]["extraConfig"].as_str().unwrap();
     assert_eq!(text, "reverse_proxy unix//run/mailkiln-web/http");
 
-    let off = nix.host(&format!("{PLAIN}[web]\nenable = false\n"), "", "config.systemd.sockets").unwrap();
+    let off =
+        nix.host(&format!("{PLAIN}[web]\nenable = false\n"), "", "config.systemd.sockets").unwrap();
     assert_eq!(off, json!({}));
 }
 
