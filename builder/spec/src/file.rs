@@ -10,7 +10,6 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::document::Located;
-use crate::fragment::FragmentRule;
 
 /// Text with its place.
 pub(crate) type Text = Located<String>;
@@ -60,7 +59,16 @@ pub(crate) struct FirstBootTable {
     /// Whether user-data may set host name, domains, accounts and relay: `allowed` (the default), `required`
     /// (no mail service runs before; host and domains may be left out here), or `refused`.
     #[schemars(example = &"required")]
-    pub(crate) fragment: Option<Located<FragmentRule>>,
+    pub(crate) fragment: Option<Located<FragmentValue>>,
+}
+
+/// Whether user-data counts.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FragmentValue {
+    Allowed,
+    Required,
+    Refused,
 }
 
 /// The machine itself.

@@ -6,15 +6,13 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
 #[cfg(test)]
 use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::document::{parse_table, read_table};
-use crate::file::MailToml;
+use crate::file::{FragmentValue, MailToml};
 use crate::model::Spec;
 use crate::problem::{Flaw, Problems, Reported, SpecErrors};
 use crate::{rules, schema};
@@ -23,8 +21,7 @@ use crate::{rules, schema};
 const UNCONFIGURED: &str = "unconfigured.invalid";
 
 /// Whether a machine may be told by its user-data what it is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FragmentRule {
     /// A fragment counts where there is one.
     #[default]
@@ -33,6 +30,16 @@ pub enum FragmentRule {
     Required,
     /// The image is what it is.
     Refused,
+}
+
+impl From<FragmentValue> for FragmentRule {
+    fn from(value: FragmentValue) -> Self {
+        match value {
+            FragmentValue::Allowed => Self::Allowed,
+            FragmentValue::Required => Self::Required,
+            FragmentValue::Refused => Self::Refused,
+        }
+    }
 }
 
 /// The image's `mail.toml`, with what a fragment sets. `allowed` are keys, as `host.name`, or whole tables

@@ -47,7 +47,7 @@ pub(crate) fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Rep
     let host = host::judge(file.host, problems);
     let network = network::judge(file.network, problems);
     let rule = file.first_boot.and_then(|table| table.value.fragment).map(|rule| rule.value);
-    let fragment = rule.unwrap_or_default();
+    let fragment = rule.map(FragmentRule::from).unwrap_or_default();
     let ssh = ssh::judge(file.ssh, fragment == FragmentRule::Required, problems);
     let people = accounts::judge(file.domain, file.account, problems);
     let relay = relay::judge(file.relay, network.as_ref().is_ok_and(|it| it.ipv6), problems);
