@@ -103,7 +103,7 @@ impl Source {
             }
         }
         if self.files
-            && let Some(keys) = self.from_files(http, &mut tried)?
+            && let Some(keys) = self.keys_of_files(http, &mut tried)?
         {
             return Ok(keys);
         }
@@ -126,7 +126,7 @@ impl Source {
         }
     }
 
-    fn from_files(
+    fn keys_of_files(
         &self,
         http: &Http,
         tried: &mut Vec<String>,
@@ -166,14 +166,14 @@ impl Source {
         {
             (Some(url), Some(region), Some(account), Some(role)) => {
                 let key = session.unwrap_or(url);
-                self.from_single_sign_on(http, &key, &region, &account, &role).map(Some)
+                self.keys_of_single_sign_on(http, &key, &region, &account, &role).map(Some)
             }
             _ => Ok(None),
         }
     }
 
     /// "IAM Identity Center credential provider": a token that `aws sso login` left, for keys of a role.
-    fn from_single_sign_on(
+    fn keys_of_single_sign_on(
         &self,
         http: &Http,
         key: &str,

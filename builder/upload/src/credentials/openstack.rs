@@ -3,7 +3,7 @@
 //! Source: openstacksdk, "Configuring OpenStack SDK Applications"; keystoneauth's plugins v3password,
 //! v3applicationcredential and v3token. Out: the body of a request for a token (Identity API v3).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -94,7 +94,7 @@ pub fn read(settings: &Settings) -> Result<Identity, UploadError> {
     })
 }
 
-fn parse(path: &PathBuf) -> Result<Option<Yaml>, UploadError> {
+fn parse(path: &Path) -> Result<Option<Yaml>, UploadError> {
     let Some(text) = Surroundings::read(path)? else { return Ok(None) };
     Yaml::parse(&text).map(Some).map_err(|reason| UploadError::BadCredentials {
         from: path.display().to_string(),

@@ -1,5 +1,6 @@
 //! A strict server on loopback: it parses what really arrives, and fails on purpose when a test says so.
 #![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod s3;
 
