@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use mailkiln_format::unnamed;
+use mailkiln_publish::unnamed;
 
 use crate::failure::Failure;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use mailkiln_dns::{self, DkimKey, Record, TlsaRecord};
+use mailkiln_dns::{DkimKey, Record, TlsaRecord};
 use mailkiln_spec::Flaw;
 use serde::Serialize;
 
@@ -37,7 +37,7 @@ pub(super) fn run(arguments: &DnsArguments, printer: &Printer) -> Result<(), Fai
             ));
         }
     }
-    let mut records = dns::records(&spec, &keys);
+    let mut records = mailkiln_dns::records(&spec, &keys);
     if let Some(path) = &arguments.tlsa {
         let tlsa = TlsaRecord::parse_file(&read_text(
             path,
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &DnsArguments, printer: &Printer) -> Result<(), Fai
         }
     }
     let publication =
-        Publication { records, notes: dns::notes(&spec, &keys), as_zone: arguments.zone };
+        Publication { records, notes: mailkiln_dns::notes(&spec, &keys), as_zone: arguments.zone };
     printer.result(&publication)
 }
 
@@ -73,9 +73,9 @@ struct Publication {
 impl fmt::Display for Publication {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (records, bullet) = if self.as_zone {
-            (dns::zone_file(&self.records), "; ")
+            (mailkiln_dns::zone_file(&self.records), "; ")
         } else {
-            (dns::table(&self.records), "- ")
+            (mailkiln_dns::table(&self.records), "- ")
         };
         writeln!(f, "{records}")?;
         self.notes.iter().try_for_each(|note| writeln!(f, "{bullet}{note}"))

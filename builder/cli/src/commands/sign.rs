@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use mailkiln_format::write_beside;
+use mailkiln_publish::write_beside;
 use mailkiln_signature::{LONGEST, PublicKey, SecretKey, SignatureError};
 use serde::Serialize;
 

@@ -50,7 +50,7 @@ impl Bmap {
     }
 
     /// The map of a disk of so many bytes whose ranges a pass has given.
-    pub(crate) const fn of_ranges(image_size: u64, ranges: Vec<Range>) -> Self {
+    pub const fn of_ranges(image_size: u64, ranges: Vec<Range>) -> Self {
         Self { image_size, block_size: BLOCK, ranges }
     }
 
