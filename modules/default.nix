@@ -2,6 +2,7 @@
 {
   imports = [
     ./settings.nix
+    ./acme-client.nix
     ./files.nix
     ./clamav.nix
     ./certificates.nix

@@ -17,7 +17,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::machine::{Accelerator, Attachment, Card, Firmware};
 pub(crate) use build::{BuildArguments, ClosureArguments, ToolchainChoice};
-pub(crate) use emit::{EmitCommand, EmitFilesArguments, EmitHostArguments, EmitModulesArguments, HostArguments};
+pub(crate) use emit::{
+    EmitCommand, EmitFilesArguments, EmitHostArguments, EmitModulesArguments, HostArguments,
+};
 pub(crate) use images::{ConvertArguments, DiffArguments, FlashArguments, InspectArguments};
 pub(crate) use lock::{CacheCommand, CachePruneArguments, LockArguments};
 pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};

@@ -90,7 +90,10 @@ pub(crate) fn read_text(path: &Path, missing: &str) -> Result<String, Failure> {
     }
     String::from_utf8(bytes).map_err(|error| Failure::Input {
         message: format!("{shown} is not UTF-8"),
-        causes: vec![format!("byte {} is not part of a character", error.utf8_error().valid_up_to())],
+        causes: vec![format!(
+            "byte {} is not part of a character",
+            error.utf8_error().valid_up_to()
+        )],
         hint: Some(format!("convert it: iconv -f latin1 -t utf-8 {shown}")),
     })
 }

@@ -31,7 +31,6 @@ mod vmdk;
 mod xz;
 mod zst;
 
-pub use sparse::is_zero;
 pub use bmap::{BadBmap, Bmap, Range};
 pub use hashing::Hashing;
 pub use open::{BadFormat, BadImage, Opened, decoder, open, open_with_format, read_full};

@@ -16,7 +16,7 @@ pub(crate) const PIECE: u64 = 1 << 20;
 pub(crate) static ZEROS: [u8; PIECE as usize] = [0; PIECE as usize];
 
 /// Whether all of `bytes`, at most a piece, is zero.
-pub fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     ZEROS.get(..bytes.len()).is_some_and(|zeros| zeros == bytes)
 }
 

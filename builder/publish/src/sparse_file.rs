@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt as _;
 
-use mailkiln_format::is_zero;
-
 /// Bytes that are left out when all of them are zero.
 const HOLE: usize = 64 << 10;
+static ZEROS: [u8; HOLE] = [0; HOLE];
 
 /// Writes to a new file, and nothing where there are zeros.
 #[derive(Debug)]
@@ -55,4 +54,9 @@ impl Write for SparseFile<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Returns true if all of `bytes`, at most [`HOLE`] of them, are zero.
+fn is_zero(bytes: &[u8]) -> bool {
+    ZEROS.get(..bytes.len()).is_some_and(|zeros| zeros == bytes)
 }

@@ -43,7 +43,7 @@ pub enum AccountError {
     #[error("the secret acme-eab-key is not base64; store it again as the authority shows it")]
     BindingKey,
     /// The seed's key makes no sense.
-    #[error("the ACME account's key that the seed brought is no P-256 key in PKCS#8")]
+    #[error("the seed's key of the ACME account is not a P-256 key in PKCS#8")]
     SeedKey,
     /// The kept account cannot be read.
     #[error("cannot read {0}: {1}; run this as root or as the user mailkiln-acme")]

@@ -111,6 +111,12 @@ impl Key {
     }
 }
 
+/// Returns true if the key at `path` is the one of this certificate, so that a certificate with a new key needs another.
+/// A key that no certificate has used yet, left by an order that failed, is new already.
+pub fn is_used(path: &Path, public: Option<&[u8]>) -> bool {
+    public.is_some_and(|public| fits(&fs::read_to_string(path).unwrap_or_default(), public))
+}
+
 /// Whether `key` (PEM) is the private half of `public`.
 pub fn fits(key: &str, public: &[u8]) -> bool {
     KeyPair::from_pem(key).is_ok_and(|pair| pair.public_key_raw() == public)
@@ -137,6 +143,10 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(Key::at(&path, KeyKind::EcdsaP256, false).unwrap().pem(), first.pem());
         assert!(fits(first.pem(), first.public()) && !fits("x", first.public()));
+        // Runs that fail before an order is stored do not make a key each.
+        assert!(!is_used(&path, None), "no certificate has used it");
+        assert!(is_used(&path, Some(first.public())));
+        assert!(!is_used(&path, Some(b"another")) && !is_used(Path::new("/none"), Some(b"x")));
         let second = Key::at(&path, KeyKind::EcdsaP256, true).unwrap();
         assert_ne!(second.pem(), first.pem());
         let rsa = Key::at(&path, KeyKind::Rsa2048, false).unwrap();

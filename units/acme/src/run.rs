@@ -95,6 +95,7 @@ struct Run<'a> {
     settings: &'a Settings,
     clock: &'a dyn Clock,
     state: State,
+    /// Whether another key was asked for.
     new_key: bool,
 }
 
@@ -102,8 +103,7 @@ impl<'a> Run<'a> {
     fn new(layout: &'a Layout, settings: &'a Settings, clock: &'a dyn Clock) -> Self {
         let mut state = State::read(&layout.state()).at(&settings.directory);
         state.tidy(clock.now());
-        let new_key = !settings.keep_key;
-        Self { layout, settings, clock, state, new_key }
+        Self { layout, settings, clock, state, new_key: false }
     }
 
     fn keep(&self) -> Result<(), DurableError> {
@@ -309,7 +309,9 @@ impl<'a> Run<'a> {
             return Err(OrderError::Limit(reason, next - now));
         }
         // A key that an interrupted order was made with already is the new one.
-        let anew = self.new_key && !resumes;
+        let public = in_use.map(|it| it.facts.public_key.as_slice());
+        let due = !self.settings.keep_key && key::is_used(&self.layout.key(), public);
+        let anew = (self.new_key || due) && !resumes;
         let key = Key::at(&self.layout.key(), self.settings.key, anew)?;
         self.new_key = false;
         let patience = Patience::default();

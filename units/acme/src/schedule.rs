@@ -72,7 +72,7 @@ fn reason(
         // Either an administrator's own, or ours and the power went before that was written down.
         return match (&state.order, facts.not_after < now) {
             (Some(_), _) => Ok("an order was interrupted"),
-            (None, true) => Ok("the one in use is somebody else's and has expired"),
+            (None, true) => Ok("the one in use is not ours and has expired"),
             (None, false) => Err(Due::Foreign),
         };
     };

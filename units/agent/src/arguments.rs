@@ -183,7 +183,7 @@ impl Arguments {
             ([], ..) => return Err(ArgumentsError("no command is given".to_owned())),
             (words, ..) => {
                 let given = words.join(" ");
-                return Err(ArgumentsError(format!("`{given}` is no command, or not like this")));
+                return Err(ArgumentsError(format!("`{given}` is not a command, or is used differently")));
             }
         };
         Ok(Self::Run { command, root })

@@ -148,7 +148,7 @@ fn end_one(
 ) -> Result<String, FirstPasswordError> {
     let (Some(account), Some(first)) = (name.account_address(), secrets.read(name)?) else {
         secrets.remove(name)?;
-        return Ok(format!("removed {}, which was no password", name.as_str()));
+        return Ok(format!("removed {}, which was not a password", name.as_str()));
     };
     let address = Address::try_from(account)?;
     let principal = api.principal(address.as_str()).map_err(AccountPasswordError::Api)?;
@@ -157,7 +157,7 @@ fn end_one(
     });
     if !is_current {
         secrets.remove(name)?;
-        return Ok(format!("{address} has another password by now"));
+        return Ok(format!("{address} has another password already"));
     }
     let (at, deadline) = (appliance.loopback.imaps, Deadline::after(TIME));
     let connection = Connection::open(at, &appliance.host, certificate, deadline)?;

@@ -21,7 +21,7 @@ pub enum PasswordError {
     NotHashable,
     /// A hash that the mail server can't check.
     #[error(
-        "this is no hash that the mail server can check: expected SHA-512 crypt, bcrypt or Argon2; \
+        "this is not a hash that the mail server can check: expected SHA-512 crypt, bcrypt or Argon2; \
          `mkpasswd -m sha-512` makes one"
     )]
     ForeignHash,

@@ -132,7 +132,7 @@ impl<'a, V: Volume + ?Sized> Fat<'a, V> {
             && tables > 0;
         let data = reserved + tables * word(36);
         let sectors = word(32).checked_sub(data).filter(|_| ours);
-        let sectors = sectors.ok_or_else(|| bad("it is no FAT32 with sectors of 512 bytes"))?;
+        let sectors = sectors.ok_or_else(|| bad("it is not FAT32 with sectors of 512 bytes"))?;
         Ok(Self {
             volume,
             cluster_bytes: per_cluster * SECTOR,

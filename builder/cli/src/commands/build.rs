@@ -52,7 +52,9 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
     lock_age::warn(&pins.lock, printer);
     let toolchain = toolchain(arguments.toolchain, &pins.lock, target.arch)?;
     if matches!(toolchain, Toolchain::Host(_)) {
-        printer.warning("compiling with this machine's own tools: the image will not be reproducible elsewhere");
+        printer.warning(
+            "compiling with this machine's own tools: the image will not be reproducible elsewhere",
+        );
     }
     let units = unit_caches::gather(
         Written { from: &arguments.units.units_from, keys: &arguments.closure.trusted_public_key },
@@ -60,8 +62,7 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
     )?;
     if units.bases.is_empty() && !arguments.closure.trusted_public_key.is_empty() {
         return Err(Failure::Input {
-            message: "--trusted-public-key is given without a source that it could sign"
-                .to_owned(),
+            message: "--trusted-public-key is given without a source that it could sign".to_owned(),
             causes: Vec::new(),
             hint: Some("add --units-from PATH|URL, or --closure and --from".to_owned()),
         });

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use mailkiln_dns::{self, DkimKey, Record, TlsaRecord};
+use mailkiln_dns::{DkimKey, Record, TlsaRecord};
 use mailkiln_spec::Flaw;
 use serde::Serialize;
 

@@ -89,8 +89,7 @@ pub(super) fn run(arguments: &FlashArguments, printer: &Printer) -> Result<(), F
 fn check_signature(path: &Path, key: &str, is_address: bool) -> Result<(), Failure> {
     if is_address {
         return Err(Failure::Input {
-            message: "--key checks the .minisig beside a file, but this image is a URL"
-                .to_owned(),
+            message: "--key checks the .minisig beside a file, but this image is a URL".to_owned(),
             causes: Vec::new(),
             hint: Some("download IMAGE, IMAGE.minisig and IMAGE.bmap first".to_owned()),
         });

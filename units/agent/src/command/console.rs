@@ -220,11 +220,11 @@ fn is_virtual(console: &Path) -> bool {
 fn reminder(appliance: &Appliance) -> String {
     let host = &appliance.host;
     format!(
-        "The password of this account was chosen by {host} on its first day and was shown\r\n\
-         on its console. Choose one of your own: https://{host}/\r\n\
+        "{host} generated the password of this account on its first day and showed it\r\n\
+         on its console. Choose your own: https://{host}/\r\n\
          \r\n\
-         If nobody uses the account, that first password ends in two days. You need not do\r\n\
-         anything else once you have read this in your mail program.\r\n"
+         If the account stays unused, this password expires in two days. Reading this\r\n\
+         message in your mail program is enough to keep it.\r\n"
     )
 }
 

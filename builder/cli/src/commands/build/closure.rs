@@ -62,7 +62,10 @@ fn closure(
                     in_store(Path::new(ROOT), path).map_err(|error| Failure::input(&error))?
                 }
             };
-            progress.step(&format!("fetching the records of {} and its references", top.to_absolute_path()));
+            progress.step(&format!(
+                "fetching the records of {} and its references",
+                top.to_absolute_path()
+            ));
             let fetcher = Fetcher::new(supply.cache, supply.mirrors);
             let caches = Caches { bases: &bases, keys: &keys, fetcher: &fetcher };
             caches.closure(&top, progress.downloads()).map_err(closure_failure)

@@ -84,7 +84,9 @@ pub(super) fn check_empty(directory: &Path) -> Result<(), Failure> {
                 directory.display()
             ),
             causes: Vec::new(),
-            hint: Some("choose a new folder; the old one may hold keys that you have published".to_owned()),
+            hint: Some(
+                "choose a new folder; the old one may hold keys that you have published".to_owned(),
+            ),
         }),
     }
 }
