@@ -107,7 +107,9 @@ fn with_builder(whole: &Path, unit: &mailkiln_unit::Unit, files: Files) -> io::R
     }
     if used.contains("unit") {
         // That crate lists the units when it is compiled.
-        all.extend(mailkiln_unit::names().iter().map(|name| (format!("units/{name}/unit.toml"), true)));
+        all.extend(
+            mailkiln_unit::names().iter().map(|name| (format!("units/{name}/unit.toml"), true)),
+        );
     }
     Ok(all)
 }

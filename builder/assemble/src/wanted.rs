@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use mailkiln_services::{Appliance, HostFacts, Service, SlotSizes, TargetFacts, appliance};
-use mailkiln_spec::{Spec, for_the_image};
 use mailkiln_spec::target::Target;
+use mailkiln_spec::{Spec, for_the_image};
 use mailkiln_tree::{Content, Entry, Kind, Owner, TreePath, User};
 
 use crate::AssembleError;

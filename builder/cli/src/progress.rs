@@ -208,11 +208,11 @@ impl mailkiln_flash::Progress for Bars<'_> {
 
 impl mailkiln_upload::Progress for Bars<'_> {
     fn step(&self, what: &str) {
-        Watch::step(self, what);
+        mailkiln_assemble::Progress::step(self, what);
     }
 
     fn begin(&self, bytes: u64) {
-        Watch::step(self, &format!("uploading {} MB", bytes / 1_000_000));
+        mailkiln_assemble::Progress::step(self, &format!("uploading {} MB", bytes / 1_000_000));
         *self.said.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Bars::begin(self, "uploading", bytes, BYTES);
     }

@@ -96,7 +96,10 @@ mod tests {
             .keys()
             .filter_map(|path| path.strip_prefix("builder/")?.split('/').next())
             .collect();
-        assert_eq!(crates.into_iter().collect::<Vec<_>>(), ["dns", "pin", "services", "spec", "tree", "unit"]);
+        assert_eq!(
+            crates.into_iter().collect::<Vec<_>>(),
+            ["dns", "pin", "services", "spec", "tree", "unit"]
+        );
         for path in ["Cargo.toml", "builder/spec/data/default.toml", "builder/spec/build.rs"] {
             assert!(component.files.contains_key(path), "{path}");
         }

@@ -46,6 +46,7 @@ fn run(folder: &Path, script: &str) -> Output {
     }
     fs::write(folder.join("src/readable"), "yes").unwrap();
     let sandbox = Sandbox {
+        folder: String::new(),
         toolchain: "/".into(),
         source: folder.join("src"),
         build: folder.join("build"),

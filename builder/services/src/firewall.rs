@@ -101,7 +101,14 @@ impl Firewall {
             .collect();
         open.sort_by_key(|port| port.number);
         open.dedup_by_key(|port| port.number);
-        Self { open, local, metadata: declared::named(user::AGENT).unwrap_or(user::ROOT), flood: FLOOD, dhcp, ipv6 }
+        Self {
+            open,
+            local,
+            metadata: declared::named(user::AGENT).unwrap_or(user::ROOT),
+            flood: FLOOD,
+            dhcp,
+            ipv6,
+        }
     }
 }
 

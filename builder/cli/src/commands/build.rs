@@ -68,12 +68,8 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
         });
     }
     let bars = Bars::new(printer);
-    let inputs = Inputs {
-        spec: &file.spec,
-        mail_toml: &file.text,
-        target: &target,
-        lock: &pins.lock,
-    };
+    let inputs =
+        Inputs { spec: &file.spec, mail_toml: &file.text, target: &target, lock: &pins.lock };
     let tools = tools(pins.supply(&bars), &toolchain, &units)?;
     let written = write(&inputs, &tools, &formats, &arguments.output, printer)?;
     printer.result(&written)
