@@ -239,6 +239,7 @@ fn when_mailkiln_is_killed_nothing_goes_on_in_the_sandbox() -> Outcome {
     nix::unistd::mkfifo(&pipe, Mode::from_bits_truncate(0o600))?;
     let assembler = format!("/usr/bin/{}-as", host().multiarch());
     let sandbox = Sandbox {
+        folder: String::new(),
         toolchain: locked.folder(&cache, &Silent)?,
         source: path("src"),
         build: path("build"),
@@ -284,6 +285,7 @@ fn a_toolchain_that_lacks_the_program_says_so() -> Outcome {
         fs::create_dir(path(name))?;
     }
     let sandbox = Sandbox {
+        folder: String::new(),
         toolchain: path("tools"),
         source: path("src"),
         build: path("build"),
