@@ -154,6 +154,6 @@ fn write_out(finished: &Finished, unpacked: &Unpacked, out: &Path) -> Result<(),
         }
     }
     fs::write(out.with_extension("kernel"), bytes(&finished.boot.kernel)?)?;
-    println!("kernel {}, stub: {}", finished.boot.release, finished.boot.stub.is_some());
+    println!("kernel {}", finished.boot.release);
     Ok(())
 }
