@@ -34,6 +34,16 @@ in
                 example = [ "info@example.org" ];
                 description = "Further addresses that are delivered here, and that this account may send from.";
               };
+              any_sender = lib.mkOption {
+                type = lib.types.nullOr lib.types.bool;
+                default = null;
+                defaultText = lib.literalMD "null: false, an account writes from its own addresses only";
+                example = false;
+                description = ''
+                  Lets this account write as anybody, as a program that sends for others must. Default: false, an
+                  account writes from its own addresses only.
+                '';
+              };
               name = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
                 default = null;
@@ -802,6 +812,23 @@ in
                 description = ''
                   Who gets the reports of other servers (DMARC, TLS-RPT). Default: `postmaster@` the first
                   domain.
+                '';
+              };
+              recipients_per_day = lib.mkOption {
+                type = lib.types.nullOr lib.types.ints.unsigned;
+                default = null;
+                defaultText = lib.literalMD "null: 1000";
+                example = 1000;
+                description = "The same for a day. Default: 1000.";
+              };
+              recipients_per_hour = lib.mkOption {
+                type = lib.types.nullOr lib.types.ints.unsigned;
+                default = null;
+                defaultText = lib.literalMD "null: 200";
+                example = 200;
+                description = ''
+                  Recipients that one account may write to in an hour; more are deferred, and the postmaster is
+                  told. Default: 200.
                 '';
               };
               removed = lib.mkOption {

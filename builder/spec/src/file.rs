@@ -146,6 +146,10 @@ pub(crate) struct AccountTable {
     /// Most that the mailbox holds, in bytes or with a unit. Default: no limit.
     #[schemars(example = "5 GiB")]
     pub(crate) quota: Option<Located<SizeValue>>,
+    /// Lets this account write as anybody, as a program that sends for others must. Default: false, an
+    /// account writes from its own addresses only.
+    #[schemars(example = false)]
+    pub(crate) any_sender: Option<Located<bool>>,
 }
 
 /// A host that takes all outgoing mail.
@@ -183,6 +187,13 @@ pub(crate) struct MailTable {
     /// Largest message that is taken, in bytes or with a unit. Default: 50 MiB.
     #[schemars(example = "50 MiB")]
     pub(crate) max_message_size: Option<Located<SizeValue>>,
+    /// Recipients that one account may write to in an hour; more are deferred, and the postmaster is
+    /// told. Default: 200.
+    #[schemars(example = 200)]
+    pub(crate) recipients_per_hour: Option<Located<i64>>,
+    /// The same for a day. Default: 1000.
+    #[schemars(example = 1000)]
+    pub(crate) recipients_per_day: Option<Located<i64>>,
     /// Who gets the reports of other servers (DMARC, TLS-RPT). Default: `postmaster@` the first
     /// domain.
     #[schemars(example = "postmaster@example.org")]

@@ -129,6 +129,8 @@ pub struct Account {
     pub aliases: Vec<Address>,
     /// Mailbox quota in bytes; `None` is unlimited.
     pub quota: Option<u64>,
+    /// Whether it may write as anybody, not only from its own addresses.
+    pub any_sender: bool,
 }
 
 /// `[relay]`: outgoing mail goes through this host.
@@ -161,6 +163,10 @@ pub enum RelayTls {
 pub struct MailSettings {
     /// Largest message taken, in bytes; 50 MiB when not given.
     pub max_message_size: u64,
+    /// Recipients that one account may write to in an hour; 200 when not given.
+    pub recipients_per_hour: u32,
+    /// The same for a day, at least as many; 1,000 when not given.
+    pub recipients_per_day: u32,
     /// Where reports about this domain's mail (DMARC `rua`, TLS-RPT) go; `postmaster@` the first domain when
     /// not given.
     pub postmaster: Address,

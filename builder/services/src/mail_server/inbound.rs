@@ -10,15 +10,11 @@ pub(super) const FROM_SERVERS: &str = "listener == 'smtp'";
 const WITHOUT_LOGIN: &str = "listener == 'smtp' || listener == 'release'";
 const AUTHENTICATED: &str = "!is_empty(authenticated_as)";
 
-/// Recipients of one account: a stolen password can't flood the world. Beyond that they are
-/// refused for the rest of the hour or day, and the postmaster gets a letter.
-const RECIPIENTS: [&str; 2] = ["200/1h", "1000/1d"];
-
 /// Bytes in one session; at least two messages of the largest size.
 const TRANSFER_MINIMUM: u64 = 250 << 20;
 
 pub(super) fn sections(spec: &Spec) -> Vec<Section> {
-    let mut sections = vec![session(spec), extensions(), authentication(), recipients(spec)];
+    let mut sections = vec![session(spec), extensions(), authentication(spec), recipients(spec)];
     sections.extend(message(spec));
     sections.extend(limits());
     sections
@@ -46,7 +42,21 @@ fn extensions() -> Section {
         .set("mt-priority", when(AUTHENTICATED, "mixer", "false"))
 }
 
-fn authentication() -> Section {
+/// Accounts write from their own addresses, but for those that the file frees.
+fn own_addresses(spec: &Spec) -> Value {
+    let free: Vec<(String, String)> = spec
+        .accounts
+        .iter()
+        .filter(|account| account.any_sender)
+        .map(|account| {
+            let login = constant(&account.address.to_string());
+            (format!("authenticated_as == {login}"), "false".to_owned())
+        })
+        .collect();
+    if free.is_empty() { Value::Truth(true) } else { Value::Rules(free, "true".to_owned()) }
+}
+
+fn authentication(spec: &Spec) -> Section {
     Section::new(
         "session.auth",
         "Never on 25 and for released mail, elsewhere a must, no password without TLS, and the\n\
@@ -55,7 +65,8 @@ fn authentication() -> Section {
     .set("directory", when(WITHOUT_LOGIN, "false", "'*'"))
     .set("require", when(WITHOUT_LOGIN, "false", "true"))
     .set("mechanisms", when("listener != 'smtp' && is_tls", "[plain, login]", "false"))
-    .set("must-match-sender", true)
+    .set("must-match-sender", own_addresses(spec))
+    .set("must-match-header", own_addresses(spec))
     .set("errors.total", 3)
     .set("errors.wait", "2s")
 }
@@ -69,8 +80,15 @@ fn recipients(spec: &Spec) -> Section {
         .set("max-recipients", 100)
         .set("errors.total", 5)
         .set("errors.wait", "2s")
-        .set("account.rate", RECIPIENTS)
+        // A stolen password can't flood the world. Beyond that, recipients are refused for the rest
+        // of the hour or day, and the postmaster gets a letter.
+        .set("account.rate", recipient_rates(spec))
         .set("account.notify", spec.mail.postmaster.to_string())
+}
+
+fn recipient_rates(spec: &Spec) -> Value {
+    let (hour, day) = (spec.mail.recipients_per_hour, spec.mail.recipients_per_day);
+    Value::List(vec![format!("{hour}/1h"), format!("{day}/1d")])
 }
 
 /// The server's own catch-all is an account that has `@example.org` among its addresses, which

@@ -180,7 +180,8 @@ fn account(
     let owner = address.map_or_else(|_| "another account".to_owned(), |text| shown(&text.value));
     let address = address.and_then(|text| claims.claim(text, &owner, problems));
     let aliases = each(table.aliases, |text| claims.claim(&text, &owner, problems));
-    Ok(Account { address: address?, name: name?, aliases: aliases?, quota: quota? })
+    let any_sender = table.any_sender.is_some_and(|any| any.value);
+    Ok(Account { address: address?, name: name?, aliases: aliases?, quota: quota?, any_sender })
 }
 
 fn display_name(name: &str) -> Result<String, Flaw> {

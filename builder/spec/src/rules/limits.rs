@@ -17,6 +17,10 @@ use crate::size;
 const MESSAGE_SIZES: RangeInclusive<u64> = 1 << 20..=1 << 30;
 /// Largest message taken when the file does not say, in bytes.
 const USUAL_MESSAGE_SIZE: u64 = 50 << 20;
+/// Recipients of one account that make sense.
+const RECIPIENTS: RangeInclusive<i64> = 1..=1_000_000;
+/// Recipients in an hour and in a day when the file does not say.
+const USUAL_RECIPIENTS: (u32, u32) = (200, 1000);
 /// Days until an account that was taken out of the file is deleted.
 const REMOVED_DAYS: RangeInclusive<i64> = 0..=3650;
 /// The same when the file does not say.
@@ -51,12 +55,49 @@ pub(super) fn judge_mail(
         }
         (None, None) => Err(problems.absent(&span, "mail.postmaster")),
     };
+    let recipients = recipients(&table, problems);
     let removed = removed(&table, problems);
+    let (recipients_per_hour, recipients_per_day) = recipients?;
     Ok(MailSettings {
         max_message_size: max_message_size?,
+        recipients_per_hour,
+        recipients_per_day,
         postmaster: postmaster?,
         removed: removed?,
     })
+}
+
+/// Recipients of one account in an hour and in a day. Whoever raises one and does not name the other
+/// gets a day that holds the hour.
+fn recipients(table: &MailTable, problems: &mut Problems) -> Result<(u32, u32), Reported> {
+    let mut number = |given: &Option<Located<i64>>, key: &str, usual: u32| {
+        given.as_ref().map_or(Ok(usual), |given| {
+            let fits =
+                u32::try_from(given.value).ok().filter(|_| RECIPIENTS.contains(&given.value));
+            let flaw = Flaw::new(
+                format!("`mail.{key}` is out of range"),
+                "recipients, from 1 to 1000000",
+                format!("write `{key} = {usual}`"),
+            );
+            problems.check(&given.span, fits.ok_or(flaw))
+        })
+    };
+    let hour = number(&table.recipients_per_hour, "recipients_per_hour", USUAL_RECIPIENTS.0);
+    let day = number(&table.recipients_per_day, "recipients_per_day", USUAL_RECIPIENTS.1);
+    let (hour, day) = (hour?, day?);
+    match (&table.recipients_per_hour, &table.recipients_per_day) {
+        (Some(_), None) => Ok((hour, day.max(hour))),
+        (None, Some(_)) => Ok((hour.min(day), day)),
+        (Some(given), Some(_)) if hour > day => Err(problems.add(
+            Flaw::new(
+                "`mail.recipients_per_hour` is more than `recipients_per_day`",
+                format!("{hour} in an hour, {day} in a day"),
+                "raise `recipients_per_day`, or lower this",
+            )
+            .at(&given.span),
+        )),
+        _ => Ok((hour, day)),
+    }
 }
 
 fn removed(table: &MailTable, problems: &mut Problems) -> Result<Removed, Reported> {
