@@ -30,6 +30,18 @@ fn the_zone_of_two_domains() {
 }
 
 #[test]
+fn records_of_the_web_unit_come_and_go_with_it() {
+    let of_web = |text: &str| {
+        let records = records(&parse(text).unwrap(), &[]);
+        let has = |label: &str| records.iter().any(|r| r.name == format!("{label}.example.org"));
+        assert!(has("_imaps._tcp") && has("_dmarc"));
+        ["autoconfig", "autodiscover", "mta-sts", "_mta-sts", "_caldavs._tcp"].map(has)
+    };
+    assert_eq!(of_web(TWO_DOMAINS), [true; 5]);
+    assert_eq!(of_web(&format!("{TWO_DOMAINS}[web]\nenable = false\n")), [false; 5]);
+}
+
+#[test]
 fn the_table_and_notes_of_the_demonstration() {
     let spec = parse(DEFAULT).unwrap();
     insta::assert_snapshot!(format!(

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::num::NonZeroUsize;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use mailkiln_bytes_at::ReadAt as _;

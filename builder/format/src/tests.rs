@@ -1,8 +1,5 @@
 //! Formats: pinned bytes, and disks of any shape.
 
-use std::fs;
-use std::path::Path;
-
 use mailkiln_image::disk::Extent;
 use mailkiln_pin::Sha256;
 use proptest::prelude::*;

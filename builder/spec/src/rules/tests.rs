@@ -67,19 +67,9 @@ fn the_web_unit_has_its_port_for_itself() {
 }
 
 #[test]
-fn names_and_records_of_the_web_unit_come_and_go_together() {
-    let named = |text: &str| {
-        let spec = parse(text).unwrap();
-        let records = crate::dns::records(&spec, &[]);
-        let names: Vec<String> = spec.certificate_names().iter().map(ToString::to_string).collect();
-        let has = |name: &str| records.iter().any(|record| record.name == name);
-        let of_web = ["autoconfig", "autodiscover", "mta-sts", "_mta-sts", "_caldavs._tcp"];
-        let of_web = of_web.map(|label| has(&format!("{label}.example.org")));
-        assert!(has("_imaps._tcp.example.org") && has("_dmarc.example.org"));
-        (names.len(), of_web)
-    };
-    assert_eq!(named(BASE), (4, [true; 5]));
-    assert_eq!(named(&with("web", "enable = false")), (1, [false; 5]));
+fn names_of_the_web_unit_come_and_go_with_it() {
+    assert_eq!(parse(BASE).unwrap().certificate_names().len(), 4);
+    assert_eq!(parse(&with("web", "enable = false")).unwrap().certificate_names().len(), 1);
 }
 
 #[test]
