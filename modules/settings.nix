@@ -945,12 +945,12 @@ in
               behind_proxy = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
-                defaultText = lib.literalMD "null: false; true where nginx, Caddy or another web server of NixOS is enabled";
+                defaultText = lib.literalMD "null: false; true where `services.mailkiln.webServer` names one";
                 example = false;
                 description = ''
                   Only on a NixOS host: whether its own web server has ports 80 and 443, and passes requests on to
-                  the Unix socket `/run/mailkiln-web/http`. Default: false; true where nginx, Caddy or
-                  another web server of NixOS is enabled.
+                  the Unix socket `/run/mailkiln-web/http`. Default: false; true where
+                  `services.mailkiln.webServer` names one.
                 '';
               };
               enable = lib.mkOption {

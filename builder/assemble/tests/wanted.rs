@@ -27,9 +27,10 @@ fn every_target_takes_the_files_of_every_spec() {
 
 #[test]
 fn a_user_has_its_state_as_its_home() {
-    let spec = mailkiln_spec::parse(SPECS[1]).unwrap();
+    let without_web = format!("{}\n[web]\nenable = false\n", SPECS[0]);
+    let spec = mailkiln_spec::parse(&without_web).unwrap();
     let target = builtin_targets().unwrap().remove(0);
-    let wanted = Wanted::of(&spec, SPECS[1], &target).unwrap();
+    let wanted = Wanted::of(&spec, &without_web, &target).unwrap();
     let home = |name: &str| {
         let user = wanted.users.iter().find(|user| user.name == name);
         user.map(|user| user.home.as_str())
@@ -37,6 +38,6 @@ fn a_user_has_its_state_as_its_home() {
     assert_eq!(home("mail-server"), Some("/var/lib/mail-server"));
     // The filter's state lies in the agent's folder.
     assert_eq!(home("mail-filter"), Some("/var/lib/mailkiln/filter"));
-    // Serves a page and keeps nothing.
+    // Serves the page for passwords where no web unit does, and keeps nothing.
     assert_eq!(home("mailkiln-page"), Some("/"));
 }

@@ -128,7 +128,7 @@ fn what_can_not_be_converted_is_refused_and_leaves_nothing() {
     desk.refuses("required", "convert disk.img -o out");
     desk.refuses("is the image itself", "convert disk.img -f qcow2,img");
     desk.refuses("is the image itself", "convert disk.qcow2 -f qcow2");
-    desk.refuses("name of a file", "convert disk.img -f vhd -o out --name ../x");
+    desk.refuses("is not a file name", "convert disk.img -f vhd -o out --name ../x");
     let cut = |from: &str, to: &str, keep: usize| {
         let bytes = fs::read(desk.path(from)).unwrap();
         fs::write(desk.path(to), &bytes[..bytes.len() * keep / 10]).unwrap();

@@ -157,7 +157,7 @@ fn what_is_wrong_is_named_with_its_cure() {
     assert!(foreign.contains("bzImage is a system for aarch64"), "{foreign}");
     let no_efi =
         said(|top| fs::write(top.parent().unwrap().join(KERNEL).join("bzImage"), "x").unwrap());
-    assert!(no_efi.contains("no kernel that UEFI starts"), "{no_efi}");
+    assert!(no_efi.contains("not a kernel that UEFI starts"), "{no_efi}");
     let no_init = said(|top| fs::remove_file(top.join("init")).unwrap());
     assert!(no_init.contains("is not a NixOS system: it has no `init`"), "{no_init}");
     let missing = said(|top| fs::remove_dir_all(top.parent().unwrap().join(KERNEL)).unwrap());

@@ -232,7 +232,7 @@ mod tests {
         let error = Unpacker::new(root.path(), true).tar(members, place).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "a is a hard link to doc/b, which is left out: keep both or neither"
+            "/a is a hard link to /doc/b, which is left out: keep both or neither"
         );
     }
 
@@ -245,7 +245,7 @@ mod tests {
             ("control character", vec![file("a\nb")]),
             ("twice", vec![file("a"), file("a")]),
             ("below something", vec![entry("a", EntryType::Symlink, "/tmp", b""), file("a/x")]),
-            ("no file of the archive", vec![entry("a", EntryType::Link, "etc/passwd", b"")]),
+            ("not a file of the archive", vec![entry("a", EntryType::Link, "etc/passwd", b"")]),
             ("leave its place", vec![entry("a", EntryType::Link, "../etc/passwd", b"")]),
             ("absolute", vec![file("/etc/x")]),
             ("device node", vec![entry("a", EntryType::Char, "", b"")]),

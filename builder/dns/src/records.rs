@@ -65,7 +65,7 @@ pub fn notes(spec: &Spec, keys: &[DkimKey]) -> Vec<String> {
     }
     if spec.web.is_none() {
         notes.push(
-            "Without the web unit (`[web] enable = false`) nobody serves an MTA-STS policy, calendars and contacts, or \
+            "Without the web unit (`[web] enable = false`) there is no server for an MTA-STS policy, calendars and contacts, or \
              what programs ask to set themselves up: there are no records for them."
                 .to_owned(),
         );

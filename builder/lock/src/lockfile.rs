@@ -433,7 +433,7 @@ sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
             ("sed:amd64", "sed:mips", "mips"),
             ("sed:amd64", "sed", "architecture"),
             ("debian/pool/main/s", "debian/../main/s", "pool path"),
-            ("image-x86_64\", \"tool", "image\", \"tool", "`image` is no set"),
+            ("image-x86_64\", \"tool", "image\", \"tool", "`image` is not a set"),
             ("size = 12", "size = -1", "size"),
             ("size = 12", "size = 12, why = 1", "unknown field"),
             ("directory = \"units/init\"", "directory = \"../init\"", "relative path"),

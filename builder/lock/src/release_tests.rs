@@ -276,7 +276,7 @@ fn a_replayed_or_mislabelled_release_is_refused() {
             "trixie",
             None,
             noon,
-            "is no time",
+            "is not a time",
         ),
         (
             &TEXT.replace("Valid-Until: Fri", "Valid-Until: Frei"),

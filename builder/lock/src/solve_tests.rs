@@ -164,7 +164,7 @@ fn what_cannot_be_had_is_explained() {
         ),
         (&["aa 1; Depends: vv", "bb 1; Provides: vv; Conflicts: aa"], &["aa"], &["bb:amd64"]),
         (&["aa 1", "aa 1 arm64"], &["aa", "aa:arm64"], &["aa:amd64", "aa:arm64"]),
-        (&["aa 1; Depends: !!"], &["aa"], &["`!!` is no relation"]),
+        (&["aa 1; Depends: !!"], &["aa"], &["`!!` is not a relation"]),
         (
             &["aa 1; Multi-Arch: same", "aa 2 arm64; Multi-Arch: same"],
             &["aa", "aa:arm64"],

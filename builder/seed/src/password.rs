@@ -154,7 +154,7 @@ mod tests {
         for (list, reason) in [
             ("admin", "a blank"),
             ("\n\nhunter2 alice@example.org", "line 3: it begins with neither"),
-            ("admin a\nadmin b", "line 2: somebody"),
+            ("admin a\nadmin b", "line 2: it names an account twice"),
             ("admin a\u{7}b", "printable"),
         ] {
             let error = Passwords::parse(list).unwrap_err().to_string();

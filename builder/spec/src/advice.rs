@@ -112,7 +112,7 @@ mod tests {
         let with = |extra: &str| advice(&parse(&format!("{base}{extra}")).unwrap()).join("\n");
         assert!(with("").contains("no [[account]]"));
         assert!(with(account).contains("by DHCP"));
-        assert!(with(&format!("{account}{fixed}")).contains("nobody names a resolver"));
+        assert!(with(&format!("{account}{fixed}")).contains("no resolver is configured"));
         let resolved = format!("{account}{fixed}resolvers = ['192.0.2.53']\n");
         assert!(with(&resolved).contains("a machine with two cards"));
         let quiet = format!("{resolved}interface = 'eth0'\n");

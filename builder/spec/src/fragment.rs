@@ -44,7 +44,7 @@ impl From<FragmentValue> for FragmentRule {
 
 /// The image's `mail.toml`, with what a fragment sets. `allowed` are keys, as `host.name`, or whole tables
 /// and lists, as `account`. A fragment with domains replaces the image's accounts too, for they belong to
-/// the image's domains.
+/// the image's domains; one with accounts also the image's postmaster, who is one of them.
 ///
 /// # Errors
 ///
@@ -73,6 +73,9 @@ fn merged<'a>(
     refuse_others(&set, allowed, problems);
     if set.contains_key("domain") {
         table.remove("account");
+    }
+    if set.contains_key("domain") || set.contains_key("account") {
+        // One of the accounts that are replaced.
         if let Some(DeValue::Table(mail)) = table.get_mut("mail").map(Spanned::get_mut) {
             mail.remove("postmaster");
         }
@@ -172,9 +175,6 @@ pub(crate) fn fill_in(table: &mut DeTable<'_>) {
     }
     let list = || DeValue::Array([nowhere_but(DeValue::Table(named()))].into_iter().collect());
     table.entry(key("domain")).or_insert_with(|| nowhere_but(list()));
-    if let Some(DeValue::Table(ssh)) = table.get_mut("ssh").map(Spanned::get_mut) {
-        ssh.entry(key("keys")).or_insert_with(|| nowhere_but(DeValue::Array(Default::default())));
-    }
 }
 
 fn key(name: &'static str) -> Spanned<Cow<'static, str>> {

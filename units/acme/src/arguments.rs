@@ -101,7 +101,9 @@ impl Arguments {
             ([], ..) => return Err(ArgumentsError("no command is given".to_owned())),
             (words, ..) => {
                 let given = words.join(" ");
-                return Err(ArgumentsError(format!("`{given}` is not a command, or is used differently")));
+                return Err(ArgumentsError(format!(
+                    "`{given}` is not a command, or is used differently"
+                )));
             }
         };
         Ok(Self::Run { command, root })

@@ -105,6 +105,6 @@ impl Published<'_> {
 /// The line by which a `Cargo.lock` names the default registry: as cargo has written it in ours.
 pub(crate) fn registry() -> String {
     let init = embedded("init").unwrap();
-    let lock = String::from_utf8_lossy(&init.files["Cargo.lock"]).into_owned();
+    let lock = String::from_utf8_lossy(&init.files[&init.path("Cargo.lock")]).into_owned();
     lock.lines().find(|line| line.starts_with("source = ")).unwrap().to_owned()
 }

@@ -55,6 +55,11 @@ fn what_is_written_by_hand_is_formatted_too() {
         "units/default.nix",
     ] {
         let text = std::fs::read_to_string(at(path)).unwrap();
-        assert!(nixfmt_rs::format(&text).unwrap() == text, "{path}: run nixfmt");
+        let formatted = nixfmt_rs::format(&text).unwrap();
+        if std::env::var_os("MAILKILN_UPDATE").is_some() {
+            std::fs::write(at(path), &formatted).unwrap();
+        } else {
+            assert!(formatted == text, "{path}: run this test with MAILKILN_UPDATE=1");
+        }
     }
 }

@@ -89,7 +89,7 @@ fn a_blank_owner_is_root_and_others_are_numbers() {
     };
     assert_eq!(owner(b"\0\0\0\0\0\0\0\0").unwrap(), 0);
     assert_eq!(owner(b"0000052\0").unwrap(), 42);
-    assert!(owner(b"someone\0").unwrap_err().to_string().contains("no number of 32 bits"));
+    assert!(owner(b"someone\0").unwrap_err().to_string().contains("not a number of 32 bits"));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn ways_around_a_place_are_refused() {
         (vec![file("./bin/a", b""), file("./usr/bin/a", b"")], "the same path"),
         (vec![member(b'2', "./a", "/etc", b""), file("./a/passwd", b"")], "no directory"),
         (vec![file("./a/b/passwd", b""), member(b'2', "./a", "etc", b"")], "no directory"),
-        (vec![file("./a", b""), file("./a/b", b"")], "no directory"),
+        (vec![file("./a", b""), file("./a/b", b"")], "not a directory"),
         (vec![member(b'1', "./a", "./b", b"")], "not a file before it"),
         (vec![member(b'1', "./a", "./b", b""), member(b'1', "./b", "./a", b"")], "not a file"),
         (

@@ -150,7 +150,7 @@ fn acme_needs_no_table_and_says_what_is_wrong_with_one() {
         ("key = 'rsa'", "'rsa'", "rsa-2048"),
         ("profile = 'two words'", "'two words'", "one word"),
         ("roots = ['MIIB!']", "'MIIB!'", "openssl x509"),
-        ("roots = ['AAAA']", "'AAAA'", "no root certificate"),
+        ("roots = ['AAAA']", "'AAAA'", "not a root certificate"),
         ("names = ['a b']", "'a b'", "a b"),
         ("dns_wait = 5", "5", "only for the challenge dns-01"),
         ("challenge = 'dns-01'", "'dns-01'", "dns_provider"),

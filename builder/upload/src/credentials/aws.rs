@@ -192,7 +192,7 @@ impl Source {
             .surroundings
             .home(&format!(".aws/sso/cache/{name}.json"))
             .ok_or_else(|| bad("HOME is not set"))?;
-        let text = Surroundings::read(&path)?.ok_or_else(|| bad("nobody has signed in"))?;
+        let text = Surroundings::read(&path)?.ok_or_else(|| bad("no one has signed in"))?;
         let cached: Value = serde_json::from_str(&text).map_err(|_| bad("no JSON"))?;
         let token = cached["accessToken"].as_str().ok_or_else(|| bad("it has no accessToken"))?;
         let fields = query(&[("account_id", account), ("role_name", role)]);
@@ -231,7 +231,7 @@ fn from_program(command: &str) -> Result<Keys, UploadError> {
         reason: reason.to_owned(),
         hint: hint.to_owned(),
     };
-    let value: Value = serde_json::from_str(&text).map_err(|_| bad("its output is no JSON"))?;
+    let value: Value = serde_json::from_str(&text).map_err(|_| bad("its output is not JSON"))?;
     let field = |name: &str| value[name].as_str().map(str::to_owned);
     match (field("AccessKeyId"), field("SecretAccessKey")) {
         (Some(id), Some(secret)) => Ok(Keys { id, secret, token: field("SessionToken") }),

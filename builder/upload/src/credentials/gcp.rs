@@ -68,7 +68,7 @@ fn of_file(path: PathBuf, text: &str) -> Result<(Bearer, Option<String>), Upload
             hint: "run `gcloud auth application-default login`".to_owned(),
         }
     };
-    let file: Value = serde_json::from_str(text).map_err(|_| bad("it is no JSON"))?;
+    let file: Value = serde_json::from_str(text).map_err(|_| bad("it is not JSON"))?;
     let field = |name: &str| file[name].as_str().map(str::to_owned);
     let need = |name: &str| field(name).ok_or_else(|| bad(&format!("it has no {name}")));
     let project = field("project_id").or_else(|| field("quota_project_id"));

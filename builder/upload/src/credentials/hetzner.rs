@@ -27,7 +27,7 @@ pub fn token(settings: &Settings) -> Result<String, UploadError> {
                 reason: reason.to_owned(),
                 hint: "run `hcloud context create NAME`, or set HCLOUD_TOKEN".to_owned(),
             };
-            let file: Value = toml::from_str(&text).map_err(|_| bad("it is no TOML"))?;
+            let file: Value = toml::from_str(&text).map_err(|_| bad("it is not TOML"))?;
             let active = file.get("active_context").and_then(Value::as_str).map(str::to_owned);
             let wanted =
                 settings.get("context").or(active).ok_or_else(|| bad("no context is active"))?;

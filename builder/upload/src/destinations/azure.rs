@@ -82,7 +82,7 @@ fn open(context: &Context) -> Result<Box<dyn Destination>, UploadError> {
         None => None,
         Some(key) => Some(BASE64.decode(key).map_err(|_| UploadError::BadCredentials {
             from: "AZURE_STORAGE_KEY".to_owned(),
-            reason: "it is no base64".to_owned(),
+            reason: "it is not base64".to_owned(),
             hint: "`az storage account keys list` prints it".to_owned(),
         })?),
     };

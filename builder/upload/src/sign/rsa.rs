@@ -25,10 +25,10 @@ impl RsaKey {
     pub fn parse(pem: &str) -> Result<Self, String> {
         let mut lines =
             pem.lines().map(str::trim).skip_while(|line| !line.starts_with("-----BEGIN "));
-        let first = lines.next().ok_or("it is no PEM file")?;
+        let first = lines.next().ok_or("it is not a PEM file")?;
         let is_pkcs1 = first.contains("RSA PRIVATE KEY");
         if first.contains("ENCRYPTED") || !first.contains("PRIVATE KEY") {
-            return Err("it is no unencrypted private key".to_owned());
+            return Err("it is not an unencrypted private key".to_owned());
         }
         let body: Vec<&str> = lines.take_while(|line| !line.starts_with("-----END ")).collect();
         if body.iter().any(|line| line.contains(':')) {
@@ -36,7 +36,8 @@ impl RsaKey {
         }
         let der = BASE64.decode(body.concat()).map_err(|_| "it is damaged")?;
         let key = if is_pkcs1 { RsaKeyPair::from_der(&der) } else { RsaKeyPair::from_pkcs8(&der) };
-        key.map(Self).map_err(|error| format!("it is no RSA key of 2048 to 4096 bits ({error})"))
+        key.map(Self)
+            .map_err(|error| format!("it is not an RSA key of 2048 to 4096 bits ({error})"))
     }
 
     /// The signature of a text.

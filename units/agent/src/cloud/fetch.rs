@@ -113,7 +113,7 @@ impl<'a> Client<'a> {
         sys: &Path,
         deadline: Deadline,
     ) -> Result<Self, FetchError> {
-        let mut last = String::from("nobody was there");
+        let mut last = String::from("no answer");
         loop {
             for place in service.places {
                 for address in addresses(place, sys) {
@@ -166,7 +166,7 @@ impl<'a> Client<'a> {
                 self.token = Some(text);
                 Ok(())
             }
-            200 => Err(Failed::Never(FetchError::Foreign("its token is none"))),
+            200 => Err(Failed::Never(FetchError::Foreign("its token has the wrong shape"))),
             429 | 500.. => Err(Failed::Later(format!("status {}", answer.status))),
             status => {
                 let path = token.path.to_owned();

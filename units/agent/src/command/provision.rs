@@ -60,7 +60,9 @@ pub fn run(layout: &Layout) -> Result<(), CommandError> {
         work.carry_out(&step);
     }
     for (domain, target) in provisioning::dangling_catch_alls(&appliance) {
-        journal::warn(&format!("{domain}: its catch-all `{target}` is not an account of mail.toml"));
+        journal::warn(&format!(
+            "{domain}: its catch-all `{target}` is not an account of mail.toml"
+        ));
     }
     for index in 0..appliance.accounts.len() {
         work.finish_account(index, &found);

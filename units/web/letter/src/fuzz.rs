@@ -68,7 +68,7 @@ pub fn fuzz_message(bytes: &[u8]) {
         message_id: writing::message_id(&[1, 2, 3], "me@example.com"),
         in_reply_to: answer.in_reply_to,
         references: answer.references,
-        body: writing::Body::Plain(writing::quoted_text(&letter, "Somebody wrote:")),
+        body: writing::Body::Plain(writing::quoted_text(&letter, "Alice wrote:")),
         attachments: Vec::new(),
         is_draft: false,
     };

@@ -290,7 +290,7 @@ impl Configuration {
             return Err(format!("server.api is {api}: passwords may only travel to loopback"));
         }
         if self.sessions.idle_seconds < 60 || self.sessions.absolute_seconds < 60 {
-            return Err("a session of less than 60 seconds is none".to_owned());
+            return Err("a session lasts 60 seconds or more".to_owned());
         }
         if self.limits.read_seconds == 0 || self.limits.connections == 0 {
             return Err("limits.read_seconds and limits.connections must be at least 1".to_owned());

@@ -19,8 +19,13 @@ pub(crate) struct Step {
 }
 
 /// All steps. Append; never change one that was released.
-const STEPS: &[Step] =
-    &[session::STEP, session::PREFERENCES, session::guesses::STEP, session::code::STEP, crate::outbox::STEP];
+const STEPS: &[Step] = &[
+    session::STEP,
+    session::PREFERENCES,
+    session::guesses::STEP,
+    session::code::STEP,
+    crate::outbox::STEP,
+];
 
 /// Why the database did not do what was asked.
 #[derive(Debug, thiserror::Error)]

@@ -72,8 +72,8 @@ pub enum Error {
     /// A text can't be put into a command: NUL, or a line end where none may be.
     #[error("{0} can't hold such characters")]
     Unwritable(&'static str),
-    /// The one who receives a part of a message went away.
-    #[error("nobody takes what the server sends")]
+    /// The reader of a part of a message went away.
+    #[error("the reader of the answer went away")]
     Sink,
 }
 

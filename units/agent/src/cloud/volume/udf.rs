@@ -89,7 +89,7 @@ impl<'a> Udf<'a> {
         let lengths = match tag(&entry) {
             TAG_FILE_ENTRY => 168,
             TAG_EXTENDED_FILE_ENTRY => 208,
-            _ => return Err(bad("an entry of it is none")),
+            _ => return Err(bad("an entry of it has another tag")),
         };
         let is_directory = entry[27] == DIRECTORY;
         let size = most(le(&entry, 56, 8))?;

@@ -97,7 +97,8 @@ impl Session {
         let plain = crate::seal::open(key, &format!("later {account}"), sealed)?;
         let (id, key) = plain.split_first_chunk::<{ crate::seal::KEY }>()?;
         let account: Arc<str> = account.into();
-        let view = View::of_account(&HeaderMap::new(), Arc::clone(&account), Preferences::default());
+        let view =
+            View::of_account(&HeaderMap::new(), Arc::clone(&account), Preferences::default());
         let client = Client { address: std::net::Ipv4Addr::LOCALHOST.into(), secure: true };
         let key = key.try_into().ok()?;
         Some(Self { app: Arc::clone(app), id: Id::from_bytes(*id), key, account, view, client })

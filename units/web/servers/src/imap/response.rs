@@ -223,7 +223,7 @@ fn threads(text: &[u8]) -> Result<Vec<Vec<u32>>> {
         if byte.is_ascii_digit() {
             let more = number.unwrap_or(0).checked_mul(10);
             let more = more.and_then(|number| number.checked_add(u32::from(byte - b'0')));
-            number = Some(more.ok_or(Error::Protocol("a UID that is none"))?);
+            number = Some(more.ok_or(Error::Protocol("a UID without a number"))?);
             continue;
         }
         current.extend(number.take());

@@ -90,7 +90,7 @@ impl Session {
             Response::Said { status: Status::Bye, text, .. } => {
                 Err(Error::Refused { code: "BYE".into(), text })
             }
-            _ => Err(Error::Protocol("a greeting that is none")),
+            _ => Err(Error::Protocol("an unknown greeting")),
         }
     }
 

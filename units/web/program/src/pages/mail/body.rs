@@ -43,7 +43,8 @@ impl Images for Own<'_> {
     }
 
     fn is_ours(&self, url: &str) -> bool {
-        url.strip_prefix(PATH).is_some_and(|token| self.pictures.get(token).is_some()) || (self.remote && remote::is_ours(url))
+        url.strip_prefix(PATH).is_some_and(|token| self.pictures.get(token).is_some())
+            || (self.remote && remote::is_ours(url))
     }
 }
 
