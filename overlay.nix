@@ -42,7 +42,9 @@ let
         }
         // more.meta or { };
       }
-      // lib.optionalAttrs (!(more ? cargoDeps)) { cargoLock.lockFile = source + "/${more.cargoRoot or "."}/Cargo.lock"; }
+      // lib.optionalAttrs (!(more ? cargoDeps)) {
+        cargoLock.lockFile = source + "/${more.cargoRoot or "."}/Cargo.lock";
+      }
       // removeAttrs more [
         "meta"
         "name"

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// Files at a package's root that count; of its folders, those in [`FOLDERS`] do.
 const FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", "build.rs"];
-const FOLDERS: [&str; 3] = ["src", "data", "patches"];
+const FOLDERS: [&str; 5] = ["src", "data", "patches", "assets", "locales"];
 
 fn main() -> io::Result<()> {
     let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();

@@ -71,6 +71,9 @@ fn merged<'a>(
     let set = parse_table(fragment, problems)?;
     let mut table = without_places(parse_table(image, problems)?);
     refuse_others(&set, allowed, problems);
+    if is_required(&table) {
+        fill_in_ssh_keys(&mut table);
+    }
     if set.contains_key("domain") {
         table.remove("account");
     }
@@ -159,10 +162,10 @@ fn nowhere(value: DeValue<'_>) -> DeValue<'_> {
 /// What stands in for the names of an image that waits for its fragment. With names of its own it has
 /// those.
 pub(crate) fn fill_in(table: &mut DeTable<'_>) {
-    let rule = table.get("first_boot").and_then(|it| it.get_ref().get("fragment"));
-    if rule.and_then(|it| it.get_ref().as_str()) != Some("required") {
+    if !is_required(table) {
         return;
     }
+    fill_in_ssh_keys(table);
     let named = || {
         let name = DeValue::String(UNCONFIGURED.into());
         DeTable::from_iter([(key("name"), nowhere_but(name))])
@@ -175,6 +178,18 @@ pub(crate) fn fill_in(table: &mut DeTable<'_>) {
     }
     let list = || DeValue::Array([nowhere_but(DeValue::Table(named()))].into_iter().collect());
     table.entry(key("domain")).or_insert_with(|| nowhere_but(list()));
+}
+
+/// The cloud knows who may sign in to an image without an owner.
+fn fill_in_ssh_keys(table: &mut DeTable<'_>) {
+    if let Some(DeValue::Table(ssh)) = table.get_mut("ssh").map(Spanned::get_mut) {
+        ssh.entry(key("keys")).or_insert_with(|| nowhere_but(DeValue::Array(Default::default())));
+    }
+}
+
+fn is_required(table: &DeTable<'_>) -> bool {
+    let rule = table.get("first_boot").and_then(|it| it.get_ref().get("fragment"));
+    rule.and_then(|it| it.get_ref().as_str()) == Some("required")
 }
 
 fn key(name: &'static str) -> Spanned<Cow<'static, str>> {

@@ -30,11 +30,8 @@ pub(super) fn judge(
             Err(problems.add(flaw.at(&number.span)))
         }),
     };
-    // An image without an owner takes its keys from the cloud.
-    let list = match &table.keys {
-        None if others_bring_keys => return Ok(Some(Ssh { port: port?, keys: Vec::new() })),
-        keys => needed(keys.as_ref(), &span, "ssh.keys", problems)?,
-    };
+    let list = needed(table.keys.as_ref(), &span, "ssh.keys", problems)?;
+    // Of an image that is nobody's, the cloud knows who may log in.
     if list.value.is_empty() && !others_bring_keys {
         let flaw = Flaw::new(
             "`ssh.keys` is empty",
