@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import threading
 import time
+from typing import ClassVar
 
 BYTES = 512 << 20
 ROOT_X86_64 = "4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709"
@@ -19,6 +20,7 @@ class Sink(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     whole = ""
+    tags: ClassVar[dict[str, str]] = {}
 
     def log_message(self, *_):
         pass

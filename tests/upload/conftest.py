@@ -38,6 +38,7 @@ class Uploader:
 
     def kill(self):
         """Ends the program as a power cut would; its request is still on the way."""
+        assert self.pid, "it has not been started"
         os.kill(self.pid, signal.SIGKILL)
         time.sleep(0.1)
 

@@ -11,8 +11,6 @@ import struct
 import time
 import unittest
 
-import server
-from server import DOMAIN, trusting
 from web import Web, mail_server, oauth_client
 
 PASSWORD = "pass word"
