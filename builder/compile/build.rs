@@ -19,7 +19,7 @@ fn main() -> io::Result<()> {
     let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
     let out = env::var_os("OUT_DIR").map(PathBuf::from).unwrap_or_default();
     let root = here.join("../..").canonicalize()?;
-    let mut code = String::from("const FILES: &[(&str, &[(&str, &[u8])])] = &[\n");
+    let mut code = String::from("const FILES: &[(&str, &[Embedded])] = &[\n");
     for unit in mailkiln_unit::units() {
         let workspace = root.join(&unit.build.workspace);
         let files = match unit.shares_workspace() {

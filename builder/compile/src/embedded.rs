@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use crate::component::{Component, Features};
 use crate::patch::Patch;
 
+/// A path below the component, and the bytes of its file.
+type Embedded = (&'static str, &'static [u8]);
+
 include!(concat!(env!("OUT_DIR"), "/embedded_files.rs"));
 
 /// A component of this repository, by the name that locks use.

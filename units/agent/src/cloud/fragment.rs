@@ -101,15 +101,15 @@ impl Image {
             let path = path.trim_start_matches('/').to_owned();
             let on_disk = root.join(&path);
             match entry.kind {
-                Kind::File(Content::Inline(bytes)) => {
-                    if fs::read(&on_disk).ok().as_deref() != Some(&bytes) {
-                        changes.insert(path, bytes.to_vec());
-                    }
+                Kind::File(Content::Inline(bytes))
+                    if fs::read(&on_disk).ok().as_deref() != Some(&bytes) =>
+                {
+                    changes.insert(path, bytes.to_vec());
                 }
-                Kind::Symlink(target) => {
-                    if fs::read_link(&on_disk).ok() != Some(PathBuf::from(&target)) {
-                        return Err(FragmentError::Beyond(path));
-                    }
+                Kind::Symlink(target)
+                    if fs::read_link(&on_disk).ok() != Some(PathBuf::from(&target)) =>
+                {
+                    return Err(FragmentError::Beyond(path));
                 }
                 _ => {}
             }

@@ -51,7 +51,7 @@ impl Kept {
     /// Takes over what was found now. Returns the former instance when this machine is another one: its
     /// disk is a copy, and nothing but the mail on it is this machine's.
     pub fn take(&mut self, found: Option<FirstBoot>) -> Option<String> {
-        let Some(mut found) = found else { return None };
+        let mut found = found?;
         let before = self.found.take().unwrap_or_default();
         let former = match (&before.instance, &found.instance) {
             (Some(former), Some(now)) if former != now => Some(former.clone()),

@@ -195,11 +195,8 @@ impl TextWriter {
                 self.line.push_str("- ");
             }
             "img" => self.text(alt.unwrap_or_default()),
-            "td" | "th" => {
-                if !self.line.is_empty() {
-                    self.line.push(' ');
-                }
-            }
+            "td" | "th" if self.line.is_empty() => {}
+            "td" | "th" => self.line.push(' '),
             "a" => self.link = href.map(|to| (to.to_owned(), self.line.len())),
             _ if policy::ENDS_PARAGRAPH.contains(&name) || matches!(name, "tr" | "caption") => {
                 self.block()
