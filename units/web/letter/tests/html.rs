@@ -1,5 +1,13 @@
 //! Foreign HTML: one mail for each way in that is known, and what must be true of every output.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test may stop where it stands"
+)]
+
 use mailkiln_letter::html::{self, Images, NoImages, Policy, Suspicion};
 use proptest::prelude::*;
 

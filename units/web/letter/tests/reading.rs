@@ -1,5 +1,13 @@
 //! Messages of strangers: what a page says about them.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test may stop where it stands"
+)]
+
 use std::time::{Duration, Instant};
 
 use mailkiln_letter::html::{NoImages, Policy};

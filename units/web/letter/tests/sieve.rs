@@ -1,5 +1,13 @@
 //! Filters and scripts: what a form holds comes back, and no text leaves its quotes.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test may stop where it stands"
+)]
+
 use mailkiln_letter::sieve::{
     self, Action, Comparison, Field, Filters, Flag, NotOurs, Rule, Test, Vacation,
 };

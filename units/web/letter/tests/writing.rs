@@ -1,5 +1,13 @@
 //! What a form writes: read back by the reader, it is what was written, and nothing else.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test may stop where it stands"
+)]
+
 use mail_parser::{MessageParser, MimeHeaders};
 use mailkiln_letter::html::{NoImages, Policy};
 use mailkiln_letter::reading;

@@ -1,6 +1,14 @@
 //! IMAP servers that stall, lie, drop and flood. Each ends in an error that names what happened, in
 //! bounded time and memory, or leaves a session that can be used.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test may stop where it stands"
+)]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,13 @@
 //! The clients against the mail server of the appliance. `MAIL_SERVER=PROGRAM cargo test --test real`.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a test may stop where it stands"
+)]
+
 mod support;
 
 use std::time::Duration;
