@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mailkiln_signature::{PublicKey, SecretKey, SignatureError, fuzz};
 use proptest::prelude::*;
 
@@ -47,6 +49,20 @@ fn damaged_and_foreign_files_are_refused() {
         .map(|(at, c)| if at == secret.len() - 20 { if c == 'A' { 'B' } else { 'A' } } else { c })
         .collect();
     assert!(matches!(SecretKey::parse(&damaged), Err(SignatureError::Damaged)));
+}
+
+/// minisign leaves the checksum of a key without a password empty.
+#[test]
+fn a_key_without_a_checksum_is_read_and_its_halves_are_compared() {
+    let text = key().text();
+    let (comment, line) = text.trim_end().split_once('\n').unwrap();
+    let mut raw = STANDARD.decode(line).unwrap();
+    let checksum = raw.len() - 32;
+    raw[checksum..].fill(0);
+    let read = |raw: &[u8]| SecretKey::parse(&format!("{comment}\n{}\n", STANDARD.encode(raw)));
+    assert_eq!(read(&raw).unwrap().public(), key().public());
+    raw[checksum - 1] ^= 1;
+    assert!(matches!(read(&raw), Err(SignatureError::Damaged)));
 }
 
 /// The program itself, both ways.

@@ -135,17 +135,20 @@ class Users(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        free = lambda text: text.replace("must-match-sender = true", "must-match-sender = true\n"
-            f"must-match-header = [{{ if = \"authenticated_as == 'carol@{DOMAIN}'\","
-            " then = false }, { else = true }]")
+        rule = (f"[{{ if = \"authenticated_as == 'carol@{DOMAIN}'\", then = \"false\" }},"
+                ' { else = "true" }]')
+        free = lambda text: text.replace("must-match-sender = true",
+                                         f"must-match-sender = {rule}\nmust-match-header = {rule}")
         cls.server = MailServer(free).__enter__()
         cls.addClassCleanup(cls.server.__exit__)
         cls.alice = cls.server.account("alice", emails=[f"alice@{DOMAIN}", f"sales@{DOMAIN}"])
         cls.bob, cls.carol = cls.server.account("bob"), cls.server.account("carol")
 
-    def answer(self, user, first):
-        with self.server.submission(user) as session:
-            session.mail(user)
+    def answer(self, user, first, sender=None, login=None):
+        with self.server.submission(login or user) as session:
+            code = session.mail(sender or user)[0]
+            if code != 250:
+                return code
             session.rcpt(self.bob)
             return session.data((first + "\r\n" + REST.format(subject="x")).encode())[0]
 
@@ -166,6 +169,11 @@ class Users(unittest.TestCase):
 
     def test_who_may_write_as_anybody(self):
         self.assertEqual(self.answer(self.carol, f"From: {self.bob}"), 250)
+        # The rule is for the account, however its owner writes the login.
+        for login in (self.carol, self.carol.upper()):
+            answer = self.answer(self.carol, "From: boss@bank.test", "boss@bank.test", login)
+            self.assertEqual(answer, 250, login)
+        self.assertEqual(self.answer(self.alice, f"From: {self.alice}", "boss@bank.test"), 501)
 
 
 if __name__ == "__main__":

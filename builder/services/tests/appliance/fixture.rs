@@ -49,6 +49,7 @@ address = "o'hara@example.org"
 name = "O'Hara \"the boss\""
 aliases = ["info@example.org.au"]
 quota = "5 GiB"
+any_sender = true
 
 [relay]
 host = "smtp.example.net"

@@ -67,6 +67,27 @@ fn relaying_and_senders_are_bound_to_a_login() {
 }
 
 #[test]
+fn an_account_that_is_freed_writes_as_anybody_and_no_other_does() {
+    let freed = MINIMAL.to_owned()
+        + "\n[[account]]\naddress = \"news@example.org\"\nany_sender = true\n"
+        + "\n[mail]\nrecipients_per_hour = 5000\n";
+    let session = &parsed(&freed)["session"];
+    for key in ["must-match-sender", "must-match-header"] {
+        let rules = &session["auth"][key];
+        assert_eq!(
+            rules[0]["if"].as_str(),
+            Some("authenticated_as == 'news@example.org'"),
+            "{key}"
+        );
+        assert_eq!(rules[0]["then"].as_str(), Some("false"), "{key}");
+        assert_eq!(rules[1]["else"].as_str(), Some("true"), "{key}");
+    }
+    // A day holds an hour.
+    let rates: Vec<_> = session["rcpt"]["account"]["rate"].as_array().unwrap().iter().collect();
+    assert_eq!(rates, [&toml::Value::from("5000/1h"), &toml::Value::from("5000/1d")]);
+}
+
+#[test]
 fn one_domain_s_signature_can_t_be_taken_for_another_s() {
     // The server sorts `signature.ID.KEY` and takes what follows an `.algorithm` for its ID's.
     let table = parsed(FULL);

@@ -200,3 +200,32 @@ pub(super) fn bytes(
     };
     problems.check(&size.span, bytes.and_then(|bytes| size::within(bytes, range, what)))
 }
+
+#[cfg(test)]
+mod tests {
+    const REST: &str = "[host]\nname = 'mail.example.org'\n[[domain]]\nname = 'example.org'\n\
+        [[account]]\naddress = 'alice@example.org'\n[mail]\n";
+
+    #[test]
+    fn a_day_of_recipients_holds_an_hour() {
+        for (mail, wanted) in [
+            ("", (200, 1000)),
+            ("recipients_per_hour = 5000", (5000, 5000)),
+            ("recipients_per_hour = 20", (20, 1000)),
+            ("recipients_per_day = 50", (50, 50)),
+            ("recipients_per_hour = 20\nrecipients_per_day = 30", (20, 30)),
+        ] {
+            let spec = crate::parse(&format!("{REST}{mail}")).unwrap();
+            let found = (spec.mail.recipients_per_hour, spec.mail.recipients_per_day);
+            assert_eq!(found, wanted, "{mail}");
+        }
+        for (mail, reason) in [
+            ("recipients_per_hour = 0", "from 1 to 1000000"),
+            ("recipients_per_day = 1000001", "from 1 to 1000000"),
+            ("recipients_per_hour = 20\nrecipients_per_day = 10", "20 in an hour, 10 in a day"),
+        ] {
+            let refused = crate::parse(&format!("{REST}{mail}")).unwrap_err();
+            assert!(format!("{refused:?}").contains(reason), "{mail}: {refused:?}");
+        }
+    }
+}
