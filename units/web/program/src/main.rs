@@ -1,3 +1,0 @@
-//! The front door of the appliance, and its webmail.
-
-fn main() {}

@@ -1,1 +1,0 @@
-//! Clients of the servers that hold the mail: IMAP, submission, ManageSieve.
