@@ -109,6 +109,20 @@ def environment(jobs, work, run):
     }
 
 
+# What all parts write, in bytes: a full disk fails every check in a way that names something else.
+ROOM = 8 << 30
+
+
+def expect_room(run):
+    """Ends the program where the disks have too little room for a whole run."""
+    for folder in (cache_folder(), pathlib.Path(tempfile.gettempdir())):
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+        if free < ROOM:
+            sys.exit(f"error: {folder} has {free / (1 << 30):.1f} GiB free; the checks need {ROOM >> 30} GiB. Delete what earlier runs left"
+                     f" ({tempfile.gettempdir()}/mailkiln-*, {run.target}), or name one part")  # fmt: skip
+
+
 LOUD = threading.Lock()
 
 
@@ -134,6 +148,8 @@ def main():
         for job in jobs:
             print(f"{job.part:<10} {job.name}" + (f" (needs {', '.join(job.requires)})" if job.requires else ""))
         return
+    if not given.parts and not run.selection:
+        expect_room(run)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mailkiln-check-") as folder:
         work = pathlib.Path(folder)

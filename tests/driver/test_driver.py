@@ -1,9 +1,12 @@
 """The driver itself: what was not run is no pass, what failed is named, parts need only what is theirs."""
 
 import pathlib
+import shutil
 import time
+import types
 
 import pytest
+from driver import __main__ as program
 from driver import cases, layers, needs, report, words
 from driver.job import Case, Job, State, Step
 from driver.kept import kept_machine
@@ -171,6 +174,17 @@ def test_a_selection_builds_no_image(tmp_path):
     """With -k, jobs that make images are left out: a check builds the one it uses."""
     assert [job.name for job in jobs_of(["boot"], Asked(tmp_path, "dkim"))] == ["builder", "boot"]
     assert {job.part for job in jobs_of(["test"], Asked(tmp_path, "name"))} == {"test"}
+
+
+def test_a_full_disk_is_named_before_anything_runs(tmp_path, monkeypatch):
+    """A disk without room for a whole run ends it at once, with the folder and the cure"""
+    free = program.ROOM
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: types.SimpleNamespace(free=free))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    program.expect_room(Asked(tmp_path))
+    free -= 1
+    with pytest.raises(SystemExit, match=r"GiB free; the checks need 8 GiB\. Delete"):
+        program.expect_room(Asked(tmp_path))
 
 
 def test_requirements_exist(tmp_path):
