@@ -323,7 +323,8 @@ mod tests {
 
     #[tokio::test]
     async fn only_its_owner_can_stop_it_and_not_while_it_is_sent() {
-        let found = Database::in_memory().call(|connection| {
+        let database = Database::in_memory();
+        let found = database.call(|connection| {
             let id = add(connection, "ann@a.example", &new(0), b"s")?.unwrap_or(0);
             let foreign = cancel(connection, "eve@e.example", id)?.is_some();
             let row = claim(connection, 1)?.unwrap();
@@ -338,7 +339,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_waits_for_its_owner_and_gives_up_after_a_day() {
-        let found = Database::in_memory().call(|connection| {
+        let database = Database::in_memory();
+        let found = database.call(|connection| {
             let id = add(connection, "ann@a.example", &new(0), b"old")?.unwrap_or(0);
             claim(connection, 1)?.unwrap();
             finish(connection, id, &Outcome::SignedOut, 1)?;

@@ -14,7 +14,7 @@ use crate::session::Session;
 /// What runs now.
 pub(super) enum Running {
     /// Our script, or none yet.
-    Ours(Filters),
+    Ours(Box<Filters>),
     /// Another: its name.
     Foreign(String),
 }
@@ -45,11 +45,11 @@ pub(super) async fn running(scripts: &mut Scripts) -> Result<Running, Problem> {
         Some(SCRIPT_NAME) => SCRIPT_NAME,
         Some(other) => return Ok(Running::Foreign(other.to_owned())),
         None if all.iter().any(|script| script.name == SCRIPT_NAME) => SCRIPT_NAME,
-        None => return Ok(Running::Ours(Filters::default())),
+        None => return Ok(Running::Ours(Box::default())),
     };
     let source = text(scripts, name).await?;
     Ok(match sieve::read(&source) {
-        Ok(filters) => Running::Ours(filters),
+        Ok(filters) => Running::Ours(Box::new(filters)),
         Err(sieve::NotOurs) => Running::Foreign(name.to_owned()),
     })
 }
@@ -57,7 +57,7 @@ pub(super) async fn running(scripts: &mut Scripts) -> Result<Running, Problem> {
 /// Our filters; [`Problem::NotFound`] where another script runs, which its page explains.
 pub(super) async fn ours(scripts: &mut Scripts) -> Result<Filters, Problem> {
     match running(scripts).await? {
-        Running::Ours(filters) => Ok(filters),
+        Running::Ours(filters) => Ok(*filters),
         Running::Foreign(_) => Err(Problem::NotFound),
     }
 }
