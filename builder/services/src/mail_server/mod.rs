@@ -97,7 +97,7 @@ pub(crate) fn check() -> Service {
             "mail-server-check",
             "Check the mail server's database",
             "/usr/bin/mailkiln-mail-server",
-            vec!["check".to_owned(), server::DATABASE.to_owned()],
+            vec!["check".to_owned(), server::database()],
         )
     }
 }
