@@ -203,10 +203,9 @@ class Searching(unittest.TestCase):
 
     def test_what_is_no_message_is_refused_with_a_reason(self):
         connection = Raw(self.server, "alice@example.test")
-        # Only line ends: nothing that a header could be read from.
-        connection.send(b"a APPEND INBOX {2+}\r\n\r\n\r\n")
-        answer = connection.until(b"a ")
-        self.assertNotIn(b"CONTACTADMIN", answer)
+        for octets in (b"Hello\r\n", b":\r\n"):
+            connection.send(b"a APPEND INBOX {%d+}\r\n%s\r\n" % (len(octets), octets))
+            self.assertIn(b"a NO [CANNOT] This is not a message", connection.until(b"a "))
         connection.close()
 
 

@@ -12,7 +12,9 @@ use crate::{HostFacts, Resolver};
 const STATE: &str = "/var/lib/mail-server";
 
 /// Mail, indexes and queue.
-const DATABASE: &str = "/var/lib/mail-server/mail.sqlite";
+fn database() -> String {
+    format!("{STATE}/mail.sqlite")
+}
 
 /// A literal of an IMAP APPEND also holds the message's headers in transfer encoding.
 const IMAP_REQUEST_MINIMUM: u64 = 50 << 20;
@@ -58,7 +60,7 @@ fn storage() -> [Section; 6] {
     [
         Section::new("store.db", "Mail, indexes and queue in one database: one thing to back up.")
             .set("type", "sqlite")
-            .set("path", DATABASE)
+            .set("path", database())
             .set("pool.max-connections", 10)
             .set("pool.workers", 4)
             .set("compression", "lz4"),
