@@ -8,6 +8,8 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::geteuid;
+
 /// Why a file could not be kept.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {step} {path}: {source}{}", cure(source))]
@@ -32,7 +34,8 @@ pub(crate) fn failed(step: &'static str, path: &Path) -> impl FnOnce(io::Error) 
 
 /// Writes `content` to `path` with `mode`: a new file beside it, flushed, then renamed over it,
 /// and the directory flushed. Readers see the old file or the new one. `group` is changed only
-/// where the directory does not hand it down already.
+/// where the directory does not hand it down already. A file that is like that already is flushed and
+/// stays: a start that changes nothing needs no room on a full disk.
 ///
 /// # Errors
 /// [`DurableError`] with the step; the old file is then untouched.
@@ -42,6 +45,10 @@ pub fn write(
     mode: u32,
     group: Option<u32>,
 ) -> Result<(), DurableError> {
+    if is_there(path, content, mode, group) {
+        File::open(path).and_then(|file| file.sync_all()).map_err(failed("flush", path))?;
+        return sync_directory(path);
+    }
     let temporary = temporary_name(path);
     // A leftover of a power cut may have another owner or mode.
     match fs::remove_file(&temporary) {
@@ -68,6 +75,18 @@ pub fn write(
         return Err(failed("write", path)(source));
     }
     sync_directory(path)
+}
+
+/// Returns true if `path` is a file of ours with this content, mode and group. One that can't be read is
+/// written again.
+fn is_there(path: &Path, content: &[u8], mode: u32, group: Option<u32>) -> bool {
+    let Ok(found) = fs::symlink_metadata(path) else { return false };
+    found.is_file()
+        && found.len() == content.len() as u64
+        && found.mode() & 0o7777 == mode
+        && found.uid() == geteuid().as_raw()
+        && group.is_none_or(|group| found.gid() == group)
+        && fs::read(path).is_ok_and(|old| old == content)
 }
 
 /// Removes `path`, which may be gone already.
@@ -134,11 +153,31 @@ mod tests {
         write(&path, b"one", 0o600, None).unwrap();
         write(&path, b"two", 0o640, None).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
+        let before = fs::metadata(&path).unwrap().ino();
+        write(&path, b"two", 0o640, None).unwrap();
+        assert_eq!(
+            fs::metadata(&path).unwrap().ino(),
+            before,
+            "nothing changed, and it was written"
+        );
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         remove(&path).unwrap();
         remove(&path).unwrap();
         assert!(!path.exists());
+    }
+
+    /// A mode that is too open is mended, and what another name leads to is not written through.
+    #[test]
+    fn only_a_file_that_is_wholly_the_same_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, link) = (directory.path().join("secret"), directory.path().join("link"));
+        write(&path, b"one", 0o644, None).unwrap();
+        write(&path, b"one", 0o600, None).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        write(&link, b"one", 0o600, None).unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_file());
     }
 
     #[test]
