@@ -67,6 +67,7 @@ class Compose(unittest.TestCase):
     def test_a_draft_keeps_text_and_files_and_is_sent_after_the_time_to_undo(self):
         ann, browser = self.writer("ann")
         bob = self.mail.account("bob")
+        self.mail.account("carl")
         page = browser.get("/compose?to=" + urllib.parse.quote(bob))
         page = self.press(browser, page, "attach", subject="Tea", text="Grüße\n\n> old\nnew", bcc="",
                           files=[("Übersicht.pdf", b"%PDF\r\n.\r\n\0")])

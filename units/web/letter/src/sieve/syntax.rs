@@ -1,5 +1,7 @@
 //! Sieve as a tree (RFC 5228, section 8): enough to read every script, understanding none of it.
 
+use super::write::ENCODED;
+
 /// Arguments and commands of one script that are read.
 const NODE_LIMIT: usize = 50_000;
 /// Blocks and tests inside one another.
@@ -203,7 +205,7 @@ impl Parser<'_> {
             match one {
                 '"' => {
                     self.rest = &inner[at + 1..];
-                    return Some(out.replace("\r\n", "\n"));
+                    return Some(decoded(&out.replace("\r\n", "\n")));
                 }
                 '\\' => out.push(signs.next()?.1),
                 other => out.push(other),
@@ -227,4 +229,26 @@ impl Parser<'_> {
             rest = after;
         }
     }
+}
+
+/// The text with the signs that [`super::write`] writes by their numbers.
+fn decoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(ENCODED) {
+        out.push_str(before);
+        let sign = after.get(..3).and_then(|one| one.strip_suffix('}'));
+        match sign.and_then(|digits| u8::from_str_radix(digits, 16).ok()).filter(u8::is_ascii) {
+            Some(sign) => {
+                out.push(char::from(sign));
+                rest = &after[3..];
+            }
+            None => {
+                out.push_str(ENCODED);
+                rest = after;
+            }
+        }
+    }
+    out.push_str(rest);
+    out
 }

@@ -40,11 +40,11 @@ pub fn write(filters: &Filters) -> String {
     if let Some(vacation) = &filters.vacation {
         write_vacation(&mut body, vacation);
     }
-    format!("{FIRST_LINE}\n{}\n{body}", require(filters))
+    format!("{FIRST_LINE}\n{}\n{body}", require(filters, body.contains(ENCODED)))
 }
 
 /// The extensions that the script uses, and no others: a server refuses what it doesn't know.
-fn require(filters: &Filters) -> String {
+fn require(filters: &Filters, encoded: bool) -> String {
     let files = !filters.blocked.is_empty()
         || filters
             .rules
@@ -70,6 +70,7 @@ fn require(filters: &Filters) -> String {
         (filters.vacation.is_some(), "vacation"),
         (dated, "date"),
         (dated, "relational"),
+        (encoded, "encoded-character"),
     ] {
         if needed {
             names.push(string(name));
@@ -167,18 +168,24 @@ fn write_vacation(out: &mut String, vacation: &Vacation) {
     let _ = writeln!(out, " {};\n}}", string(&vacation.text));
 }
 
+/// How a sign is written that a server could take for more than itself (RFC 5228, section 2.4.2.4).
+pub(super) const ENCODED: &str = "${hex:";
+
 /// A quoted string (RFC 5228, section 2.4.2): the only form that is written. The other form, `text:`, ends
 /// at a line with a dot, which a text could hold.
+///
+/// A backslash is written by its number, since servers disagree about where `"\\"` ends; and so is what begins
+/// a variable, since some servers expand those in every script.
 fn string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    for one in text.chars() {
+    let mut signs = text.chars().peekable();
+    while let Some(one) = signs.next() {
         match one {
-            '"' | '\\' => {
-                out.push('\\');
-                out.push(one);
-            }
+            '"' => out.push_str("\\\""),
+            '\\' => encode(&mut out, one),
+            '$' | '%' if signs.peek() == Some(&'{') => encode(&mut out, one),
             '\0' => {}
             '\n' => out.push_str("\r\n"),
             other => out.push(other),
@@ -186,4 +193,8 @@ fn string(text: &str) -> String {
     }
     out.push('"');
     out
+}
+
+fn encode(out: &mut String, sign: char) {
+    let _ = write!(out, "{ENCODED}{:02x}}}", u32::from(sign));
 }
