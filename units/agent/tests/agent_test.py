@@ -257,7 +257,7 @@ class ChangeTest(unittest.TestCase):
                 server.describe()
                 server.agent("provision")
                 client = server.api("GET", f"/principal/{name}")
-                self.assertEqual((client["type"], client["urls"]), ("oauthClient", address))
+                self.assertEqual((client["type"], client["urls"]), ("oauthClient", [address]))
             del server.description["web"]
             server.describe()
             server.agent("provision")

@@ -209,7 +209,8 @@ def play(scenario):
     name, mood = scenario["cloud"], scenario["mood"]
     ip = lambda *words: subprocess.run(["ip", *words], check=True)  # noqa: E731
     ip("link", "set", "lo", "up")
-    ip("link", "add", "d0", "type", "dummy")
+    ip("link", "add", "d0", "type", "veth", "peer", "name", "d1")
+    ip("link", "set", "d1", "up")
     ip("link", "set", "d0", "up")
     root = pathlib.Path(scenario["root"])
     interface = root / "sys/class/net/d0"

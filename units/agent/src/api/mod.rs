@@ -312,6 +312,8 @@ impl Api {
             .uri(format!("{}/api/{path}", self.root))
             .header("Authorization", &self.authorization.0)
             .header("Content-Type", "application/json")
+            // The server asks every client on loopback for it, since the web unit is one, and warns without.
+            .header("X-Forwarded-For", "127.0.0.1")
             .body(body.map(Value::to_string).unwrap_or_default())
             .map_err(|error| unreachable(error.into()))?;
         let mut response = self.agent.run(request).map_err(unreachable)?;
