@@ -206,7 +206,7 @@ class Life:
 
     @once
     def power_cut(self):
-        """The plug is pulled in a stream of deliveries; the disk stays as that left it."""
+        """The plug is pulled in a stream of deliveries that has filled the disk; the disk stays as that left it."""
         world, failure = self.world(), []
         if system_checks.identity not in world.proved:  # what the machine is called afterwards is compared with this
             with contextlib.suppress(Exception):
@@ -223,7 +223,10 @@ class Life:
         deadline = time.monotonic() + 300
         while len(world.acknowledged) < 5 and time.monotonic() < deadline and sender.is_alive():
             time.sleep(0.05)
-        world.machine.power_cut()
+        try:
+            mail_checks.fill_disk(world)
+        finally:
+            world.machine.power_cut()
         sender.join()
         self.desk.stop()
         if self.appliance.name == "x86_64":

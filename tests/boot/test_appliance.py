@@ -1,7 +1,7 @@
 """Boots an appliance under QEMU and checks it as its users would.
 
-Boot 1 (UEFI): every check of `*_checks.py`, then the plug is pulled in a stream of deliveries.
-Boot 2 (same disk, BIOS or U-Boot): nothing acknowledged was lost.
+Boot 1 (UEFI): every check of `*_checks.py`, then the disk is filled and the plug is pulled in a stream of deliveries.
+Boot 2 (same disk, BIOS or U-Boot): nothing acknowledged was lost, and the full disk can be emptied.
 Boot 3 (UEFI, a byte of the root partition flipped): the flip is detected.
 
 The x86_64 appliance has a seed; the aarch64 one has a ClamAV of its own, which gets its signatures from here. Each takes certificates
@@ -80,6 +80,12 @@ def test_same_identity(life):
 def test_passwords_not_shown_again(life):
     """Passwords that were forgotten are not shown again."""
     assert not life.again().machine.passwords(), "the console shows passwords that were forgotten"
+
+
+@pytest.mark.ends_the_machine
+def test_full_disk(life):
+    """On the full disk mail is deferred and deleting works; with room again mail comes in."""
+    mail_checks.full_disk(life.again())
 
 
 @pytest.mark.ends_the_machine
