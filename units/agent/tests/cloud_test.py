@@ -214,7 +214,7 @@ def play(scenario):
     ip("link", "set", "d0", "up")
     root = pathlib.Path(scenario["root"])
     interface = root / "sys/class/net/d0"
-    interface.mkdir(parents=True)
+    interface.mkdir(parents=True, exist_ok=True)
     (interface / "ifindex").write_text(f"{socket.if_nametoindex('d0')}\n")
     cloud, seen, lock, servers = Cloud(scenario["user_data"]), [], threading.Lock(), []
     for place in scenario["places"]:
@@ -315,7 +315,7 @@ class CloudTest(unittest.TestCase):
     def test_wrong_and_hostile_answers_end_at_once_and_are_named(self):
         cases = [("gce", "huge", "larger than 64 KiB"), ("ec2", "huge", "larger than 64 KiB"), ("gce", "redirect", "it redirects"),
                  ("hetzner", "redirect", "it redirects"), ("gce", "portal", "lacks the header that proves it"), ("gce", "forbidden", "status 403"),
-                 ("ec2", "portal", "its token is none"), ("openstack", "portal", "no JSON"), ("oracle", "forbidden", "status 403"),
+                 ("ec2", "portal", "its token has the wrong shape"), ("openstack", "portal", "no JSON"), ("oracle", "forbidden", "status 403"),
                  ("digitalocean", "portal", "no JSON"), ("hetzner", "portal", "makes no sense|has no `instance-id`")]
         for cloud, mood, part in cases:
             with self.subTest(cloud, mood=mood):

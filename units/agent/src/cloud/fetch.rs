@@ -225,12 +225,14 @@ impl<'a> Client<'a> {
     /// What a status means.
     fn judge(&self, path: &str, answer: &Answer, needed: bool) -> Result<Option<Vec<u8>>, Failed> {
         let status = answer.status;
-        if !answer.proved {
+        // Whatever stands in front of a service that is busy says so in its own words.
+        let busy = status == 429 || status >= 500;
+        if !answer.proved && !busy {
             return Err(Failed::Never(FetchError::Foreign("it lacks the header that proves it")));
         }
         match status {
             200 => Ok(Some(answer.body.clone())),
-            _ if status == 429 || status >= 500 || self.service.again.contains(&status) => {
+            _ if busy || self.service.again.contains(&status) => {
                 Err(Failed::Later(format!("status {status} for {path}")))
             }
             204 => Ok(None),
