@@ -1,5 +1,5 @@
-//! Lists the files of `images/` and of `images/modules/`, so that adding a target or a class of
-//! kernel modules changes no Rust code.
+//! Lists the files of `images/`, `images/bases/` and `images/modules/`, so that adding a target, what
+//! targets share, or a class of kernel modules changes no Rust code.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -7,6 +7,7 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     let images = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../../images");
     list(&images, "targets.rs")?;
+    list(&images.join("bases"), "bases.rs")?;
     list(&images.join("modules"), "classes.rs")
 }
 

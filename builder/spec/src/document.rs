@@ -9,6 +9,7 @@ use std::ops::Range;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::problem::{Flaw, Problems, Reported};
@@ -28,7 +29,7 @@ pub(crate) struct Located<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
+        let spanned = Spanned::<T>::deserialize(deserializer)?;
         Ok(Self { span: spanned.span(), value: spanned.into_inner() })
     }
 }
@@ -60,6 +61,15 @@ pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
     text: &str,
     problems: &mut Problems,
 ) -> Result<T, Reported> {
+    let table = table(text, problems)?;
+    typed(text, table, problems)
+}
+
+/// The first half of [`read`]: the text as TOML, of whatever shape.
+pub(crate) fn table<'t>(
+    text: &'t str,
+    problems: &mut Problems,
+) -> Result<Spanned<DeTable<'t>>, Reported> {
     if text.len() > MOST_BYTES {
         return Err(problems.add(
             Flaw::new(
@@ -70,15 +80,21 @@ pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
             .at(&(0..0)),
         ));
     }
-    let (mut table, errors) = DeTable::parse_recoverable(text);
+    let (table, errors) = DeTable::parse_recoverable(text);
     let mut syntax = None;
     for error in errors {
         let span = whole_characters(text, error.span().unwrap_or(0..0));
         syntax = Some(problems.add(not_toml(error.message()).at(&span)));
     }
-    if let Some(reported) = syntax {
-        return Err(reported);
-    }
+    syntax.map_or(Ok(table), Err)
+}
+
+/// The second half of [`read`]: a table of `text` as a file of type `T`.
+pub(crate) fn typed<T: DeserializeOwned + JsonSchema>(
+    text: &str,
+    mut table: Spanned<DeTable<'_>>,
+    problems: &mut Problems,
+) -> Result<T, Reported> {
     shape::trim(table.get_mut(), &schema::of::<T>(), problems);
     T::deserialize(toml::de::Deserializer::from(table)).map_err(|error| {
         let span = whole_characters(text, error.span().unwrap_or(0..0));

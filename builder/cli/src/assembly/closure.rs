@@ -146,6 +146,7 @@ pub(crate) fn assemble_closure(
         arch: target.arch,
         start: target.disk.start.bytes(),
         esp: target.disk.esp.bytes().max(ESP),
+        multiple: target.disk.multiple.bytes(),
         files: files.collect(),
         root: &root.volume,
         identity: root.identity,

@@ -32,9 +32,32 @@ pub(super) const COMPONENTS: [&str; 5] = ["init", "agent", "acme", "filter", "ma
 /// The cache's kind for packs of compiled programs.
 const PROGRAM_PACK: &str = "program-pack";
 
+/// What decides which materials an order needs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Pieces {
+    target: String,
+    installed: Vec<Pin>,
+    /// Where compiled units may come from is in the bill of materials.
+    units: String,
+}
+
+impl Pieces {
+    /// Those of an order: orders of one lock and one toolchain that have the same can share their materials.
+    ///
+    /// # Errors
+    /// [`AssemblyError`] when the lock does not hold what is needed.
+    pub(crate) fn of(order: &Order<'_>) -> Result<Self, AssemblyError> {
+        Ok(Self {
+            target: order.target.name.clone(),
+            installed: installed(order)?,
+            units: format!("{:?}", order.units),
+        })
+    }
+}
+
 /// What an image is assembled from.
 #[derive(Debug)]
-pub(super) struct Materials {
+pub(crate) struct Materials {
     /// Packages that are installed.
     pub(super) layers: Vec<Layer>,
     /// Packages that boot files are taken from, the kernel's for its device trees; not installed.

@@ -31,7 +31,7 @@ use mailkiln_tree::{Contents as _, TreePath};
 use crate::progress::Watch;
 use crate::unit_caches::UnitCaches;
 pub(crate) use closure::{ClosureOrder, assemble_closure};
-use materials::Materials;
+pub(crate) use materials::{Materials, Pieces};
 use root::Root;
 pub(crate) use store::{Exported, store_objects};
 pub(crate) use units::{Compared, Exportable, compare, exportable};
@@ -217,16 +217,35 @@ pub(crate) fn assemble(
     order: &Order<'_>,
     out: impl Write + Seek,
 ) -> Result<Assembled, AssemblyError> {
+    assemble_from(order, &gather(order)?, out)
+}
+
+/// What `order` and every other order with the same [`Pieces`] is assembled from.
+///
+/// # Errors
+/// [`AssemblyError`] when something can't be fetched, unpacked or compiled.
+pub(crate) fn gather(order: &Order<'_>) -> Result<Materials, AssemblyError> {
+    Materials::gather(order, root::services(order).kernel_modules())
+}
+
+/// As [`assemble`], from materials that are there.
+///
+/// # Errors
+/// [`AssemblyError`]; what is in `out` then is void.
+pub(crate) fn assemble_from(
+    order: &Order<'_>,
+    materials: &Materials,
+    out: impl Write + Seek,
+) -> Result<Assembled, AssemblyError> {
     let services = root::services(order);
-    let materials = Materials::gather(order, services.kernel_modules())?;
     order.watch.step("assembling the root file system");
-    let root = Root::build(order, &services, &materials)?;
-    let mut initrd = microcode::early(&materials)?;
-    initrd.extend(initrd::build(order, &root, &materials)?);
+    let root = Root::build(order, &services, materials)?;
+    let mut initrd = microcode::early(materials)?;
+    initrd.extend(initrd::build(order, &root, materials)?);
     let stub = materials
         .boot_file(|path| path.name().starts_with("linux") && path.name().ends_with(".efi.stub"))?
         .ok_or_else(|| AssemblyError::Lacking("systemd's EFI stub".to_owned()))?;
-    let grub_files = grub_files(order.target, &materials)?;
+    let grub_files = grub_files(order.target, materials)?;
     let grub = grub_files.as_ref().map(Grub::new).transpose()?;
     let mtime = u32::try_from(order.lock.snapshot.as_second()).unwrap_or(u32::MAX);
     let plan = Plan::new(&root.tree, &materials.packs, mtime)?;
@@ -246,13 +265,13 @@ pub(crate) fn assemble(
                 command_line: &command_line,
             },
             bios: grub.as_ref(),
-            firmware: firmware::gather(order.target, &materials, &|tree| {
-                firmware::packaged_device_tree(order.target, &materials, tree)
+            firmware: firmware::gather(order.target, materials, &|tree| {
+                firmware::packaged_device_tree(order.target, materials, tree)
             })?,
         },
         out,
     )?;
-    let bill = bill::write(order, &materials)?;
+    let bill = bill::write(order, materials)?;
     Ok(Assembled { disk, bill })
 }
 
@@ -264,6 +283,7 @@ fn sizes(target: &Target) -> Sizes {
         esp: disk.esp.bytes(),
         root: disk.root.bytes(),
         verity: disk.verity.bytes(),
+        multiple: disk.multiple.bytes(),
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) fn services(order: &Order<'_>) -> Appliance {
         password_page: true,
         slots: SlotSizes { root: disk.root.bytes(), verity: disk.verity.bytes() },
         watchdog: hardware.watchdog.map(|seconds| Duration::from_secs(seconds.into())),
+        time_servers: order.target.provider.time_servers.clone(),
         worn_by_writes: hardware.worn_by_writes,
         host: HostFacts::default(),
         wireless: order.target.packages.sets.iter().any(|set| set == WIFI),

@@ -44,6 +44,8 @@ pub struct Sizes {
     pub root: u64,
     /// The hash tree of one root slot.
     pub verity: u64,
+    /// The disk is a multiple of this long, so that nobody has to lengthen it after its partition table is written.
+    pub multiple: u64,
 }
 
 /// What the firmware and the kernel need before there is a root file system.
