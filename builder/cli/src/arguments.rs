@@ -8,6 +8,7 @@ mod images;
 mod nix_cache;
 mod units;
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -16,7 +17,9 @@ use mailkiln_format::Format;
 use crate::machine::{Accelerator, Attachment, Card, Firmware};
 pub(crate) use closure::ClosureArguments;
 pub(crate) use images::{ConvertArguments, DiffArguments, FlashArguments, InspectArguments};
-pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};
+pub(crate) use nix_cache::{
+    ArchChoice, ExportCommand, ExportRpiImagerArguments, KeygenArguments, VerifyCommand,
+};
 pub(crate) use units::{ExportUnitsArguments, UnitsArguments, VerifyUnitsArguments};
 
 /// Mail appliances from one file.
@@ -367,9 +370,16 @@ pub struct BuildArguments {
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigFile,
-    /// The board or cloud to build for
-    #[arg(short, long, value_name = "TARGET")]
-    pub target: String,
+    /// Build every mail.toml of this folder, each for every TARGET: its files that end with .toml, and the mail.toml of each
+    /// folder in it. One that fails does not stop the others
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "config", "closure"])]
+    pub all: Option<PathBuf>,
+    /// The board or cloud to build for; several with commas between them, or the option several times
+    #[arg(short, long, value_name = "TARGET", required = true, value_delimiter = ',')]
+    pub target: Vec<String>,
+    /// How many images are made at the same time, where there are several [default: one per processor]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZero<usize>>,
     /// What to deliver; several with commas between them, or the option several times [default: the target's]
     #[arg(short, long, value_name = "FORMAT", value_delimiter = ',', value_parser = images::formats())]
     pub format: Vec<Format>,

@@ -13,6 +13,26 @@ pub enum ExportCommand {
     NixCache(ExportNixCacheArguments),
     /// Write the compiled units as a unit cache, signed, for `build --units-from`
     Units(ExportUnitsArguments),
+    /// Write the list of images that Raspberry Pi Imager takes as `--repo`
+    RpiImager(ExportRpiImagerArguments),
+}
+
+/// `mailkiln export rpi-imager`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Put the file and the images where ADDRESS says, and start `rpi-imager --repo ADDRESS/os_list.json`. Imager checks what it has written \
+by the digest in the list. Its own customisation is switched off: the appliance takes a seed instead. Without --address the list names the \
+images as files of this machine.")]
+pub struct ExportRpiImagerArguments {
+    /// Images of boards: img.xz, img.gz, img.zst or img
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<PathBuf>,
+    /// Where the images will be downloaded from: their folder, an http:// or https:// address
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<String>,
+    /// The file of the list
+    #[arg(short, long, value_name = "FILE", default_value = "os_list.json")]
+    pub output: PathBuf,
 }
 
 /// `mailkiln export nix-cache`.

@@ -3,21 +3,23 @@
 //! What is written stands under another name until it is whole, so an interrupted build leaves nothing that looks done.
 
 mod closure;
+mod fleet;
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use mailkiln_compile::{HostToolchain, LockedToolchain, Toolchain};
 use mailkiln_fetch::Cache;
 use mailkiln_format::{Format, UnknownFormat, publish, unnamed, write_beside};
 use mailkiln_lock::Lock;
 use mailkiln_pin::{Arch, Sha256};
-use mailkiln_spec::target::{FormatName, Target, builtin_target};
+use mailkiln_spec::target::{FormatName, SecureBoot, Target, builtin_target};
 use serde::Serialize;
 
 use crate::arguments::{BuildArguments, ToolchainChoice};
-use crate::assembly::{self, Assembled, Order};
+use crate::assembly::{self, Assembled, Materials, Order};
 use crate::failure::Failure;
 use crate::lock_age;
 use crate::pins;
@@ -26,9 +28,18 @@ use crate::progress::Bars;
 use crate::spec_file::SpecFile;
 use crate::unit_caches::{UnitCaches, Written};
 
-/// Builds the image in every format that was asked for.
-pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), Failure> {
-    let target = || builtin_target(&arguments.target).map_err(|error| Failure::input(&error));
+/// Builds the image, or several of them, in every format that was asked for.
+pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<ExitCode, Failure> {
+    let name = match (arguments.target.as_slice(), &arguments.all) {
+        ([name], None) => name,
+        _ => return fleet::run(arguments, printer),
+    };
+    one(name, arguments, printer).map(|()| ExitCode::SUCCESS)
+}
+
+/// Builds one image.
+fn one(name: &str, arguments: &BuildArguments, printer: &Printer) -> Result<(), Failure> {
+    let target = || builtin_target(name).map_err(|error| Failure::input(&error));
     if let Some(path) = &arguments.closure.closure {
         return closure::run(path, arguments, &target()?, printer);
     }
@@ -43,9 +54,31 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
         .and_then(|root| Cache::open(&root))
         .map_err(|error| Failure::work(&error))?;
     let toolchain = toolchain(arguments.toolchain, &lock, target.arch)?;
+    warn_of_host(&toolchain, printer);
+    let units = unit_caches(arguments, &file)?;
+    let bars = Bars::new(printer);
+    let order = Order {
+        spec: &file.spec,
+        target: &target,
+        lock: &lock,
+        cache: &cache,
+        mirrors: &mirrors,
+        toolchain: &toolchain,
+        units: &units,
+        watch: &bars,
+    };
+    let written = write(&order, None, &formats, &arguments.output)?;
+    printer.result(&written)
+}
+
+fn warn_of_host(toolchain: &Toolchain, printer: &Printer) {
     if matches!(toolchain, Toolchain::Host(_)) {
         printer.warning("compiling with this machine's own tools: the image's bytes will not be those of other machines");
     }
+}
+
+/// Where compiled units may be taken from.
+fn unit_caches(arguments: &BuildArguments, file: &SpecFile) -> Result<UnitCaches, Failure> {
     let units = UnitCaches::gather(
         Written { from: &arguments.units.units_from, keys: &arguments.closure.trusted_public_key },
         Written { from: &file.spec.units.from, keys: &file.spec.units.keys },
@@ -58,34 +91,31 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
             hint: Some("add --units-from PATH|URL, or --closure and --from".to_owned()),
         });
     }
-    let bars = Bars::new(printer);
-    let order = Order {
-        spec: &file.spec,
-        target: &target,
-        lock: &lock,
-        cache: &cache,
-        mirrors: &mirrors,
-        toolchain: &toolchain,
-        units: &units,
-        watch: &bars,
-    };
-    let written = write(&order, &formats, &arguments.output, printer)?;
-    printer.result(&written)
+    Ok(units)
 }
 
-/// Assembles the disk into a file without a name and publishes it when it is whole.
+/// What an image is called, without the ending of its format.
+fn name(host: impl fmt::Display, target: &Target) -> String {
+    format!("{host}-{}", target.name)
+}
+
+/// Assembles the disk into a file without a name and publishes it when it is whole. `materials` are those of the order,
+/// where they have been gathered before.
 fn write(
     order: &Order<'_>,
+    materials: Option<&Materials>,
     formats: &[Format],
     folder: &Path,
-    printer: &Printer,
 ) -> Result<Built, Failure> {
-    let name = format!("{}-{}", order.spec.host.name, order.target.name);
+    let name = name(&order.spec.host.name, order.target);
     fs::create_dir_all(folder).map_err(Failure::file("make the folder", folder))?;
     let mut disk = unnamed(folder).map_err(|error| Failure::work(&error))?;
-    let assembled =
-        assembly::assemble(order, disk.as_file_mut()).map_err(|error| assembly_failure(&error))?;
-    printer.message("publishing");
+    let assembled = match materials {
+        Some(materials) => assembly::assemble_from(order, materials, disk.as_file_mut()),
+        None => assembly::assemble(order, disk.as_file_mut()),
+    };
+    let assembled = assembled.map_err(|error| assembly_failure(&error))?;
+    order.watch.step("publishing");
     let Assembled { disk: assembled, bill } = assembled;
     let published = publish(disk, &assembled.extents, formats, folder, &name)
         .map_err(|error| Failure::work(&error))?;
@@ -96,7 +126,13 @@ fn write(
         files.push(Artifact { path: artifact.path, size: artifact.size, sha256: artifact.sha256 });
     }
     let root_hash = Some(assembled.root_hash);
-    Ok(Built { root_hash, system: None, runs: order.target.is_emulated(), files })
+    Ok(Built {
+        root_hash,
+        system: None,
+        runs: order.target.is_emulated(),
+        secure_boot: order.target.provider.secure_boot.clone(),
+        files,
+    })
 }
 
 /// The formats that were asked for, each once; the target's own when none was.
@@ -174,7 +210,7 @@ pub(super) fn assembly_failure(error: &assembly::AssemblyError) -> Failure {
 }
 
 /// What was built.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Built {
     /// Of an appliance's read-only root.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -182,6 +218,9 @@ struct Built {
     /// The store path of a NixOS system.
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<String>,
+    /// What Secure Boot does where it will run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secure_boot: Option<SecureBoot>,
     /// Whether QEMU has a machine for it: its own, or the usual one of a processor with UEFI.
     #[serde(skip)]
     runs: bool,
@@ -189,7 +228,7 @@ struct Built {
 }
 
 /// One artifact; its digest and its bill of materials stand beside it.
-#[derive(Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Artifact {
     /// The file.
     pub(super) path: PathBuf,
@@ -214,6 +253,9 @@ impl fmt::Display for Built {
         match (&self.root_hash, &self.system) {
             (Some(hash), _) => write!(f, "root hash {hash}")?,
             (None, system) => write!(f, "system {}", system.as_deref().unwrap_or_default())?,
+        }
+        if let Some(SecureBoot::On { switch }) = &self.secure_boot {
+            write!(f, "\n\nImages are not signed. Turn Secure Boot off: {switch}")?;
         }
         let of = |artifact: &&Artifact| Format::of_name(&artifact.path);
         let run =

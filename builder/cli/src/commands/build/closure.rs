@@ -142,5 +142,11 @@ fn write(
     let system = Some(top.to_absolute_path());
     // QEMU's boards are started by files that only an appliance's image says it has.
     let runs = order.target.is_emulated() && order.target.qemu.is_none();
-    Ok(Built { root_hash: None, system, runs, files })
+    Ok(Built {
+        root_hash: None,
+        system,
+        runs,
+        secure_boot: order.target.provider.secure_boot.clone(),
+        files,
+    })
 }
