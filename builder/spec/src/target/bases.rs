@@ -200,8 +200,8 @@ verity = 4
             let text = TARGET.replace("root = 512\nverity = 8\n", "");
             let errors = parse("x", &text, &shared).unwrap_err();
             let problem = &errors.problems()[0];
-            assert!(problem.to_string().contains(reason), "{problem}");
-            assert_eq!(&text[problem.span.clone()], "\"cloud\"", "{problem}");
+            assert!(errors.to_string().contains(reason), "{errors}");
+            assert_eq!(&text[problem.span.clone()], "\"cloud\"", "{errors}");
         }
     }
 
