@@ -149,7 +149,7 @@ fn more_domains_than_a_seed_holds_are_refused_before_a_key_is_made() {
     let desk = Desk(TempDir::new().unwrap());
     let domains: String =
         (0..200).map(|number| format!("[[domain]]\nname = \"d{number}.example\"\n")).collect();
-    let text = format!("[host]\nname = \"mail.example.test\"\n{domains}");
+    let text = format!("[host]\nname = \"mail.example.test\"\n[acme]\nenable = false\n{domains}");
     fs::write(desk.path("mail.toml"), text).unwrap();
     let refused = desk.run("seed new seed");
     assert_eq!(refused.status.code(), Some(2));
