@@ -141,7 +141,6 @@ fn not_names() -> Flaw {
 mod tests {
     use super::super::builtin::builtin_shared;
     use super::super::{Mib, Shared, parse};
-    use super::*;
 
     const TARGET: &str = "extends = [\"cloud\", \"arm\"]
 title = \"x\"
