@@ -35,11 +35,6 @@ CLOUDS = {
 }
 
 
-def lock(place):
-    """The options that name the lock of this run."""
-    return ["--lock", place.lock] if place.lock.parent == place.work else []
-
-
 @pytest.fixture(scope="session")
 def folder(place):
     """A folder for what is built here."""
@@ -49,7 +44,7 @@ def folder(place):
 @pytest.fixture(scope="session")
 def clouds(place, folder):
     """An image for every provider, from one run."""
-    run(place.mailkiln, "build", place.mail_toml(), *lock(place), "--target", ",".join(CLOUDS), "-o", folder / "out", "--jobs", "2")
+    run(place.mailkiln, "build", place.mail_toml(), *place.lock_options, "--target", ",".join(CLOUDS), "-o", folder / "out", "--jobs", "2")
     return folder / "out"
 
 
@@ -92,7 +87,7 @@ def test_fleet(place, mailkiln, folder):
     (hosts / "broken.toml").write_text(text.replace("[host]", "[hosts]", 1))
     for name, host in (("first.toml", "a"), ("second.toml", "b"), ("third/mail.toml", "c"), ("twin-1.toml", "t"), ("twin-2.toml", "t")):
         (hosts / name).write_text(text.replace("mail.example.test", f"{host}.example.test", 1))
-    options = ["--json", "build", "--all", hosts, *lock(place), "--target", "x86_64,libvirt-x86_64", "-o", folder / "fleet"]
+    options = ["--json", "build", "--all", hosts, *place.lock_options, "--target", "x86_64,libvirt-x86_64", "-o", folder / "fleet"]
     report = json.loads(run(mailkiln, *options, status=2))
     built = [(row["file"].removeprefix(f"{hosts}/"), row["target"]) for row in report["images"] if "files" in row]
     targets = ("libvirt-x86_64", "x86_64")
@@ -100,13 +95,13 @@ def test_fleet(place, mailkiln, folder):
     assert (report["built"], report["failed"]) == (6, 6)
     twins = [row["error"]["message"] for row in report["images"] if "twin" in row["file"]]
     assert len(twins) == 4 and all("twin-1.toml and" in message for message in twins), twins
-    run(mailkiln, "build", hosts / "third/mail.toml", *lock(place), "--target", "x86_64", "-o", folder / "alone")
+    run(mailkiln, "build", hosts / "third/mail.toml", *place.lock_options, "--target", "x86_64", "-o", folder / "alone")
     same(folder / "fleet/c.example.test-x86_64.img", folder / "alone/c.example.test-x86_64.img")
 
 
 def test_rpi_imager(place, mailkiln, folder):
     """The list names the image, its digests and lengths, and the boards; what is not for a Raspberry Pi is refused."""
-    run(mailkiln, "build", place.mail_toml(), *lock(place), "--target", "rpi4", "--format", "img,img.xz", "-o", folder / "pi")
+    run(mailkiln, "build", place.mail_toml(), *place.lock_options, "--target", "rpi4", "--format", "img,img.xz", "-o", folder / "pi")
     raw, packed = (folder / "pi" / f"mail.example.test-rpi4.{suffix}" for suffix in ("img", "img.xz"))
     listing = folder / "os_list.json"
     run(mailkiln, "export", "rpi-imager", packed, "--address", "https://downloads.example.org/mail/", "-o", listing)
