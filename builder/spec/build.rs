@@ -1,6 +1,6 @@
-//! Lists the files of `images/` and of `images/modules/`, so that adding a target or a class of
-//! kernel modules changes no Rust code. The agent of an appliance is compiled with this crate too, and without
-//! that folder: a new target is no reason to compile it anew.
+//! Lists the files of `images/`, `images/bases/` and `images/modules/`, so that adding a target, what targets
+//! share, or a class of kernel modules changes no Rust code. The agent of an appliance is compiled with this crate
+//! too, and without that folder: a new target is no reason to compile it anew.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -8,6 +8,7 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     let images = Path::new(&variable("CARGO_MANIFEST_DIR")?).join("../../images");
     list(&images, "targets.rs")?;
+    list(&images.join("bases"), "bases.rs")?;
     list(&images.join("modules"), "classes.rs")
 }
 

@@ -73,6 +73,11 @@ class Workplace:
         fresh = self.work / "mailkiln.lock"
         return fresh if fresh.exists() else ROOT / "mailkiln.lock"
 
+    @property
+    def lock_options(self):
+        """The options of `build` that name this lock; the committed one is in the program."""
+        return ["--lock", self.lock] if self.lock.parent == self.work else []
+
     def mail_toml(self):
         """The appliance of the tests, with a key for SSH and a certificate authority of its own."""
         path = self.work / "mail.toml"
@@ -113,7 +118,7 @@ class Workplace:
 
     def build(self, folder, target, spec, *arguments):
         """Builds as ./demo does; a fresh lock that this took is what all later builds use."""
-        lock = ["--lock", self.lock] if self.lock.parent == self.work else []
+        lock = self.lock_options
         command = ["bash", "-c", BUILD, "build", self.mailkiln, folder, target, "-c", spec, *lock, *arguments]
         done = subprocess.run([*map(str, command)], check=False, env=os.environ | {"root": str(ROOT)}, cwd=self.work)
         if done.returncode:

@@ -128,6 +128,7 @@ pub fn assemble_closure(
         arch: target.arch,
         start: target.disk.start.bytes(),
         esp: target.disk.esp.bytes().max(ESP),
+        multiple: target.disk.multiple.bytes(),
         files: files.collect(),
         root: &root.volume,
         identity: root.identity,

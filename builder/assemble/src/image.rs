@@ -13,7 +13,7 @@ use mailkiln_tree::{Contents as _, TreePath};
 
 use crate::parts::Parts;
 use crate::root::Root;
-use crate::{AssembleError, Inputs, Tools, Wanted, firmware, initrd, microcode};
+use crate::{AssembleError, Inputs, Supply, Tools, Wanted, firmware, initrd, microcode};
 
 /// A disk and what is in it.
 #[derive(Debug)]
@@ -33,21 +33,44 @@ pub fn assemble(
     tools: &Tools<'_>,
     out: impl Write + Seek,
 ) -> Result<Assembled, AssembleError> {
-    let Inputs { spec, mail_toml, target, lock } = *inputs;
-    let wanted = Wanted::of(spec, mail_toml, target)?;
+    let wanted = inputs.wanted()?;
     let parts = Parts::gather(inputs, &wanted, tools)?;
-    tools.supply.progress.step("assembling the root file system");
-    let root = Root::build(inputs, wanted, &parts)?;
-    let mut initrd = microcode::early(&parts)?;
-    initrd.extend(initrd::build(inputs, &root, &parts, tools.supply.cache)?);
+    from_parts(inputs, wanted, &parts, &tools.supply, out)
+}
+
+/// As [`assemble`], from parts that are there already.
+///
+/// # Errors
+/// [`AssembleError`]; the contents of `out` are unspecified then.
+pub fn assemble_from(
+    inputs: &Inputs<'_>,
+    parts: &Parts,
+    supply: &Supply<'_>,
+    out: impl Write + Seek,
+) -> Result<Assembled, AssembleError> {
+    from_parts(inputs, inputs.wanted()?, parts, supply, out)
+}
+
+fn from_parts(
+    inputs: &Inputs<'_>,
+    wanted: Wanted,
+    parts: &Parts,
+    supply: &Supply<'_>,
+    out: impl Write + Seek,
+) -> Result<Assembled, AssembleError> {
+    let Inputs { spec, target, lock, .. } = *inputs;
+    supply.progress.step("assembling the root file system");
+    let root = Root::build(inputs, wanted, parts)?;
+    let mut initrd = microcode::early(parts)?;
+    initrd.extend(initrd::build(inputs, &root, parts, supply.cache)?);
     let stub = parts
         .boot_file(|path| path.name().starts_with("linux") && path.name().ends_with(".efi.stub"))?
         .ok_or_else(|| AssembleError::Lacking("systemd's EFI stub".to_owned()))?;
-    let grub_files = grub_files(target, &parts)?;
+    let grub_files = grub_files(target, parts)?;
     let grub = grub_files.as_ref().map(Grub::new).transpose()?;
     let mtime = u32::try_from(lock.snapshot.as_second()).unwrap_or(u32::MAX);
     let plan = Plan::new(&root.tree, parts.packs(), mtime)?;
-    tools.supply.progress.step("writing the disk");
+    supply.progress.step("writing the disk");
     let disk = disk::assemble(
         &DiskInput {
             arch: target.arch,
@@ -62,8 +85,8 @@ pub fn assemble(
                 command_line: &command_line(target),
             },
             bios: grub.as_ref(),
-            firmware: firmware::gather(target, &parts, &|tree| {
-                firmware::packaged_device_tree(target, &parts, tree)
+            firmware: firmware::gather(target, parts, &|tree| {
+                firmware::packaged_device_tree(target, parts, tree)
             })?,
         },
         out,
@@ -82,6 +105,7 @@ fn sizes(target: &Target) -> Sizes {
         root: disk.root.bytes(),
         verity: disk.verity.bytes(),
         bios: disk.bios.map_or(disk::ALIGNMENT, |size| size.bytes()),
+        multiple: disk.multiple.bytes(),
     }
 }
 

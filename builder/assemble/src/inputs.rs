@@ -6,6 +6,8 @@ use mailkiln_pin::Arch;
 use mailkiln_spec::Spec;
 use mailkiln_spec::target::Target;
 
+use crate::{AssembleError, Wanted};
+
 /// What decides the bytes of an appliance's image.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
@@ -40,6 +42,11 @@ pub struct ClosureInputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
+    /// What the services want from the image.
+    pub(crate) fn wanted(&self) -> Result<Wanted, AssembleError> {
+        Wanted::of(self.spec, self.mail_toml, self.target)
+    }
+
     pub(crate) fn units(&self) -> UnitInputs<'a> {
         UnitInputs { arch: self.target.arch, lock: self.lock }
     }

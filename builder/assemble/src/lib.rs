@@ -5,7 +5,8 @@
 //!
 //! [`assemble`] walks through the files in this order: `wanted` asks the services what they need, `parts` fetches,
 //! unpacks and compiles it, `root` builds the tree, `microcode` and `initrd` what opens it, `firmware` what a board
-//! needs before that, `bill` lists what went in. [`assemble_closure`] makes a disk from a NixOS system instead, and
+//! needs before that, `bill` lists what went in. Where many images are made from the same parts, [`gather`] brings these
+//! once, and [`assemble_from`] does the rest for each image. [`assemble_closure`] makes a disk from a NixOS system instead, and
 //! [`store_objects`] makes Nix store paths from the same units instead of a disk.
 
 mod bill;
@@ -26,8 +27,9 @@ mod wanted;
 
 pub use closure::{SystemDiskError, assemble_closure};
 pub use error::AssembleError;
-pub use image::{Assembled, assemble};
+pub use image::{Assembled, assemble, assemble_from};
 pub use inputs::{ClosureInputs, Inputs, UnitInputs};
+pub use parts::{Parts, PartsKey, gather};
 pub use store::{Exported, StoreError, store_objects};
 pub use tools::{Progress, Supply, Tools, UnitCaches};
 pub use units::{Compared, Exportable, compare, exportable};

@@ -17,12 +17,49 @@ use mailkiln_tree::{Content, Contents, Kind, Tree, TreePath};
 
 use crate::bill::Bill;
 use crate::compile::{self, Unit};
-use crate::tools::Supply;
-use crate::{AssembleError, ClosureInputs, Inputs, Tools, Wanted, units};
+use crate::{AssembleError, ClosureInputs, Inputs, Supply, Tools, UnitCaches, Wanted, units};
+
+/// What decides which parts an image needs. Images with the same key, of one lock and one toolchain, are assembled from
+/// the same parts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PartsKey {
+    target: String,
+    installed: Vec<Pin>,
+    modules: Vec<String>,
+    /// Where compiled units may come from: the bill of materials says so.
+    unit_caches: Vec<String>,
+    unit_keys: Vec<(String, [u8; 32])>,
+}
+
+impl PartsKey {
+    /// The key of the image that `inputs` describe, whose units may come from `units`.
+    ///
+    /// # Errors
+    /// [`AssembleError`] when the lock does not hold what is needed, or the services can't be rendered.
+    pub fn of(inputs: &Inputs<'_>, units: &UnitCaches) -> Result<Self, AssembleError> {
+        let Inputs { spec, target, lock, .. } = *inputs;
+        Ok(Self {
+            target: target.name.clone(),
+            installed: installed(spec, target, lock)?,
+            modules: inputs.wanted()?.modules,
+            unit_caches: units.bases.iter().map(|base| base.join("")).collect(),
+            unit_keys: units.keys.iter().map(|it| (it.name.clone(), it.key.to_bytes())).collect(),
+        })
+    }
+}
+
+/// Fetches, unpacks and compiles what `inputs`, and all others with the same [`PartsKey`], are assembled from and the
+/// cache lacks.
+///
+/// # Errors
+/// [`AssembleError`] when something can't be fetched, unpacked or compiled.
+pub fn gather(inputs: &Inputs<'_>, tools: &Tools<'_>) -> Result<Parts, AssembleError> {
+    Parts::gather(inputs, &inputs.wanted()?, tools)
+}
 
 /// What an image is assembled from.
 #[derive(Debug, Default)]
-pub(crate) struct Parts {
+pub struct Parts {
     /// Packages that are installed.
     pub(crate) layers: Vec<Layer>,
     /// Compiled or prebuilt components, in the order of [`mailkiln_unit::units`].

@@ -1,7 +1,7 @@
 //! What the services of an appliance want from its image.
 //!
-//! In: a spec and a target. Out: [`Wanted`]: kernel modules, files, users and units. The services are asked once; every
-//! later step reads this value.
+//! In: a spec and a target. Out: [`Wanted`]: kernel modules, files, users and units. Every later step reads this value;
+//! none asks the services itself.
 
 use std::time::Duration;
 
@@ -87,6 +87,7 @@ fn facts(target: &Target) -> TargetFacts {
         password_page: true,
         slots: SlotSizes { root: disk.root.bytes(), verity: disk.verity.bytes() },
         watchdog: hardware.watchdog.map(|seconds| Duration::from_secs(seconds.into())),
+        time_servers: target.provider.time_servers.clone(),
         worn_by_writes: hardware.worn_by_writes,
         host: HostFacts::default(),
         wireless: target.packages.sets.iter().any(|set| set == WIFI),

@@ -1,9 +1,12 @@
-//! What services want from an image, for every target: the first step of an assembly, without cache or network.
+//! What services want from an image, for every target, and what decides its parts: the first step of an assembly,
+//! without cache or network.
 
 use std::collections::BTreeSet;
 
-use mailkiln_assemble::Wanted;
-use mailkiln_spec::target::builtin_targets;
+use mailkiln_assemble::{Inputs, PartsKey, UnitCaches, Wanted};
+use mailkiln_fetch::Base;
+use mailkiln_lock::Lock;
+use mailkiln_spec::target::{builtin_target, builtin_targets};
 
 /// The specs that other tests build from.
 const SPECS: [&str; 2] =
@@ -40,4 +43,27 @@ fn a_user_has_its_state_as_its_home() {
     assert_eq!(home("mail-filter"), Some("/var/lib/mailkiln/filter"));
     // Serves the page for passwords where no web unit does, and keeps nothing.
     assert_eq!(home("mailkiln-page"), Some("/"));
+}
+
+#[test]
+fn images_share_parts_unless_something_of_them_differs() {
+    let lock = Lock::parse(include_str!("../../../mailkiln.lock")).unwrap();
+    let key = |text: &str, target: &str, units: &UnitCaches| {
+        let spec = mailkiln_spec::parse(text).unwrap();
+        let target = builtin_target(target).unwrap();
+        let inputs = Inputs { spec: &spec, mail_toml: text, target: &target, lock: &lock };
+        PartsKey::of(&inputs, units).unwrap()
+    };
+    let local = UnitCaches::default();
+    let elsewhere = UnitCaches {
+        bases: vec![Base::parse("https://units.example").unwrap()],
+        ..UnitCaches::default()
+    };
+    let text = "[host]\nname = \"mail.example.test\"\n[[domain]]\nname = \"example.test\"\n";
+    let own = key(text, "aws-x86_64", &local);
+    assert_eq!(own, key(&text.replace("mail.", "mx."), "aws-x86_64", &local));
+    let clamav = format!("{text}[filter]\nclamav = true\n");
+    assert_ne!(own, key(&clamav, "aws-x86_64", &local));
+    assert_ne!(own, key(text, "gcp-x86_64", &local));
+    assert_ne!(own, key(text, "aws-x86_64", &elsewhere));
 }

@@ -22,7 +22,9 @@ pub(crate) use emit::{
 };
 pub(crate) use images::{ConvertArguments, DiffArguments, FlashArguments, InspectArguments};
 pub(crate) use lock::{CacheCommand, CachePruneArguments, LockArguments};
-pub(crate) use nix_cache::{ArchChoice, ExportCommand, KeygenArguments, VerifyCommand};
+pub(crate) use nix_cache::{
+    ArchChoice, ExportCommand, ExportRpiImagerArguments, KeygenArguments, VerifyCommand,
+};
 pub(crate) use units::{ExportUnitsArguments, UnitsArguments, VerifyUnitsArguments};
 pub(crate) use upload::UploadArguments;
 
@@ -103,7 +105,7 @@ pub enum Command {
     /// Write NixOS modules, or the flake of a NixOS host
     #[command(subcommand)]
     Emit(EmitCommand),
-    /// Export compiled units as a cache
+    /// Export compiled units as a cache, or images as a list
     #[command(subcommand)]
     Export(ExportCommand),
     /// Verify a Nix binary cache or compiled units

@@ -145,6 +145,20 @@ fn disk(seed_file: &str, facts: &str) -> Vec<u8> {
 }
 
 #[test]
+fn more_domains_than_a_seed_holds_are_refused_before_a_key_is_made() {
+    let desk = Desk(TempDir::new().unwrap());
+    let domains: String =
+        (0..200).map(|number| format!("[[domain]]\nname = \"d{number}.example\"\n")).collect();
+    let text = format!("[host]\nname = \"mail.example.test\"\n[acme]\nenable = false\n{domains}");
+    fs::write(desk.path("mail.toml"), text).unwrap();
+    let refused = desk.run("seed new seed");
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("200 domains") && said.contains("256 KiB"), "{said}");
+    assert!(!desk.path("seed").exists());
+}
+
+#[test]
 fn a_seed_is_a_folder_for_its_owner_alone() {
     let desk = Desk::new();
     let mode = |name: &str| fs::metadata(desk.path(name)).unwrap().permissions().mode() & 0o7777;

@@ -26,6 +26,7 @@ pub use interrupt::Interrupt;
 pub use mailkiln_format::Compression;
 pub use mounts::Use;
 pub use patch::{Contents, PatchError, patch};
+pub use table::least_disk;
 pub use target::{Medium, Target};
 pub use write::{Flashed, flash};
 

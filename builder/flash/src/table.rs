@@ -3,6 +3,10 @@
 //! In: the first bytes of an image. Out: how long the disk has to be to hold the whole image, and how long
 //! for the first boot to make what it makes. UEFI 2.10 §5.3; sectors of 512 bytes.
 
+use std::io;
+
+use mailkiln_bytes_at::ReadAt;
+
 /// Bytes of a sector of the table.
 pub(crate) const SECTOR: u64 = 512;
 /// Bytes of an image that are looked at: MBR, header and the usual 128 entries.
@@ -20,6 +24,17 @@ pub(crate) struct Table {
     pub(crate) end: u64,
     /// Bytes of the least disk on which the first boot has room, where the image is an appliance's.
     pub(crate) least: Option<u64>,
+}
+
+/// Bytes of the least disk on which the first boot of an appliance has room; `None` where `disk` holds none, or one that
+/// has started before.
+///
+/// # Errors
+/// What reading the disk reports.
+pub fn least_disk(disk: &dyn ReadAt) -> io::Result<Option<u64>> {
+    let length = usize::try_from(disk.size()).unwrap_or(FRONT).min(FRONT);
+    let table = Table::read(&disk.read_vec_at(0, length)?);
+    Ok(table.and_then(|table| Some(table.least?.max(table.end))))
 }
 
 impl Table {
@@ -95,6 +110,11 @@ mod tests {
             front(&[("root-a", 4096, 8191), ("root-a-verity", 8192, 9000), ("var", 9001, 9100)]);
         assert_eq!(Table::read(&grown).unwrap().least, None);
         assert_eq!(Table::read(&front(&[("nixos", 1, 2)])).unwrap().least, None);
+        // The disk itself may be longer: clouds want whole gibibytes.
+        let long = front(&[("root-a", 4096, 8191), ("root-a-verity", 8192, 10_239)]);
+        let end = (1_000_001) * 512;
+        assert_eq!(least_disk(&long.as_slice()).unwrap(), Some(end.max((16_384) * 512 + VAR)));
+        assert_eq!(least_disk(&[0; 20].as_slice()).unwrap(), None);
     }
 
     #[test]

@@ -31,5 +31,5 @@ pub use release::{
 };
 pub use solve::{SolveError, Universe, Wanted};
 pub use universes::{Offered, Universes};
-pub use update::{Scope, UpdateError, check_scope, complete, twice, update_only};
+pub use update::{Scope, UpdateError, check_scope, complete, same_files, twice, update_only};
 pub use wanted::{WantedError, WantedFile, WantedSet, WantedSuite};

@@ -396,6 +396,28 @@ sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 "#;
 
     #[test]
+    fn a_file_that_moved_within_the_archives_keeps_its_place() {
+        let lock = Lock::parse(SAMPLE).unwrap();
+        let sets: BTreeMap<_, _> =
+            lock.sets().map(|(name, arch, pins)| ((name.clone(), arch), pins.to_vec())).collect();
+        let mut moved = sets.clone();
+        let image = (SetName("image".to_owned()), Arch::X86_64);
+        let path = "debian-security/pool/updates/main/s/sed/sed_4.9-2_amd64.deb";
+        for pin in moved.get_mut(&image).unwrap() {
+            if pin.name.as_str() == "sed" {
+                pin.path = path.parse().unwrap();
+            }
+        }
+        let again = |sets| {
+            let Lock { snapshot, suites, components, .. } = lock.clone();
+            Lock::new(snapshot, None, suites, components, sets)
+        };
+        // The toolchain was not chosen afresh, and has the file at its old place.
+        assert!(again(moved.clone()).is_err());
+        assert_eq!(crate::same_files(&lock, moved), sets);
+    }
+
+    #[test]
     fn a_lock_is_written_as_it_was_read() {
         let lock = Lock::parse(SAMPLE).unwrap();
         assert_eq!(

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use mailkiln_pin::{Arch, Archive, PackageArch, PackageName, Pin};
+use mailkiln_pin::{Arch, Archive, PackageArch, PackageName, Pin, Sha256};
 
 use crate::relation::{Atom, parse_version};
 use crate::solve::{SolveError, Universe, clauses};
@@ -309,6 +309,25 @@ fn merge(
         (set.clone(), merged)
     });
     merged.collect()
+}
+
+/// The sets with the old pin of every file that `old` pins already. A point release takes files over from the security
+/// archive: the same file then has another place in the indexes, and sets that were not chosen afresh know the old one.
+pub fn same_files(
+    old: &Lock,
+    mut sets: BTreeMap<(SetName, Arch), Vec<Pin>>,
+) -> BTreeMap<(SetName, Arch), Vec<Pin>> {
+    fn file(pin: &Pin) -> (&PackageName, PackageArch, &str, Sha256) {
+        (&pin.name, pin.arch, pin.version.as_str(), pin.sha256)
+    }
+    let known: BTreeMap<_, &Pin> =
+        old.sets().flat_map(|(_, _, pins)| pins).map(|pin| (file(pin), pin)).collect();
+    for pin in sets.values_mut().flatten() {
+        if let Some(same) = known.get(&file(pin)) {
+            pin.path = same.path.clone();
+        }
+    }
+    sets
 }
 
 /// Packages of which a set has two versions under names that differ in their version only: a lock that an

@@ -248,6 +248,7 @@ pub fn on_a_host(spec: &Spec, facts: &HostFacts, spam_rules: &str) -> Appliance 
         password_page: false,
         slots: SlotSizes { root: 0, verity: 0 },
         watchdog: None,
+        time_servers: Vec::new(),
         worn_by_writes: false,
         wireless: false,
         host: facts.clone(),

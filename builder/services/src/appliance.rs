@@ -24,6 +24,8 @@ pub struct TargetFacts {
     pub slots: SlotSizes,
     /// How long the hardware watchdog waits, where there is one.
     pub watchdog: Option<Duration>,
+    /// Time servers of the provider, asked before Debian's.
+    pub time_servers: Vec<String>,
     /// Whether the disk is a card that every write wears.
     pub worn_by_writes: bool,
     /// Whether it may reach the network by radio alone.
@@ -123,7 +125,11 @@ pub fn appliance(spec: &Spec, target: &TargetFacts, spam_rules: &str) -> Applian
         journal: if target.worn_by_writes { Journal::ON_A_CARD } else { Journal::DEFAULT },
         kernel: kernel::settings(spec.network.ipv6),
         disk: Disk::new(target.slots, target.worn_by_writes),
-        machine: Machine { watchdog: target.watchdog, compress_memory: target.worn_by_writes },
+        machine: Machine {
+            watchdog: target.watchdog,
+            compress_memory: target.worn_by_writes,
+            time_servers: target.time_servers.clone(),
+        },
     }
 }
 

@@ -24,6 +24,7 @@ impl TargetFacts {
             "root_bytes": self.slots.root,
             "verity_bytes": self.slots.verity,
             "watchdog_seconds": self.watchdog.map(|watchdog| watchdog.as_secs()),
+            "time_servers": self.time_servers,
             "worn_by_writes": self.worn_by_writes,
             "wireless": self.wireless,
         });
@@ -50,6 +51,7 @@ impl TargetFacts {
             password_page: flag("password_page")?,
             slots: SlotSizes { root: number("root_bytes")?, verity: number("verity_bytes")? },
             watchdog: number("watchdog_seconds").ok().map(Duration::from_secs),
+            time_servers: texts("time_servers")?,
             worn_by_writes: flag("worn_by_writes")?,
             wireless: flag("wireless")?,
             host: HostFacts::default(),
@@ -70,6 +72,7 @@ mod tests {
                 password_page: true,
                 slots: SlotSizes { root: 384 << 20, verity: 4 << 20 },
                 watchdog,
+                time_servers: vec!["169.254.169.123".to_owned()],
                 worn_by_writes: false,
                 wireless: true,
                 host: HostFacts::default(),

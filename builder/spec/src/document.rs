@@ -9,7 +9,8 @@ use std::ops::Range;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use crate::problem::{Flaw, Problems, Reported};
 use crate::{schema, shape};
@@ -28,7 +29,7 @@ pub(crate) struct Located<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
+        let spanned = Spanned::<T>::deserialize(deserializer)?;
         Ok(Self { span: spanned.span(), value: spanned.into_inner() })
     }
 }
@@ -50,18 +51,6 @@ impl<T: JsonSchema> JsonSchema for Located<T> {
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         T::json_schema(generator)
     }
-}
-
-/// Reads `text` as a file of type `T`.
-///
-/// Every field of `T` and of its tables must be optional: what is missing or of the wrong type is
-/// reported here and absent there.
-pub(crate) fn read<T: DeserializeOwned + JsonSchema>(
-    text: &str,
-    problems: &mut Problems,
-) -> Result<T, Reported> {
-    let table = parse_table(text, problems)?;
-    read_table(text, table, problems)
 }
 
 /// The tables of `text`, whatever they are.
@@ -92,17 +81,39 @@ pub(crate) fn parse_table<'a>(
 }
 
 /// Reads tables as a file of type `T`; `text` is where their places are.
+///
+/// Every field of `T` and of its tables must be optional: what is missing or of the wrong type is
+/// reported here and absent there.
 pub(crate) fn read_table<T: DeserializeOwned + JsonSchema>(
     text: &str,
     mut table: DeTable<'_>,
     problems: &mut Problems,
 ) -> Result<T, Reported> {
     shape::trim(&mut table, &schema::of::<T>(), problems);
-    let table = toml::Spanned::new(0..text.len(), table);
+    let table = Spanned::new(0..text.len(), table);
     T::deserialize(toml::de::Deserializer::from(table)).map_err(|error| {
         let span = whole_characters(text, error.span().unwrap_or(0..0));
         problems.add(not_toml(error.message()).at(&span))
     })
+}
+
+/// The same tables with everything at `span`: values of another text have no place of their own in this one.
+pub(crate) fn placed<'a>(table: DeTable<'a>, span: &Range<usize>) -> DeTable<'a> {
+    let entry = |(key, value): (Spanned<_>, Spanned<DeValue<'a>>)| {
+        (Spanned::new(span.clone(), key.into_inner()), placed_value(value, span))
+    };
+    table.into_iter().map(entry).collect()
+}
+
+fn placed_value<'a>(value: Spanned<DeValue<'a>>, span: &Range<usize>) -> Spanned<DeValue<'a>> {
+    let value = match value.into_inner() {
+        DeValue::Table(table) => DeValue::Table(placed(table, span)),
+        DeValue::Array(list) => {
+            DeValue::Array(list.into_iter().map(|it| placed_value(it, span)).collect())
+        }
+        plain => plain,
+    };
+    Spanned::new(span.clone(), value)
 }
 
 /// A syntax error in the words of the TOML parser.

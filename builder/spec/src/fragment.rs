@@ -11,7 +11,7 @@ use serde_json::Value as Json;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::document::{parse_table, read_table};
+use crate::document::{parse_table, placed, read_table};
 use crate::file::{FragmentValue, MailToml};
 use crate::model::Spec;
 use crate::problem::{Flaw, Problems, Reported, SpecErrors};
@@ -69,7 +69,8 @@ fn merged<'a>(
     problems: &mut Problems,
 ) -> Result<DeTable<'a>, Reported> {
     let set = parse_table(fragment, problems)?;
-    let mut table = without_places(parse_table(image, problems)?);
+    // A place in the image's file is none in the fragment.
+    let mut table = placed(parse_table(image, problems)?, &(0..0));
     refuse_others(&set, allowed, problems);
     if is_required(&table) {
         fill_in_ssh_keys(&mut table);
@@ -138,24 +139,6 @@ fn refuse_others(set: &DeTable<'_>, allowed: &[&str], problems: &mut Problems) {
             _ if parts.is_empty() => refuse(name, key.span()),
             _ => {}
         }
-    }
-}
-
-/// The same values at the start of the text: a place in the image's file is none in the fragment.
-fn without_places<'a>(table: DeTable<'a>) -> DeTable<'a> {
-    let entry = |(key, value): (Spanned<_>, Spanned<DeValue<'a>>)| {
-        (Spanned::new(0..0, key.into_inner()), Spanned::new(0..0, nowhere(value.into_inner())))
-    };
-    table.into_iter().map(entry).collect()
-}
-
-fn nowhere(value: DeValue<'_>) -> DeValue<'_> {
-    match value {
-        DeValue::Table(table) => DeValue::Table(without_places(table)),
-        DeValue::Array(list) => DeValue::Array(
-            list.into_iter().map(|it| Spanned::new(0..0, nowhere(it.into_inner()))).collect(),
-        ),
-        plain => plain,
     }
 }
 

@@ -64,7 +64,7 @@ pub mod fuzz {
     /// Reads `bytes` as a target file.
     pub fn target(bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
-        if let Err(errors) = target::parse("x86_64", &text, &target::Classes::default()) {
+        if let Err(errors) = target::parse("x86_64", &text, &target::Shared::default()) {
             expect_places(&errors, &text);
         }
     }

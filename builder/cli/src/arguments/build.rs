@@ -1,5 +1,6 @@
 //! The arguments of `build`.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -13,9 +14,16 @@ pub struct BuildArguments {
     /// Where the configuration is.
     #[command(flatten)]
     pub config: ConfigFile,
-    /// The board or cloud to build for
-    #[arg(short, long, value_name = "TARGET")]
-    pub target: String,
+    /// Build every mail.toml of this folder for every TARGET: its .toml files, and the mail.toml of each folder in it;
+    /// if one fails, the others are still built
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["file", "config", "closure"])]
+    pub all: Option<PathBuf>,
+    /// The board or cloud to build for; several can be separated by commas or given one by one
+    #[arg(short, long, value_name = "TARGET", required = true, value_delimiter = ',')]
+    pub target: Vec<String>,
+    /// The number of images to build at the same time, if there are several [default: one per processor]
+    #[arg(long, value_name = "N")]
+    pub jobs: Option<NonZero<usize>>,
     /// The image formats, separated by commas; can be repeated [default: the target's]
     #[arg(short, long, value_name = "FORMAT", value_delimiter = ',', value_parser = images::formats())]
     pub format: Vec<Format>,

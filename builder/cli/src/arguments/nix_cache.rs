@@ -13,6 +13,26 @@ pub enum ExportCommand {
     NixCache(ExportNixCacheArguments),
     /// Export the compiled units as a signed unit cache, for `build --units-from`
     Units(ExportUnitsArguments),
+    /// Export a list of images for `rpi-imager --repo`
+    RpiImager(ExportRpiImagerArguments),
+}
+
+/// `mailkiln export rpi-imager`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Put the list and the images at ADDRESS and start `rpi-imager --repo ADDRESS/os_list.json`. Imager checks what it wrote against \
+the digest in the list. Its own customisation is switched off, since the appliance takes a seed instead. Without --address \
+the list names the images as files on this machine.")]
+pub struct ExportRpiImagerArguments {
+    /// The images, of Raspberry Pi targets, as img.xz, img.gz, img.zst or img
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<PathBuf>,
+    /// The folder that the images will be downloaded from, as an http:// or https:// URL
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<String>,
+    /// The file for the list
+    #[arg(short, long, value_name = "FILE", default_value = "os_list.json")]
+    pub output: PathBuf,
 }
 
 /// `mailkiln export nix-cache`.

@@ -3,18 +3,22 @@
 //! What is written stands under another name until it is whole, so an interrupted build leaves nothing that looks done.
 
 mod closure;
+mod fleet;
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-use mailkiln_assemble::{Assembled, Inputs, Tools, assemble};
+use mailkiln_assemble::{Assembled, Inputs, Parts, Tools, UnitCaches, assemble, assemble_from};
 use mailkiln_compile::Toolchain;
 use mailkiln_format::{Format, UnknownFormat};
 use mailkiln_image::disk::Extent;
+use mailkiln_lock::Lock;
 use mailkiln_pin::Sha256;
 use mailkiln_publish::{publish, unnamed, write_beside};
-use mailkiln_spec::target::{FormatName, Target, builtin_target};
+use mailkiln_spec::Spec;
+use mailkiln_spec::target::{FormatName, SecureBoot, Target, builtin_target};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
@@ -28,13 +32,40 @@ use crate::spec_file::SpecFile;
 use crate::tools::{assembly_failure, toolchain, tools};
 use crate::unit_caches::{self, Written};
 
-/// Builds the image in every format that was asked for.
-pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), Failure> {
-    let target = || builtin_target(&arguments.target).map_err(|error| Failure::input(&error));
+/// Builds the image, or several of them, in every format that was asked for.
+pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<ExitCode, Failure> {
+    let name = match (arguments.target.as_slice(), &arguments.all) {
+        ([name], None) => name,
+        _ => return fleet::run(arguments, printer),
+    };
+    one(name, arguments, printer).map(|()| ExitCode::SUCCESS)
+}
+
+/// Builds one image.
+fn one(name: &str, arguments: &BuildArguments, printer: &Printer) -> Result<(), Failure> {
+    let target = || builtin_target(name).map_err(|error| Failure::input(&error));
     if let Some(path) = &arguments.closure.closure {
         return closure::run(path, arguments, &target()?, printer);
     }
-    let file = SpecFile::read(arguments.config.path())?;
+    let file = spec_file(arguments.config.path())?;
+    let target = target()?;
+    let formats = formats(arguments, &target)?;
+    let mirror = (arguments.pins.mirror.as_deref(), file.spec.mirror.as_deref());
+    let pins = Pins::open(arguments.pins.lock.as_deref(), mirror.0, mirror.1)?;
+    lock_age::warn(&pins.lock, printer);
+    let toolchain = toolchain(arguments.toolchain, &pins.lock, target.arch)?;
+    warn_of_host(&toolchain, printer);
+    let units = units_from(arguments, &file)?;
+    let bars = Bars::new(printer);
+    let inputs = inputs(&file, &target, &pins.lock);
+    let tools = tools(pins.supply(&bars), &toolchain, &units)?;
+    let written = write(&inputs, &tools, None, &formats, &arguments.output)?;
+    printer.result(&written)
+}
+
+/// The `mail.toml` of an image.
+fn spec_file(path: &Path) -> Result<SpecFile, Failure> {
+    let file = SpecFile::read(path)?;
     if file.spec.web.is_some_and(|web| web.behind_proxy) {
         return Err(Failure::Input {
             message: "an image has no web server that the web unit could be behind".to_owned(),
@@ -45,17 +76,19 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
             ),
         });
     }
-    let target = target()?;
-    let formats = formats(arguments, &target)?;
-    let mirror = (arguments.pins.mirror.as_deref(), file.spec.mirror.as_deref());
-    let pins = Pins::open(arguments.pins.lock.as_deref(), mirror.0, mirror.1)?;
-    lock_age::warn(&pins.lock, printer);
-    let toolchain = toolchain(arguments.toolchain, &pins.lock, target.arch)?;
+    Ok(file)
+}
+
+fn warn_of_host(toolchain: &Toolchain, printer: &Printer) {
     if matches!(toolchain, Toolchain::Host(_)) {
         printer.warning(
             "compiling with this machine's own tools: the image will not be reproducible elsewhere",
         );
     }
+}
+
+/// Where compiled units may be taken from.
+fn units_from(arguments: &BuildArguments, file: &SpecFile) -> Result<UnitCaches, Failure> {
     let units = unit_caches::gather(
         Written { from: &arguments.units.units_from, keys: &arguments.closure.trusted_public_key },
         Written { from: &file.spec.units.from, keys: &file.spec.units.keys },
@@ -67,33 +100,47 @@ pub(super) fn run(arguments: &BuildArguments, printer: &Printer) -> Result<(), F
             hint: Some("add --units-from PATH|URL, or --closure and --from".to_owned()),
         });
     }
-    let bars = Bars::new(printer);
-    let inputs =
-        Inputs { spec: &file.spec, mail_toml: &file.text, target: &target, lock: &pins.lock };
-    let tools = tools(pins.supply(&bars), &toolchain, &units)?;
-    let written = write(&inputs, &tools, &formats, &arguments.output, printer)?;
-    printer.result(&written)
+    Ok(units)
 }
 
-/// Assembles the disk into a file without a name and publishes it when it is whole.
+fn inputs<'a>(file: &'a SpecFile, target: &'a Target, lock: &'a Lock) -> Inputs<'a> {
+    Inputs { spec: &file.spec, mail_toml: &file.text, target, lock }
+}
+
+/// The name of an image, without the suffix of its format.
+fn name(spec: &Spec, target: &Target) -> String {
+    // An image that is nobody's has no host's name either.
+    let host = if spec.is_waiting { "mailkiln" } else { spec.host.name.as_str() };
+    format!("{host}-{}", target.name)
+}
+
+/// Assembles the disk into a file without a name and publishes it when it is whole. `parts` are those of the inputs, if
+/// they have been gathered before.
 fn write(
     inputs: &Inputs<'_>,
     tools: &Tools<'_>,
+    parts: Option<&Parts>,
     formats: &[Format],
     folder: &Path,
-    printer: &Printer,
 ) -> Result<Built, Failure> {
-    // An image that is nobody's has no host's name either.
-    let spec = inputs.spec;
-    let host = if spec.is_waiting { "mailkiln" } else { spec.host.name.as_str() };
-    let name = format!("{host}-{}", inputs.target.name);
+    let Inputs { spec, target, .. } = *inputs;
     let mut disk = unfinished(folder)?;
+    let assembled = match parts {
+        Some(parts) => assemble_from(inputs, parts, &tools.supply, disk.as_file_mut()),
+        None => assemble(inputs, tools, disk.as_file_mut()),
+    };
     let Assembled { disk: assembled, bill } =
-        assemble(inputs, tools, disk.as_file_mut()).map_err(|error| assembly_failure(&error))?;
-    printer.message("publishing");
+        assembled.map_err(|error| assembly_failure(&error))?;
+    tools.supply.progress.step("publishing");
+    let name = name(spec, target);
     let files = published(disk, &assembled.extents, &bill, formats, (folder, &name))?;
-    let root_hash = Some(assembled.root_hash);
-    Ok(Built { root_hash, system: None, runs: inputs.target.is_emulated(), files })
+    Ok(Built {
+        root_hash: Some(assembled.root_hash),
+        system: None,
+        runs: target.is_emulated(),
+        secure_boot: target.provider.secure_boot.clone(),
+        files,
+    })
 }
 
 /// A file without a name in `folder`, which is created if it is missing.
@@ -151,7 +198,7 @@ fn formats(arguments: &BuildArguments, target: &Target) -> Result<Vec<Format>, F
 }
 
 /// What was built.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Built {
     /// Of an appliance's read-only root.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,6 +206,9 @@ struct Built {
     /// The store path of a NixOS system.
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<String>,
+    /// What Secure Boot does where it will run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secure_boot: Option<SecureBoot>,
     /// Whether QEMU has a machine for it: its own, or the usual one of a processor with UEFI.
     #[serde(skip)]
     runs: bool,
@@ -166,7 +216,7 @@ struct Built {
 }
 
 /// One artifact; its digest and its bill of materials stand beside it.
-#[derive(Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct Artifact {
     /// The file.
     pub(super) path: PathBuf,
@@ -191,6 +241,9 @@ impl fmt::Display for Built {
         match (&self.root_hash, &self.system) {
             (Some(hash), _) => write!(f, "root hash {hash}")?,
             (None, system) => write!(f, "system {}", system.as_deref().unwrap_or_default())?,
+        }
+        if let Some(SecureBoot::On { switch }) = &self.secure_boot {
+            write!(f, "\n\nImages are not signed. Turn Secure Boot off: {switch}")?;
         }
         let of = |artifact: &&Artifact| Format::of_name(&artifact.path);
         let run =

@@ -14,7 +14,7 @@ use mailkiln_nix_store::{CacheInfo, Entry, INFO_NAME, SecretKey, add_signature};
 use mailkiln_pin::Arch;
 use serde::Serialize;
 
-use super::export_units;
+use super::{export_units, rpi_imager};
 use crate::arguments::{ArchChoice, ExportCommand};
 use crate::failure::Failure;
 use crate::pins::Pins;
@@ -31,6 +31,7 @@ pub(super) fn run(command: &ExportCommand, printer: &Printer) -> Result<(), Fail
     let arguments = match command {
         ExportCommand::NixCache(arguments) => arguments,
         ExportCommand::Units(arguments) => return export_units::run(arguments, printer),
+        ExportCommand::RpiImager(arguments) => return rpi_imager::run(arguments, printer),
     };
     let key = read_key(&arguments.secret_key_file, printer)?;
     let folder = &arguments.directory;

@@ -47,7 +47,10 @@ pub(super) fn run(arguments: &InspectArguments, printer: &Printer) -> Result<(),
         };
         roots.push(RootReport::of(root, &inspection, verification, below.as_ref())?);
     }
-    let report = Report::of(&arguments.image.display().to_string(), format, &inspection, roots);
+    let least =
+        mailkiln_flash::least_disk(&disk).map_err(Failure::file("read", &arguments.image))?;
+    let image = arguments.image.display().to_string();
+    let report = Report::of(&image, format, &inspection, least, roots);
     // As JSON the failure is the one document; people want to see both.
     if altered.is_none() || !printer.is_json() {
         printer.result(&report)?;
@@ -63,6 +66,8 @@ struct Report {
     format: String,
     /// Bytes of the disk.
     size: u64,
+    /// Bytes of the least disk on which the first boot has room; `None` for other systems, and after the first boot.
+    least_disk: Option<u64>,
     disk_guid: String,
     partitions: Vec<PartitionReport>,
     boot_files: Vec<BootFile>,
@@ -145,6 +150,7 @@ impl Report {
         image: &str,
         format: Format,
         inspection: &Inspection<'_>,
+        least_disk: Option<u64>,
         roots: Vec<RootReport>,
     ) -> Self {
         let partitions =
@@ -168,6 +174,7 @@ impl Report {
             image: image.to_owned(),
             format: format.name().to_owned(),
             size: inspection.size,
+            least_disk,
             disk_guid: inspection.table.disk.to_string(),
             partitions: partitions.collect(),
             boot_files: files
@@ -236,6 +243,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { image, format, disk_guid, .. } = self;
         writeln!(f, "{image}: a disk of {}, {disk_guid}, as {format}", display_size(self.size))?;
+        if let Some(least) = self.least_disk {
+            writeln!(f, "The first boot needs a disk of {} or more", display_size(least))?;
+        }
         writeln!(f, "\nPartitions")?;
         for partition in &self.partitions {
             let PartitionReport { number, label, r#type, guid, size, .. } = partition;
@@ -323,6 +333,7 @@ mod tests {
             image: "mail.img".to_owned(),
             format: "img".to_owned(),
             size: 3 << 20,
+            least_disk: Some(600 << 20),
             disk_guid: "1-2".to_owned(),
             partitions: vec![PartitionReport {
                 number: 1,
@@ -362,6 +373,7 @@ mod tests {
     fn people_read_it_in_the_order_of_booting() {
         insta::assert_snapshot!(report(Verification::Matches).to_string(), @r"
         mail.img: a disk of 3 MiB, 1-2, as img
+        The first boot needs a disk of 600 MiB or more
 
         Partitions
           1  root-a               1 MiB  root (x86_64)           3-4

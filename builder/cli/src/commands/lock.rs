@@ -11,7 +11,7 @@ use mailkiln_compile::embedded;
 use mailkiln_fetch::Fetcher;
 use mailkiln_lock::{
     Component, ComponentSource, CratePin, Lock, PatchPin, Scope, SetName, Universes, WantedFile,
-    check_scope, complete, twice, update_only,
+    check_scope, complete, same_files, twice, update_only,
 };
 use mailkiln_pin::{Arch, Pin, Sha256};
 use mailkiln_spec::target::builtin_targets;
@@ -191,6 +191,9 @@ fn fresh(
     }
     if let (Some(scope), Some(old)) = (scope, old) {
         check_scope(scope, old, &solved_all).map_err(|error| Failure::input(&error))?;
+    }
+    if let Some(old) = old {
+        sets = same_files(old, sets);
     }
     let archive = arguments.snapshot_archive.clone();
     let archive = archive.or_else(|| seen.snapshot_archive.clone()).or(own.snapshot_archive);

@@ -19,6 +19,7 @@ mod lock;
 mod lock_audit;
 mod man;
 mod new;
+mod rpi_imager;
 mod run;
 mod schema;
 mod seed;
@@ -39,12 +40,12 @@ use crate::printer::Printer;
 /// Runs a command; what it found may be its exit code.
 pub(crate) fn run(command: Command, printer: &Printer) -> Result<ExitCode, Failure> {
     match command {
+        Command::Build(arguments) => return build::run(&arguments, printer),
         Command::Diff(arguments) => return diff::run(&arguments, printer),
         Command::Verify(command) => return verify::run(&command, printer),
         Command::New(arguments) => new::run(&arguments, printer),
         Command::Check(arguments) => check::run(&arguments, printer),
         Command::Lock(arguments) => lock::run(&arguments, printer),
-        Command::Build(arguments) => build::run(&arguments, printer),
         Command::Run(arguments) => run::run(&arguments, printer),
         Command::Flash(arguments) => flash::run(&arguments, printer),
         Command::Upload(arguments) => upload::run(&arguments, printer),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use mailkiln_spec::target::{Status, Target, builtin_targets};
+use mailkiln_spec::target::{SecureBoot, Status, Target, builtin_targets};
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -28,6 +28,12 @@ struct Row {
     status: Status,
     title: String,
     formats: Vec<String>,
+    default_format: String,
+    /// The length of its disk is a multiple of so many bytes.
+    size_multiple: u64,
+    /// Of a cloud or hypervisor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secure_boot: Option<SecureBoot>,
 }
 
 impl From<Target> for Row {
@@ -38,6 +44,9 @@ impl From<Target> for Row {
             status: target.status,
             title: target.title,
             formats: target.formats.iter().map(ToString::to_string).collect(),
+            default_format: target.default_format.to_string(),
+            size_multiple: target.disk.multiple.bytes(),
+            secure_boot: target.provider.secure_boot,
         }
     }
 }
@@ -60,8 +69,8 @@ mod tests {
 
     use super::*;
 
-    /// Longest row of the README's table, in columns.
-    const LONGEST: usize = 100;
+    /// Longest line of the README, in columns.
+    const LONGEST: usize = 118;
 
     /// The names by status, in rows that fit the page.
     fn short_table(rows: &[Row]) -> String {
@@ -79,7 +88,7 @@ mod tests {
         for (status, names) in by_status {
             let mut line = String::new();
             for name in names {
-                if !line.is_empty() && status.len() + line.len() + name.len() + 8 > LONGEST {
+                if !line.is_empty() && status.len() + line.len() + name.len() + 9 > LONGEST {
                     let _ = writeln!(table, "| {status} | {line} |");
                     line.clear();
                 }
@@ -126,7 +135,30 @@ mod tests {
     fn the_readme_fits_two_screens() {
         let readme = include_str!("../../../../README.md");
         assert!(readme.lines().count() <= 100, "README.md has more than 100 lines");
-        let long = readme.lines().find(|line| line.chars().count() > 118);
-        assert_eq!(long, None, "README.md has a line of more than 118 columns");
+        let long = readme.lines().find(|line| line.chars().count() > LONGEST);
+        assert_eq!(long, None, "README.md has a line of more than {LONGEST} columns");
+    }
+
+    #[test]
+    fn the_page_about_clouds_says_the_same() {
+        let page = include_str!("../../../../docs/clouds.md");
+        for row in list().unwrap().0 {
+            let Row { name, formats, default_format, size_multiple, secure_boot, .. } = row;
+            let (state, switch) = match secure_boot {
+                None => continue,
+                Some(SecureBoot::Off) => ("off", None),
+                Some(SecureBoot::On { switch }) => ("on", Some(switch)),
+            };
+            let others = formats.iter().filter(|format| **format != default_format);
+            let others: Vec<String> = others.map(|format| format!("`{format}`")).collect();
+            let (others, multiple) = (others.join(", "), size_multiple >> 20);
+            let row =
+                format!("| `{name}` | `{default_format}` | {others} | {multiple} MiB | {state} |");
+            assert!(page.contains(&row), "docs/clouds.md lacks the line {row}");
+            // What is in backquotes is what is typed.
+            for command in switch.iter().flat_map(|switch| switch.split('`').skip(1).step_by(2)) {
+                assert!(page.contains(command), "docs/clouds.md lacks `{command}` for {name}");
+            }
+        }
     }
 }

@@ -75,6 +75,7 @@ impl Places {
             ("root", sizes.root),
             ("verity", sizes.verity),
             ("bios", sizes.bios),
+            ("whole", sizes.multiple),
         ];
         for (partition, size) in named {
             // 2^40 keeps every sum far from the end of 64 bits.
@@ -118,8 +119,9 @@ impl Places {
             partition("root-a", root_kind, root_guid, self.root, root, read_only),
             partition("root-a-verity", verity_kind, verity_guid, self.verity, verity, read_only),
         ]);
-        // The backup table needs its sectors; whole mebibytes suit every tool that copies.
-        let sectors = (self.end + RESERVED * SECTOR).next_multiple_of(ALIGNMENT) / SECTOR;
+        // The backup table needs its sectors, at the end of what the provider will see.
+        let end = self.end + RESERVED * SECTOR;
+        let sectors = end.next_multiple_of(self.sizes.multiple) / SECTOR;
         Gpt { disk: derived("disk"), sectors, partitions }
     }
 }

@@ -46,6 +46,8 @@ pub struct Sizes {
     pub verity: u64,
     /// The BIOS boot partition, where the disk starts from a BIOS too.
     pub bios: u64,
+    /// The disk is a multiple of this long, so that nobody has to lengthen it after its partition table is written.
+    pub multiple: u64,
 }
 
 /// What the firmware and the kernel need before there is a root file system.

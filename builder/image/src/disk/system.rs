@@ -32,6 +32,8 @@ pub struct SystemInput<'a> {
     pub start: u64,
     /// Bytes of the boot partition: a multiple of [`ALIGNMENT`].
     pub esp: u64,
+    /// The disk is a multiple of this long: of so many bytes, a multiple of [`ALIGNMENT`].
+    pub multiple: u64,
     /// What is on it.
     pub files: Vec<FatFile<'a>>,
     /// The root file system, laid out.
@@ -178,7 +180,7 @@ impl Places {
             partition(SYSTEM_LABEL, gpt::kind::root(input.arch), self.root, size),
         ]);
         let end = self.root + size + RESERVED * SECTOR;
-        let sectors = end.next_multiple_of(ALIGNMENT) / SECTOR;
+        let sectors = end.next_multiple_of(input.multiple) / SECTOR;
         Gpt { disk: derived("disk"), sectors, partitions }
     }
 }
@@ -207,6 +209,7 @@ mod tests {
             arch: Arch::Aarch64,
             start: ALIGNMENT,
             esp,
+            multiple: ALIGNMENT,
             files: vec![FatFile { path: "loader/loader.conf".to_owned(), content }],
             root: &root,
             identity: Sha256::of(b"root"),

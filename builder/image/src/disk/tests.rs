@@ -16,7 +16,8 @@ use crate::verity;
 
 const MIB: u64 = 1 << 20;
 
-const SIZES: Sizes = Sizes { start: MIB, esp: 34 * MIB, root: 2 * MIB, verity: MIB, bios: MIB };
+const SIZES: Sizes =
+    Sizes { start: MIB, esp: 34 * MIB, root: 2 * MIB, verity: MIB, bios: MIB, multiple: MIB };
 
 pub(crate) const BOOT: Boot<'_> = Boot {
     stub: &[],
@@ -253,9 +254,27 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
     };
     assert!(refused(SIZES, "").contains("the root partition needs"));
     assert!(refused(Sizes { esp: 100, ..SIZES }, "").contains("is not a multiple of 1 MiB"));
+    assert!(refused(Sizes { multiple: 0, ..SIZES }, "").contains("is not a multiple of 1 MiB"));
     let roomy = Sizes { root: 4 * MIB, ..SIZES };
     assert!(refused(roomy, "a\nb").contains("control character"));
     assert!(refused(Sizes { esp: MIB, ..roomy }, "").contains("FAT32 partition"));
+}
+
+#[test]
+fn the_copy_of_the_table_is_at_the_end_of_a_disk_of_whole_multiples() {
+    let plan = Plan::new(&tree(), &[], 0).unwrap();
+    let stub = crate::uki::fixture_stub(5);
+    let boot = Boot { stub: &stub, ..BOOT };
+    for (multiple, size) in [(MIB, 39 * MIB), (64 * MIB, 64 * MIB), (39 * MIB, 39 * MIB)] {
+        let sizes = Sizes { multiple, ..SIZES };
+        let (arch, bios, firmware) = (Arch::X86_64, None, Firmware::default());
+        let input = DiskInput { arch, sizes, root: &plan, boot, bios, firmware };
+        let mut out = Cursor::new(Vec::new());
+        let disk = assemble(&input, &mut out).unwrap();
+        let bytes = out.into_inner();
+        assert_eq!((disk.size, bytes.len() as u64), (size, size), "{multiple}");
+        assert_eq!(&bytes[bytes.len() - 512..][..8], b"EFI PART", "{multiple}");
+    }
 }
 
 /// A disk of a board: two blobs, an MBR that names the ESP.

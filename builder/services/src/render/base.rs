@@ -32,7 +32,10 @@ pub(super) fn files(files: &mut Files, appliance: &Appliance) -> Result<(), Rend
     Ok(())
 }
 
-/// systemd-system.conf(5) and zram-generator.conf(5).
+/// Debian's time servers, which systemd-timesyncd has compiled in and forgets when others are named.
+const DEBIAN_TIME: &str = "0.debian.pool.ntp.org 1.debian.pool.ntp.org";
+
+/// systemd-system.conf(5), timesyncd.conf(5) and zram-generator.conf(5).
 fn machine(files: &mut Files, machine: &Machine) -> Result<(), RenderError> {
     if let Some(watchdog) = machine.watchdog {
         let mut text = UnitText::new("system.conf");
@@ -40,6 +43,13 @@ fn machine(files: &mut Files, machine: &Machine) -> Result<(), RenderError> {
         text.comment("The hardware restarts the machine when systemd no longer feeds it.");
         text.set("RuntimeWatchdogSec", seconds(watchdog))?;
         files.text("/etc/systemd/system.conf.d/10-mailkiln.conf", text.finish())?;
+    }
+    if !machine.time_servers.is_empty() {
+        let mut text = UnitText::new("timesyncd.conf");
+        text.section("Time");
+        text.comment("The provider's, which needs no way out; the others when it does not answer.");
+        text.set("NTP", format!("{} {DEBIAN_TIME}", machine.time_servers.join(" ")))?;
+        files.text("/etc/systemd/timesyncd.conf.d/10-mailkiln.conf", text.finish())?;
     }
     if machine.compress_memory {
         let mut text = UnitText::new("zram-generator.conf");

@@ -140,6 +140,7 @@ pub(crate) fn target() -> TargetFacts {
         password_page: true,
         slots: SlotSizes { root: 192 << 20, verity: 2 << 20 },
         watchdog: None,
+        time_servers: Vec::new(),
         worn_by_writes: false,
         wireless: false,
         host: HostFacts::default(),

@@ -1,11 +1,13 @@
 //! The targets that come with the program: the files of `images/`, by name.
 
 use super::classes::BadClass;
-use super::{Classes, Target, parse};
+use super::{Classes, Shared, Target, parse};
 use crate::problem::{SpecErrors, nearest, shown};
 
 /// Names and texts, sorted by name; `build.rs` lists them.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/targets.rs"));
+/// The same of `images/bases/`.
+const BASES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/bases.rs"));
 /// The same of `images/modules/`.
 const CLASSES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/classes.rs"));
 
@@ -33,13 +35,14 @@ pub enum TargetError {
     Class(#[from] BadClass),
 }
 
-/// The classes of kernel modules.
+/// What targets refer to: bases, and the classes of kernel modules.
 ///
 /// # Errors
 ///
-/// The first file that can't be read.
-pub(super) fn builtin_classes() -> Result<Classes, BadClass> {
-    Classes::parse(CLASSES.iter().copied())
+/// The first class that can't be read. A base is read with the target that names it.
+pub(super) fn builtin_shared() -> Result<Shared, BadClass> {
+    let classes = Classes::parse(CLASSES.iter().copied())?;
+    Ok(Shared { classes, bases: BASES.iter().copied().collect() })
 }
 
 /// The target of this name.
@@ -49,7 +52,7 @@ pub(super) fn builtin_classes() -> Result<Classes, BadClass> {
 /// [`TargetError`] when there is none.
 pub fn builtin_target(name: &str) -> Result<Target, TargetError> {
     match FILES.iter().find(|(known, _)| *known == name) {
-        Some((name, text)) => read(name, text, &builtin_classes()?),
+        Some((name, text)) => read(name, text, &builtin_shared()?),
         None => {
             let names = || FILES.iter().map(|(name, _)| *name);
             let cure = match nearest(name, names()) {
@@ -67,13 +70,12 @@ pub fn builtin_target(name: &str) -> Result<Target, TargetError> {
 ///
 /// [`TargetError::Wrong`] for the first file that breaks the rules.
 pub fn builtin_targets() -> Result<Vec<Target>, TargetError> {
-    let classes = builtin_classes()?;
-    FILES.iter().map(|(name, text)| read(name, text, &classes)).collect()
+    let shared = builtin_shared()?;
+    FILES.iter().map(|(name, text)| read(name, text, &shared)).collect()
 }
 
-fn read(name: &str, text: &str, classes: &Classes) -> Result<Target, TargetError> {
-    parse(name, text, classes)
-        .map_err(|errors| TargetError::Wrong { name: name.to_owned(), errors })
+fn read(name: &str, text: &str, shared: &Shared) -> Result<Target, TargetError> {
+    parse(name, text, shared).map_err(|errors| TargetError::Wrong { name: name.to_owned(), errors })
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ pub(super) struct TargetToml {
     pub(super) formats: Option<Located<Vec<Text>>>,
     #[schemars(required, example = &"img")]
     pub(super) default_format: Option<Text>,
+    #[schemars(extend("examples" = [["pi4-64bit"]]))]
+    pub(super) imager_devices: Option<Vec<Text>>,
     #[schemars(required)]
     pub(super) kernel: Option<Located<KernelTable>>,
     pub(super) packages: Option<Located<PackagesTable>>,
@@ -34,6 +36,7 @@ pub(super) struct TargetToml {
     #[schemars(required)]
     pub(super) disk: Option<Located<DiskTable>>,
     pub(super) hardware: Option<Located<HardwareTable>>,
+    pub(super) provider: Option<Located<ProviderTable>>,
     pub(super) qemu: Option<Located<QemuTable>>,
 }
 
@@ -147,6 +150,8 @@ pub(super) struct DiskTable {
     pub(super) root: Option<Located<i64>>,
     #[schemars(required, example = 4)]
     pub(super) verity: Option<Located<i64>>,
+    #[schemars(example = 1024)]
+    pub(super) size_multiple: Option<Located<i64>>,
 }
 
 /// What the machine is like.
@@ -156,6 +161,25 @@ pub(super) struct HardwareTable {
     #[schemars(example = 15)]
     pub(super) watchdog: Option<Located<i64>>,
     pub(super) worn_by_writes: Option<bool>,
+}
+
+/// What the cloud or hypervisor has and expects.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ProviderTable {
+    #[schemars(example = &"on")]
+    pub(super) secure_boot: Option<Located<SwitchValue>>,
+    #[schemars(example = "Set-VMFirmware -VMName mail -EnableSecureBoot Off")]
+    pub(super) secure_boot_switch: Option<Text>,
+    #[schemars(extend("examples" = [["169.254.169.123"]]))]
+    pub(super) time_servers: Option<Vec<Text>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SwitchValue {
+    On,
+    Off,
 }
 
 /// The machine of QEMU that stands for this one.

@@ -3,11 +3,13 @@
 //! In: the files of `images/`. Out: [`Target`], checked as `mail.toml` is. What the parts of the
 //! builder need to know about a machine is a field here, never a condition on a target's name.
 
+mod bases;
 mod boot;
 mod builtin;
 mod classes;
 mod file;
 mod modules;
+mod provider;
 mod qemu;
 mod rules;
 
@@ -16,12 +18,23 @@ use std::fmt;
 use mailkiln_pin::Arch;
 use serde::Serialize;
 
+pub use bases::Bases;
 pub use boot::{Blob, Boot, BootChain, BootContent, BootFile, DeviceTree};
 pub use builtin::{TargetError, builtin_target, builtin_targets};
 pub use classes::{Class, Classes};
 pub use modules::{ModulePattern, Modules};
+pub use provider::{Provider, SecureBoot};
 pub use qemu::Qemu;
 pub use rules::parse;
+
+/// What the files of targets refer to by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shared {
+    /// Classes of kernel modules.
+    pub classes: Classes,
+    /// Parts that several targets extend.
+    pub bases: Bases,
+}
 
 /// A board or a cloud.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +59,10 @@ pub struct Target {
     pub disk: DiskSizes,
     /// What the machine is like.
     pub hardware: Hardware,
+    /// What the cloud or hypervisor has and expects, where it is one.
+    pub provider: Provider,
+    /// What Raspberry Pi Imager calls the boards that it is for: `pi4-64bit`. Empty for other machines.
+    pub imager_devices: Vec<String>,
     /// The machine of QEMU that stands for it, where it is not the one of its architecture.
     pub qemu: Option<Qemu>,
     /// What `build` makes when nobody says.
@@ -182,6 +199,9 @@ pub struct DiskSizes {
     pub root: Mib,
     /// The hash tree of one root slot; large enough for a full slot.
     pub verity: Mib,
+    /// The disk is a multiple of this long: what the provider would otherwise add after the copy of the
+    /// partition table, which belongs at the very end.
+    pub multiple: Mib,
 }
 
 /// The name of a format that an image is delivered in: `img.zst`. Which ones there are is known where they

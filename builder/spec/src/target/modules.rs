@@ -17,12 +17,14 @@ impl Modules {
         self.0.iter().any(|pattern| pattern.matches(path))
     }
 
-    /// The patterns that fit none of a kernel's modules, whose `paths` are as in [`Self::keeps`].
+    /// The patterns that fit none of a kernel's modules and have to, whose `paths` are as in [`Self::keeps`].
     pub fn without_module<'a>(
         &self,
         paths: impl Iterator<Item = &'a str> + Clone,
     ) -> Vec<&ModulePattern> {
-        let fits_none = |pattern: &&ModulePattern| !paths.clone().any(|path| pattern.matches(path));
+        let fits_none = |pattern: &&ModulePattern| {
+            !pattern.optional && !paths.clone().any(|path| pattern.matches(path))
+        };
         self.0.iter().filter(fits_none).collect()
     }
 
@@ -34,7 +36,7 @@ impl Modules {
     /// Whether every module that `inner` may fit is kept.
     pub(super) fn covers(&self, inner: &ModulePattern) -> bool {
         // A star of `inner` is a byte like others here, which only a star can stand for.
-        self.keeps(&inner.0)
+        self.keeps(&inner.path)
     }
 }
 
@@ -45,20 +47,23 @@ impl FromIterator<ModulePattern> for Modules {
 }
 
 /// A path below `kernel/` without `.ko`, in which `*` stands for anything within one name. It means
-/// the module of this path, or every module below the folder.
+/// the module of this path, or every module below the folder. With `?` before it, a kernel may lack it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModulePattern(String);
+pub struct ModulePattern {
+    path: String,
+    optional: bool,
+}
 
 impl ModulePattern {
-    /// The pattern as it was written.
+    /// The pattern, without the mark of one that a kernel may lack.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.path
     }
 
     fn matches(&self, path: &str) -> bool {
         let path = path.split_once(".ko").map_or(path, |(path, _)| path);
         let mut names = path.split('/');
-        self.0.split('/').all(|pattern| names.next().is_some_and(|name| glob(pattern, name)))
+        self.path.split('/').all(|pattern| names.next().is_some_and(|name| glob(pattern, name)))
     }
 }
 
@@ -71,8 +76,12 @@ impl FromStr for ModulePattern {
                 && name != "*"
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-*".contains(c))
         };
-        if text.split('/').all(is_name) {
-            return Ok(Self(text.to_owned()));
+        let (optional, path) = match text.strip_prefix('?') {
+            Some(path) => (true, path),
+            None => (false, text),
+        };
+        if path.split('/').all(is_name) {
+            return Ok(Self { path: path.to_owned(), optional });
         }
         Err(Flaw::new(
             format!("`{}` names no kernel module", shown(text)),
@@ -155,12 +164,27 @@ mod tests {
         let paths = ["fs/ext4/ext4.ko", "fs/fat/vfat.ko.xz", "net/netfilter/nf_tables.ko.xz"];
         let unused = modules.without_module(paths.into_iter());
         assert_eq!(unused.iter().map(|it| it.as_str()).collect::<Vec<_>>(), ["fs/ext3"]);
+        let lenient: Modules = ["fs/ext4", "?fs/ext3"].iter().flat_map(|it| it.parse()).collect();
+        assert!(lenient.without_module(paths.into_iter()).is_empty());
+        assert!(lenient.keeps("fs/ext3/ext3.ko"));
     }
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for pattern in ["", "/fs", "fs/", "fs/*", "*", "../fs", "fs/squashfs.ko", "fs//fat", "f s"]
-        {
+        for pattern in [
+            "",
+            "?",
+            "??fs",
+            "fs/?ext4",
+            "/fs",
+            "fs/",
+            "fs/*",
+            "*",
+            "../fs",
+            "fs/squashfs.ko",
+            "fs//fat",
+            "f s",
+        ] {
             assert!(pattern.parse::<ModulePattern>().is_err(), "{pattern}");
         }
     }

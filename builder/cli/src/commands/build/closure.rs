@@ -36,7 +36,7 @@ pub(super) fn run(
     let supply = pins.supply(&bars);
     let closure = closure(path, &arguments.closure, &supply)?;
     let inputs = ClosureInputs { closure: &closure, target, lock: &pins.lock };
-    let written = write(&inputs, &supply, &formats, &arguments.output, printer)?;
+    let written = write(&inputs, &supply, &formats, &arguments.output)?;
     printer.result(&written)
 }
 
@@ -119,17 +119,22 @@ fn write(
     supply: &Supply<'_>,
     formats: &[Format],
     folder: &Path,
-    printer: &Printer,
 ) -> Result<Built, Failure> {
     let top = inputs.closure.top();
     let name = format!("{}-{}", top.name(), inputs.target.name);
     let mut disk = unfinished(folder)?;
     let (assembled, bill) = assemble_closure(inputs, supply, disk.as_file_mut())
         .map_err(|error| assembly_failure(&error))?;
-    printer.message("publishing");
+    supply.progress.step("publishing");
     let files = published(disk, &assembled.extents, &bill, formats, (folder, &name))?;
     let system = Some(top.to_absolute_path());
     // QEMU's boards are started by files that only an appliance's image says it has.
     let runs = inputs.target.is_emulated() && inputs.target.qemu.is_none();
-    Ok(Built { root_hash: None, system, runs, files })
+    Ok(Built {
+        root_hash: None,
+        system,
+        runs,
+        secure_boot: inputs.target.provider.secure_boot.clone(),
+        files,
+    })
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use mailkiln_image::disk::SEED_ROOM;
 use mailkiln_seed::{Passwords, Secret, Seed, generate_password, make};
 use serde::Serialize;
 
@@ -15,10 +16,13 @@ use crate::spec_file::{SpecFile, read_text};
 
 /// Longest list of passwords on standard input, in bytes.
 const LONGEST_LIST: u64 = 1 << 20;
+/// Bytes that the DKIM keys of a domain take in a seed at least: 1.6 KiB of RSA and a little of Ed25519, as PEM.
+const LEAST_KEYS: u64 = 1800;
 
 /// Makes a seed.
 pub(super) fn run(arguments: &SeedNewArguments, printer: &Printer) -> Result<(), Failure> {
     let spec = SpecFile::read_named(&arguments.config.config)?.spec;
+    check_room(spec.domains.len())?;
     folder::check_empty(&arguments.directory)?;
     let mut passwords = match &arguments.passwords {
         Some(path) => Passwords::parse(&list(path)?).map_err(|error| Failure::input(&error))?,
@@ -34,6 +38,24 @@ pub(super) fn run(arguments: &SeedNewArguments, printer: &Printer) -> Result<(),
     let seed = make(&spec, &passwords).map_err(|error| Failure::input(&error))?;
     folder::write(&arguments.directory, &seed)?;
     printer.result(&Made::of(arguments, spec.accounts.len(), &seed, shown))
+}
+
+/// Refuses, before any key is made, what has no room on the boot partition.
+fn check_room(domains: usize) -> Result<(), Failure> {
+    let most = SEED_ROOM / LEAST_KEYS;
+    if domains as u64 <= most {
+        return Ok(());
+    }
+    Err(Failure::Input {
+        message: format!(
+            "the DKIM keys of {domains} domains do not fit into a seed of {} KiB",
+            SEED_ROOM >> 10
+        ),
+        causes: Vec::new(),
+        hint: Some(format!(
+            "without a seed the appliance makes all keys itself; with one, there can be {most} domains"
+        )),
+    })
 }
 
 /// The list of passwords, from a file or from standard input.

@@ -28,6 +28,8 @@ pub(super) fn judge(
     let esp = size(table.esp.as_ref(), "disk.esp");
     let root = size(table.root.as_ref(), "disk.root");
     let verity = size(table.verity.as_ref(), "disk.verity");
+    let multiple = table.size_multiple.as_ref();
+    let multiple = multiple.map(|it| size(Some(it), "disk.size_multiple")).transpose();
     let sizes = DiskSizes {
         // Room for the partition table, and what every tool aligns to.
         start: start?.unwrap_or(Mib(1)),
@@ -36,6 +38,7 @@ pub(super) fn judge(
         esp: esp?,
         root: root?,
         verity: verity?,
+        multiple: multiple?.unwrap_or(Mib(1)),
     };
     match contradiction(&sizes, boot) {
         Some(flaw) => Err(problems.add(flaw.at(&span))),

@@ -4,36 +4,44 @@ mod boot;
 mod disk;
 mod hardware;
 mod kernel;
+mod provider;
 
 use std::ops::Range;
 
 use mailkiln_pin::Arch;
 
 use super::file::{ArchValue, PackagesTable, StatusValue, TargetToml};
-use super::{Classes, Console, FormatName, Packages, Status, Target};
-use crate::document::{Located, read};
+use super::{Console, FormatName, Packages, Shared, Status, Target, bases};
+use crate::document::{Located, parse_table, read_table};
 use crate::file::Text;
 use crate::problem::{Flaw, Problems, Reported, SpecErrors, shown};
 use crate::rules::each;
 
-/// Reads and checks a target file. `name` is the file's, without its ending; `classes` are those of
-/// kernel modules that it may name.
+/// Reads and checks a target file. `name` is the file's, without its ending; `shared` is what it may
+/// name: bases that it extends, and classes of kernel modules.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it, in file order, each with its place, its reason and its cure.
-pub fn parse(name: &str, text: &str, classes: &Classes) -> Result<Target, SpecErrors> {
+pub fn parse(name: &str, text: &str, shared: &Shared) -> Result<Target, SpecErrors> {
     let mut problems = Problems::default();
-    let source = Source { name, text, classes };
-    let target = read(text, &mut problems).and_then(|file| judge(&source, file, &mut problems));
+    let source = Source { name, text, shared };
+    let target = read(&source, &mut problems).and_then(|file| judge(&source, file, &mut problems));
     problems.finish(target)
+}
+
+/// The file with what its bases say.
+fn read(source: &Source<'_>, problems: &mut Problems) -> Result<TargetToml, Reported> {
+    let mut table = parse_table(source.text, problems)?;
+    bases::complete(&mut table, &source.shared.bases, problems)?;
+    read_table(source.text, table, problems)
 }
 
 /// What is judged, and what it may refer to.
 struct Source<'a> {
     name: &'a str,
     text: &'a str,
-    classes: &'a Classes,
+    shared: &'a Shared,
 }
 
 impl Source<'_> {
@@ -69,7 +77,7 @@ fn judge(
     let formats = formats(file.formats, problems);
     let default_format = default_format(file.default_format, formats.as_deref().ok(), problems);
     let kernel = value(file.kernel, "kernel", problems)
-        .and_then(|table| kernel::judge(table, source.classes, problems));
+        .and_then(|table| kernel::judge(table, &source.shared.classes, problems));
     let packages = installed(file.packages.map(|it| it.value).unwrap_or_default(), problems);
     let boot = value(file.boot, "boot", problems)
         .and_then(|table| boot::judge(table, arch.as_ref().ok().copied(), source, problems));
@@ -78,6 +86,9 @@ fn judge(
         None => Err(problems.absent(&(0..0), "disk")),
     };
     let hardware = hardware::judge(file.hardware, problems);
+    let imager_devices =
+        each(file.imager_devices, |text| problems.check(&text.span, package(&text.value)));
+    let provider = provider::judge(file.provider, problems);
     let qemu = hardware::qemu(file.qemu, boot.as_ref().ok(), problems);
     Ok(Target {
         name: source.name.to_owned(),
@@ -90,6 +101,8 @@ fn judge(
         boot: boot?,
         disk: disk?,
         hardware: hardware?,
+        provider: provider?,
+        imager_devices: imager_devices?,
         qemu: qemu?,
         default_format: default_format?,
         formats: formats?,
@@ -255,7 +268,7 @@ fn package(text: &str) -> Result<String, Flaw> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::builtin::builtin_classes;
+    use super::super::builtin::builtin_shared;
     use super::super::{BootChain, BootContent, Mib};
     use super::*;
 
@@ -264,7 +277,7 @@ mod tests {
     const PI: &str = include_str!("../../../../../images/rpi3.toml");
 
     fn parse(name: &str, text: &str) -> Result<Target, SpecErrors> {
-        super::parse(name, text, &builtin_classes().unwrap())
+        super::parse(name, text, &builtin_shared().unwrap())
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(crate) fn install(root: &Path, mail_toml: &str) -> Image {
         password_page: true,
         slots: SlotSizes { root: 384 << 20, verity: 4 << 20 },
         watchdog: None,
+        time_servers: Vec::new(),
         worn_by_writes: false,
         wireless: false,
         host: HostFacts::default(),
