@@ -29,6 +29,8 @@ HEX = re.compile(rb"^(?:0x)?[0-9a-fA-F-]+$")
 # What looks random and is known to be public.
 PUBLIC = [
     re.compile(rb"-----BEGIN (?:TRUSTED )?(?:CERTIFICATE|PUBLIC KEY|PGP PUBLIC KEY BLOCK|X509 CRL)-----.*?-----END", re.DOTALL),
+    # A certificate of version 3 in DER as [acme] `roots` has it: two sequences, then [0] 2 (RFC 5280, section 4.1).
+    re.compile(rb"MII[A-Za-z0-9+/]{8}gAwIBAg[A-Za-z0-9+/=]+"),
     re.compile(rb"(?:ssh-(?:ed25519|rsa)|ecdsa-sha2-nistp\d+) AAAA[A-Za-z0-9+/=]+"),
     re.compile(rb"[a-z0-9+.-]+://[^\s\"'<>]+"),
     re.compile(rb"/(?:bin|dev|etc|lib|proc|run|sbin|sys|tmp|usr|var)/[^\s\"']+"),

@@ -27,6 +27,8 @@ from machine import LeftRunning, Machine
 
 BOOT_SECONDS = 600
 READY = r"^mailkiln: ready"
+# What the console says on a full disk, when all that can run does.
+FULL = r"^mailkiln: not ready: only 0 MiB are free on /var"
 FORGET = "runuser -u mailkiln -- mailkiln-agent forget-passwords"
 
 
@@ -260,7 +262,7 @@ class Life:
             self.power_cut()
         image, _ = self.prepared()
         world.machine = self.desk.start(self.program(), image, self.disk, str(self.folder), self.firmware())
-        world.machine.wait_for(READY, BOOT_SECONDS)
+        world.machine.wait_for(FULL, BOOT_SECONDS)
         return world
 
     @once

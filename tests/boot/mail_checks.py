@@ -198,6 +198,7 @@ def full_disk(world):
         time.sleep(2)
     assert find(BOB, world.passwords[BOB], "room again")
     assert not find(BOB, world.passwords[BOB], "no room", seconds=0)
+    world.machine.wait_for(r"^mailkiln: ready", 300)
 
 
 # Checks whose mail is looked for on another machine (test_moved.py).

@@ -14,6 +14,7 @@ import system_checks
 from checks import Checks, World
 from clients import curl, deliver, find, pop3_texts, submit
 from internet import publish
+from life import FULL, READY
 from mail_checks import ALICE, BOB
 
 pytestmark = pytest.mark.ends_the_machine
@@ -115,9 +116,10 @@ def world(place, desk, kept):
     desk.clear()
     publish(desk.zone, known["dkim"])
     machine = desk.start(place.mailkiln, disk, workdir / "moved.qcow2", str(workdir), "uefi", disk_size=str(DISK_SIZE))
-    machine.wait_for(r"^mailkiln: ready", BOOT_SECONDS)
+    machine.wait_for(FULL, BOOT_SECONDS)
     world = World(machine, desk.zone, desk.foreign, str(place.key), **known)
-    world.shell(f"rm {mail_checks.FILLING}-*")  # the power cut left the disk full
+    world.shell(f"rm {mail_checks.FILLING}-*")
+    machine.wait_for(READY, BOOT_SECONDS)
     return world
 
 
