@@ -208,7 +208,7 @@ class Life:
 
     @once
     def power_cut(self):
-        """The plug is pulled in a stream of deliveries that has filled the disk; the disk stays as that left it."""
+        """The plug is pulled in a stream of deliveries onto a disk that others have filled; the disk stays as that left it."""
         world, failure = self.world(), []
         if system_checks.identity not in world.proved:  # what the machine is called afterwards is compared with this
             with contextlib.suppress(Exception):
@@ -220,15 +220,13 @@ class Life:
             except Exception as error:
                 failure.append(error)
 
+        mail_checks.fill_disk(world)
         sender = threading.Thread(target=stream)
         sender.start()
         deadline = time.monotonic() + 300
         while len(world.acknowledged) < 5 and time.monotonic() < deadline and sender.is_alive():
             time.sleep(0.05)
-        try:
-            mail_checks.fill_disk(world)
-        finally:
-            world.machine.power_cut()
+        world.machine.power_cut()
         sender.join()
         self.desk.stop()
         if self.appliance.name == "x86_64":
