@@ -28,7 +28,7 @@ from machine import LeftRunning, Machine
 BOOT_SECONDS = 600
 READY = r"^mailkiln: ready"
 # What the console says on a full disk, when all that can run does.
-FULL = r"^mailkiln: not ready: only 0 MiB are free on /var"
+FULL = r"^mailkiln: not ready: only \d MiB are free on /var"
 FORGET = "runuser -u mailkiln -- mailkiln-agent forget-passwords"
 
 

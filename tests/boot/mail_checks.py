@@ -187,7 +187,8 @@ def fill_disk(world):
 
 def full_disk(world):
     """Not in the list: after a start with a full /var. Mail is deferred, deleting works, and with room again mail comes in."""
-    assert int(world.shell("df --output=avail -B1 /var | tail -1")) == 0, "/var is not full"
+    # The start itself may have removed some old log.
+    assert int(world.shell("df --output=avail -BM /var | tail -1").rstrip("M\n")) < 10, "/var is not full"
     world.shell(f"{FILL_RESERVE}; sleep 2")
     status, log = deliver("carol@example.org", BOB, "--header", "Subject: no room")
     assert status != 0 and re.search(r"^<\S* 452", log, re.MULTILINE), log

@@ -10,7 +10,7 @@ from hostile import CASES, hostile
 def test_foreign_key(bench, cache, refuses):
     """Refused: a foreign key, and no key."""
     refuses("a foreign key", "no signature of a trusted key", *bench.from_cache(cache, FOREIGN))
-    refuses("no key", "who may sign", "--from", f"file://{cache}", status=2)
+    refuses("no key", "no key is given for the caches", "--from", f"file://{cache}", status=2)
 
 
 def test_altered_record(bench, refuses, broken):
@@ -58,7 +58,7 @@ def test_no_system(bench, system, cache, refuses):
     userland = re.search(r"\S+-userland-1", (cache / f"{system.removeprefix('/nix/store/')[:32]}.narinfo").read_text())[0]
     pattern = "is not a NixOS system: it has no `init`.*toplevel"
     refuses("what is no system", pattern, *bench.from_cache(cache), path=f"/nix/store/{userland}")
-    refuses("what is no store path", "is no path of a Nix store", *bench.from_cache(cache), path="/etc/passwd", status=2)
+    refuses("what is no store path", "is not a path of a Nix store", *bench.from_cache(cache), path="/etc/passwd", status=2)
     empty = bench.work / "empty-store"
     (empty / "nix/store").mkdir(parents=True)
     refuses("a store without it", "is not in .*nix copy", "--from", empty)

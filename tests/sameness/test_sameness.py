@@ -31,6 +31,7 @@ ALLOWED = [
     ("packages", f"{DPKG}/status", "it names the architecture with every package"),
     ("units", "/etc/systemd/system/mailkiln-console.service", "the serial port: ttyS0 and ttyAMA0"),
     ("configuration", "/etc/mailkiln/appliance.json", "the serial port: ttyS0 and ttyAMA0"),
+    ("other", "/usr/share/mailkiln/target.json", "the serial port: ttyS0 and ttyAMA0"),
     ("configuration", "EFI/BOOT/BOOTX64.EFI", "the os-release in the kernel image: VARIANT_ID is the target"),
     ("other", "/usr/lib/os-release", "VARIANT_ID is the target"),
     ("configuration", "/etc/ld.so.conf.d/x86_64-linux-gnu.conf", "the folder of libraries"),

@@ -89,7 +89,14 @@ pub(crate) fn seeds() -> Result<Seeds, Error> {
 fn disk(root: &Plan<'_>) -> Result<Seeds, Error> {
     let input = DiskInput {
         arch: Arch::X86_64,
-        sizes: Sizes { start: MIB, esp: 34 * MIB, root: 2 * MIB, verity: MIB },
+        sizes: Sizes {
+            start: MIB,
+            bios: MIB,
+            esp: 34 * MIB,
+            root: 2 * MIB,
+            verity: MIB,
+            multiple: MIB,
+        },
         root,
         boot: Boot {
             stub: &stub(),

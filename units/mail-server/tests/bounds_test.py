@@ -133,7 +133,8 @@ class Memory(unittest.TestCase):
                     session.socket.sendall(b"x" * MIB)
                 self.assertEqual(session.reply()[:3], "503")
                 sessions.append(session)
-            self.assertLess(more(), 20 * MIB)
+            # A fourth of what was sent: buffers of the first connections count too.
+            self.assertLess(more(), 40 * MIB)
         for session in sessions:
             session.close()
 
