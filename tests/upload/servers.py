@@ -188,7 +188,8 @@ def openstack(folder):
     identity = f"http://127.0.0.1:{keystone}/v3/"
     owner = ["--keystone-user", str(os.getuid()), "--keystone-group", str(os.getgid())]
     for words in (["db_sync"], ["fernet_setup", *owner], ["credential_setup", *owner],
-                  ["bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-region-id", "RegionOne", "--bootstrap-public-url", identity]):  # fmt: skip
+                  ["bootstrap", "--bootstrap-password", PASSWORD, "--bootstrap-region-id", "RegionOne", "--bootstrap-public-url", identity,
+                   "--bootstrap-internal-url", identity]):  # fmt: skip
         manage = [python.with_name("keystone-manage"), "--config-file", home / "keystone.conf", *words]
         subprocess.run([*map(str, manage)], check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     (home / "serve.py").write_text(KEYSTONE.format(port=keystone))
