@@ -206,6 +206,9 @@ pub enum NetworkAccess {
     None,
     /// Programs on this machine.
     Loopback,
+    /// Programs on this machine and servers of the public Internet, but no machine of a private network. Name servers
+    /// have to be on this machine.
+    Public,
     /// Everybody.
     Internet,
     /// Nobody, but it sets up the host's network and so has to be in its namespace.

@@ -113,10 +113,21 @@ fn devices(text: &mut UnitText, sandbox: &Sandbox) -> Result<(), RenderError> {
     Ok(())
 }
 
+/// Networks that are not the public Internet's (RFC 6890). Both names are systemd's (systemd.resource-control(5)).
+const PRIVATE: [&str; 7] = [
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "fc00::/7",
+    "link-local",
+    "multicast",
+];
+
 fn network(text: &mut UnitText, sandbox: &Sandbox) -> Result<(), RenderError> {
     // AF_UNIX: readiness and the journal.
     let mut families = vec!["AF_UNIX"];
-    if matches!(sandbox.network, NetworkAccess::Loopback | NetworkAccess::Internet) {
+    if !matches!(sandbox.network, NetworkAccess::None | NetworkAccess::Configures) {
         families.extend(["AF_INET", "AF_INET6"]);
     }
     if sandbox.netlink {
@@ -126,8 +137,12 @@ fn network(text: &mut UnitText, sandbox: &Sandbox) -> Result<(), RenderError> {
     if sandbox.network == NetworkAccess::None {
         text.flag("PrivateNetwork", true)?;
     }
-    if sandbox.network != NetworkAccess::Internet {
-        text.set("IPAddressDeny", "any")?;
+    match sandbox.network {
+        NetworkAccess::Internet => {}
+        NetworkAccess::Public => text.list("IPAddressDeny", &PRIVATE)?,
+        NetworkAccess::None | NetworkAccess::Loopback | NetworkAccess::Configures => {
+            text.set("IPAddressDeny", "any")?;
+        }
     }
     if sandbox.network == NetworkAccess::Loopback {
         let peers = sandbox.peers.iter().map(ToString::to_string);

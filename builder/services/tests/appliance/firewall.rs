@@ -73,6 +73,10 @@ kill $listeners"#,
     );
     let Some((_, said)) = judge("unshare", &["--net", "sh", "-c", &script]) else { return };
     if !said.contains("110 0") {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "the kernel is not allowed to judge here: {said}"
+        );
         eprintln!("the kernel is not allowed to judge here: {said}");
         return;
     }

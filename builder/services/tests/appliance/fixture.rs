@@ -1,4 +1,4 @@
-//! Two appliances, and the files of one in a folder or by path.
+//! Five appliances, and the files of one in a folder or by path.
 
 use std::path::Path;
 use std::process::Command;
@@ -130,8 +130,23 @@ name = "example.org"
 address = "alice@example.org"
 "#;
 
-pub(crate) const ALL: [(&str, &str); 4] =
-    [("minimal", MINIMAL), ("full", FULL), ("ipv4", IPV4), ("clamav", CLAMAV)];
+/// Without a web unit: a page for passwords, and an ACME client that answers on port 80 itself.
+pub(crate) const NO_WEB: &str = r#"
+[host]
+name = "mail.example.org"
+
+[[domain]]
+name = "example.org"
+
+[[account]]
+address = "alice@example.org"
+
+[web]
+enable = false
+"#;
+
+pub(crate) const ALL: [(&str, &str); 5] =
+    [("minimal", MINIMAL), ("full", FULL), ("ipv4", IPV4), ("clamav", CLAMAV), ("no_web", NO_WEB)];
 
 pub(crate) fn target() -> TargetFacts {
     TargetFacts {

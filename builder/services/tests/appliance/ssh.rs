@@ -50,3 +50,15 @@ fn without_keys_there_is_no_shell() {
         .collect();
     assert!(ssh.is_empty(), "{ssh:?}");
 }
+
+/// The rules of the spec know no unit, so they list the ports themselves.
+#[test]
+fn it_takes_no_port_of_another_service() {
+    let ports = mailkiln_unit::units().iter().flat_map(|unit| &unit.services);
+    for port in ports.flat_map(|service| &service.ports) {
+        let table = format!("\n[ssh]\nport = {}\nkeys = []\n", port.number);
+        let said = mailkiln_spec::parse(&(MINIMAL.to_owned() + &table)).unwrap_err().to_string();
+        let expected = format!("SSH can't listen on port {}", port.number);
+        assert!(said.contains(&expected), "{}: {said}", port.name);
+    }
+}

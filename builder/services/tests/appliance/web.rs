@@ -13,7 +13,10 @@ fn it_has_its_ports_from_systemd_and_no_capability() {
     let appliance = built(MINIMAL);
     let web = appliance.services.iter().find(|it| it.name == "mailkiln-web").unwrap();
     let Confinement::Sandboxed(sandbox) = &web.confinement else { panic!() };
-    assert!(sandbox.capabilities.is_empty() && sandbox.network == NetworkAccess::Loopback);
+    assert!(sandbox.capabilities.is_empty() && sandbox.network == NetworkAccess::Public);
+    let text = file(&appliance, "/etc/systemd/system/mailkiln-web.service");
+    let denied = text.lines().find(|line| line.starts_with("IPAddressDeny=")).unwrap();
+    assert!(denied.contains("192.168.0.0/16") && !denied.contains("any"), "{denied}");
     assert!(web.ports.iter().all(|port| port.reach == Reach::Public));
     for (name, port) in [("http", 80), ("https", 443)] {
         let unit = format!("/etc/systemd/system/mailkiln-web-{name}.socket");

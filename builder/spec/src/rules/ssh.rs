@@ -8,7 +8,8 @@ use crate::problem::{Flaw, Problems, Reported};
 use crate::ssh_key;
 
 /// Ports that the appliance's other programs listen on.
-const TAKEN: [u16; 11] = [25, 80, 110, 143, 443, 465, 587, 993, 995, 4190, 8080];
+const TAKEN: [u16; 15] =
+    [25, 80, 110, 143, 443, 465, 587, 993, 995, 1465, 1993, 4190, 8080, 10025, 10026];
 
 pub(super) fn judge(
     table: Option<Located<SshTable>>,
@@ -25,7 +26,7 @@ pub(super) fn judge(
             let flaw = Flaw::new(
                 format!("SSH can't listen on port {port}"),
                 "mail, web or their API is there",
-                "leave it at 22, or choose a port above 10000",
+                "leave it at 22, or choose one such as 2222",
             );
             Err(problems.add(flaw.at(&number.span)))
         }),
