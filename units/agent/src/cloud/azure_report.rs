@@ -16,7 +16,7 @@ const AGENT: (&str, &str) = ("x-ms-agent-name", "mailkiln");
 const HEALTH: &str = "/machine/?comp=health";
 
 /// A public address that Azure keeps for this; DHCP's option 245 names it too.
-const SERVICE: Service = Service {
+pub(super) const SERVICE: Service = Service {
     places: &[Place {
         host: "168.63.129.16",
         address: IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),
@@ -97,8 +97,10 @@ pub fn ready(sys: &Path, deadline: Deadline) -> Result<(), FetchError> {
             Some(200..300) => return Ok(()),
             // A new goal state came in between, or it is busy.
             status if deadline.is_over() => {
-                let status = status.unwrap_or_default();
-                return Err(FetchError::Refused { path: HEALTH.to_owned(), status });
+                return Err(match status {
+                    Some(status) => FetchError::Refused { path: HEALTH.to_owned(), status },
+                    None => FetchError::Silent("no answer to the report".to_owned()),
+                });
             }
             _ => std::thread::sleep(std::time::Duration::from_secs(1)),
         }

@@ -156,10 +156,8 @@ impl Image {
         for (path, bytes) in below(&root.join("etc/mailkiln"))? {
             write(&etc.join(path), &bytes)?;
         }
-        files.extend(mounts(root));
-        for (path, bytes) in &files {
-            write(path, bytes)?;
-        }
+        files.iter().try_for_each(|(path, bytes)| write(path, bytes))?;
+        mounts(root).iter().try_for_each(|(path, bytes)| write(path, bytes))?;
         let name =
             format!("# Made by mailkiln from a fragment.\nkernel.hostname = {}\n", spec.host.name);
         write(&root.join("run/sysctl.d/90-mailkiln-host.conf"), name.as_bytes())?;
@@ -194,9 +192,15 @@ pub fn named(fragment: &str, host: Option<&str>) -> String {
 const PRIVATE: [&str; 8] =
     ["compute", "internal", "invalid", "lan", "local", "localdomain", "novalocal", "test"];
 
-/// What [`mounts`] binds over `/etc`, below `/run/mailkiln`.
-pub const BOUND: [(&str, &str); 3] =
+/// What may be bound over `/etc`, below `/run/mailkiln`.
+const BOUND: [(&str, &str); 3] =
     [("etc", "/etc/mailkiln"), ("hosts", "/etc/hosts"), ("hostname", "/etc/hostname")];
+
+/// What a fragment made, and the path that it is bound over.
+pub fn bound(root: &Path) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let run = root.join("run/mailkiln");
+    BOUND.into_iter().filter(move |(from, _)| run.join(from).exists())
+}
 
 /// The unit that binds a path: systemd.mount(5).
 pub fn mount_unit(path: &str) -> String {
@@ -212,7 +216,7 @@ fn mounts(root: &Path) -> Vec<(PathBuf, Vec<u8>)> {
         );
         (root.join("run/systemd/system").join(mount_unit(to)), text.into_bytes())
     };
-    BOUND.into_iter().map(unit).collect()
+    bound(root).map(unit).collect()
 }
 
 /// Files below a folder: relative path and content.

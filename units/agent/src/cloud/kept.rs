@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FirstBoot;
 use crate::durable::{self, DurableError};
+use crate::journal;
 
 /// Everything that is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,13 +25,18 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Reads it; what is missing or damaged is nothing: the cloud is asked again.
+    /// Reads it; what is missing or damaged is nothing: the cloud is asked again. The journal says what was damaged.
     ///
     /// # Errors
     /// When it is there and can't be read.
     pub fn read(path: &Path) -> io::Result<Self> {
         match fs::read(path) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_default()),
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+                // Not the error's text, which may quote user-data.
+                let (path, line) = (path.display(), error.line());
+                journal::warn(&format!("{path} is damaged in line {line}, and not used"));
+                Self::default()
+            })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error),
         }

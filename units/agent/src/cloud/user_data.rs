@@ -68,7 +68,10 @@ fn part(bytes: &[u8], kind: Option<&str>, found: &mut UserData) -> Result<(), So
         (FRAGMENT, _) | (_, Some("text/x-mailkiln")) => fragment(text, found),
         (SEED, _) => {
             let body = text.split_once('\n').map_or("", |(_, body)| body);
-            found.seed = Some(base64("#mailkiln-seed", body.as_bytes())?);
+            let seed = base64("#mailkiln-seed", body.as_bytes())?;
+            if found.seed.replace(seed).is_some() {
+                return Err(SourceError::nonsense("user-data", "there are two seeds; keep one"));
+            }
             Ok(())
         }
         (CLOUD_CONFIG, _) | (_, Some("text/cloud-config")) => cloud_config(text, found),

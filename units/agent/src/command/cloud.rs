@@ -14,7 +14,7 @@ use std::time::Duration;
 use mailkiln_spec::{FragmentRule, Spec};
 
 use super::{CommandError, seed};
-use crate::cloud::fragment::{BOUND, FragmentError, Image, mount_unit, named};
+use crate::cloud::fragment::{FragmentError, Image, bound, mount_unit, named};
 use crate::cloud::kept::Kept;
 use crate::cloud::machine::{Cloud, Dmi};
 use crate::cloud::user_data::{self, UserData};
@@ -56,7 +56,7 @@ pub(super) fn local(layout: &Layout) -> Result<(), CommandError> {
     {
         found.set_instance(machine);
     }
-    let kept = Kept::read(&files.kept).map_err(CommandError::Cloud)?;
+    let kept = kept(&files.kept)?;
     let networks = found.as_ref().or(kept.found.as_ref()).map(|it| it.networks.as_slice());
     for (number, network) in networks.unwrap_or_default().iter().enumerate() {
         if network.is_sound() {
@@ -146,15 +146,22 @@ pub(super) fn apply(layout: &Layout) -> Result<(), CommandError> {
     let files = layout.cloud();
     if files.ask.exists() {
         let failed = fs::read_to_string(&files.failed).unwrap_or_default();
-        let notes = failed.lines().take(4).map(str::to_owned).collect();
-        let kept = Kept::read(&files.kept).map_err(CommandError::Cloud)?;
+        // What `local` had to say of volumes and credentials is still true.
+        let earlier = fs::read_to_string(&files.notes).unwrap_or_default();
+        let notes = earlier.lines().chain(failed.lines().take(4)).map(str::to_owned).collect();
+        let kept = kept(&files.kept)?;
         let found = both(decoded(&files.local), decoded(&files.fetched));
         take_over(layout, kept, found, notes)?;
     }
     match fs::read(&files.seed) {
         Ok(bytes) => seed::take_from_cloud(layout, &bytes),
-        Err(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(CommandError::Kept(files.seed, error)),
     }
+}
+
+fn kept(path: &Path) -> Result<Kept, CommandError> {
+    Kept::read(path).map_err(|error| CommandError::Kept(path.to_owned(), error))
 }
 
 /// Forgets the fragment and all else that the cloud said.
@@ -163,7 +170,7 @@ pub(super) fn apply(layout: &Layout) -> Result<(), CommandError> {
 /// [`CommandError`] when it stays.
 pub(super) fn forget(layout: &Layout) -> Result<(), CommandError> {
     let path = layout.cloud().kept;
-    let kept = Kept::read(&path).map_err(CommandError::Cloud)?;
+    let kept = kept(&path)?;
     // Who it is stays: otherwise the next copy would not be noticed.
     let instance = kept.found.and_then(|found| found.instance);
     let found = FirstBoot { instance, ..FirstBoot::of("forgotten") };
@@ -351,11 +358,10 @@ fn tell_systemd(layout: &Layout, spec: &Spec, notes: &mut Vec<String>) {
     if !layout.systemd().exists() || layout.root() != Path::new("/") {
         return;
     }
-    let mounts: Vec<String> = BOUND.iter().map(|(_, path)| mount_unit(path)).collect();
-    let mut start = vec!["start"];
-    start.extend(mounts.iter().map(String::as_str));
+    let mounts: Vec<String> = bound(layout.root()).map(|(_, path)| mount_unit(path)).collect();
     let mut steps = vec![vec!["daemon-reload"]];
-    if !spec.is_waiting {
+    if !spec.is_waiting && !mounts.is_empty() {
+        let start = ["start"].into_iter().chain(mounts.iter().map(String::as_str)).collect();
         steps.extend([start, vec!["restart", "systemd-sysctl.service"]]);
     }
     for arguments in steps {

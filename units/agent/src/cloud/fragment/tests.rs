@@ -3,6 +3,8 @@
 use mailkiln_services::{HostFacts, SlotSizes};
 
 use super::*;
+use crate::cloud::source::CLOUDS;
+use crate::cloud::{azure_report, source, volume};
 
 pub(crate) const FRAGMENT: &str = "#mailkiln\n[host]\nname = \"mx.example.net\"\n[[domain]]\nname = \"example.net\"\n\
     [[account]]\naddress = \"bob@example.net\"\n[relay]\nhost = \"smtp.example.com\"\nuser = \"bob\"\n[mail]\nmax_message_size = \"20 MiB\"\n\
@@ -74,10 +76,37 @@ fn a_fragment_changes_domain_accounts_and_relay_and_nothing_beyond_etc_mailkiln(
             text(root.path(), "run/mailkiln/etc/firewall.nft"),
             text(root.path(), "etc/mailkiln/firewall.nft")
         );
-        // Once it is bound, the same fragment changes nothing more.
-        for (path, bytes) in below(&root.path().join("run/mailkiln/etc")).unwrap() {
-            fs::write(root.path().join("etc/mailkiln").join(path), bytes).unwrap();
-        }
+    }
+}
+
+/// A mount whose source is missing would fail, and the console would say so.
+#[test]
+fn only_what_a_fragment_made_is_bound() {
+    let root = tempfile::tempdir().unwrap();
+    let image = install(root.path(), mailkiln_spec::DEFAULT);
+    let spec = image.with("#mailkiln\n[relay]\nhost = \"smtp.example.com\"\n").unwrap();
+    assert!(image.render(&spec, root.path()).unwrap());
+    assert_eq!(bound(root.path()).collect::<Vec<_>>(), [("etc", "/etc/mailkiln")]);
+    let units = root.path().join("run/systemd/system");
+    assert!(units.join("etc-mailkiln.mount").is_file());
+    assert!(!units.join("etc-hosts.mount").exists() && !units.join("etc-hostname.mount").exists());
+}
+
+/// Addresses and labels stand in the firewall and in the sandbox too, which know nothing of this crate.
+#[test]
+fn the_image_guards_every_metadata_service_and_opens_every_volume() {
+    let root = tempfile::tempdir().unwrap();
+    install(root.path(), mailkiln_spec::DEFAULT);
+    let rules = text(root.path(), "etc/mailkiln/firewall.nft");
+    let services = CLOUDS.map(source::service).into_iter().chain([&azure_report::SERVICE]);
+    for place in services.flat_map(|service| service.places) {
+        let address = place.address.to_string();
+        assert!(rules.contains(&address), "{address} is open to every service");
+    }
+    let unit = text(root.path(), "etc/systemd/system/mailkiln-cloud-local.service");
+    for device in volume::places(Path::new("/dev")) {
+        let line = format!("DeviceAllow={} r\n", device.display());
+        assert!(unit.contains(&line), "{} can't be read", device.display());
     }
 }
 

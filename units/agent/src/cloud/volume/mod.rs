@@ -55,17 +55,21 @@ pub enum VolumeError {
     Source(&'static str, #[source] SourceError),
 }
 
-/// Devices that may have a medium: CDs, and volumes by the labels that udev has read. A device that this
-/// service may not open, or that has no medium, is none.
-fn devices(dev: &Path) -> Vec<PathBuf> {
-    let mut names: Vec<PathBuf> = (0..4).map(|number| dev.join(format!("sr{number}"))).collect();
+/// Where a medium may be: CDs, and volumes by the labels that udev has read.
+pub(crate) fn places(dev: &Path) -> Vec<PathBuf> {
+    let mut places: Vec<PathBuf> = (0..4).map(|number| dev.join(format!("sr{number}"))).collect();
     for label in MEDIA.iter().flat_map(|medium| medium.labels) {
         for label in [label.to_ascii_lowercase(), label.to_ascii_uppercase()] {
-            names.push(dev.join("disk/by-label").join(label));
+            places.push(dev.join("disk/by-label").join(label));
         }
     }
+    places
+}
+
+/// Devices that may have a medium. One that this service may not open, or that has no medium, is none.
+fn devices(dev: &Path) -> Vec<PathBuf> {
     let mut known: Vec<PathBuf> = Vec::new();
-    for path in names {
+    for path in places(dev) {
         if let Ok(path) = fs::canonicalize(path)
             && !known.contains(&path)
         {

@@ -64,6 +64,22 @@ impl Machine {
     }
 }
 
+/// A volume that is damaged is still damaged when the cloud has answered.
+#[test]
+fn what_was_said_before_the_cloud_was_asked_stays_on_the_console() {
+    let machine = Machine::new(mailkiln_spec::GENERIC);
+    let files = machine.layout.cloud();
+    fs::create_dir_all(files.failed.parent().unwrap()).unwrap();
+    fs::write(&files.ask, "\"Ec2\"").unwrap();
+    fs::write(&files.notes, "first boot data is not used: the CD is damaged\n").unwrap();
+    fs::write(&files.failed, "first boot data: no answer\n").unwrap();
+    apply(&machine.layout).unwrap();
+    let notes = machine.text("run/mailkiln-cloud/notes");
+    for line in ["the CD is damaged", "no answer", "no mail yet"] {
+        assert!(notes.contains(line), "{line}: {notes}");
+    }
+}
+
 #[test]
 fn a_generic_image_waits_and_becomes_what_its_fragment_says() {
     let machine = Machine::new(mailkiln_spec::GENERIC);
