@@ -4,12 +4,18 @@
 //! show (through the JSON schema), so they speak to the administrator. Everything is optional:
 //! [`shape`](crate::shape) reports what is missing.
 
+mod acme;
+mod filter;
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use crate::document::Located;
+
+pub(crate) use acme::*;
+pub(crate) use filter::*;
 
 /// Text with its place.
 pub(crate) type Text = Located<String>;
@@ -254,210 +260,6 @@ pub(crate) struct SpamTable {
     /// resolver.
     #[schemars(extend("examples" = [["dnsbl.example.net"]]))]
     pub(crate) dnsbl: Option<Vec<Text>>,
-}
-
-/// Certificates from an authority that speaks ACME (RFC 8555).
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct AcmeTable {
-    /// Whether certificates are asked for. Default: true. With `false` the certificate is self-signed,
-    /// or the one that you put onto the appliance.
-    #[schemars(example = true)]
-    pub(crate) enable: Option<Located<bool>>,
-    /// URL of the authority's directory. By naming an authority you agree to its terms of service.
-    /// Default: Let's Encrypt.
-    #[schemars(example = "https://acme-v02.api.letsencrypt.org/directory")]
-    pub(crate) directory: Option<Text>,
-    /// Whom the authority may write to. Default: the postmaster.
-    #[schemars(example = "postmaster@example.org")]
-    pub(crate) contact: Option<Text>,
-    /// Kind of the certificate's key: `ecdsa-p256` (the default), `rsa-2048` or `rsa-4096`.
-    #[schemars(example = &"ecdsa-p256")]
-    pub(crate) key: Option<Located<AcmeKeyValue>>,
-    /// Whether a renewal keeps the key, so that TLSA records stay right. Default: true.
-    #[schemars(example = true)]
-    pub(crate) keep_key: Option<Located<bool>>,
-    /// One of the authority's profiles, such as Let's Encrypt's `shortlived`. Default: the authority's.
-    #[schemars(example = &"shortlived")]
-    pub(crate) profile: Option<Text>,
-    /// Identifier of your account with an authority that asks for external account binding. Its key is
-    /// stored on the appliance, never here.
-    #[schemars(example = "kid-1")]
-    pub(crate) eab_key_id: Option<Text>,
-    /// Roots that the authority's own server is trusted by, each as the base64 of its DER on one line.
-    /// Default: those of the system.
-    #[schemars(extend("examples" = [["MIIB…"]]))]
-    pub(crate) roots: Option<Vec<Text>>,
-    /// Further names that the certificate shall have.
-    #[schemars(extend("examples" = [["imap.example.org"]]))]
-    pub(crate) names: Option<Vec<Text>>,
-    /// How control over the names is proved: `http-01` (the default; port 80), `tls-alpn-01` (port 443)
-    /// or `dns-01`.
-    #[schemars(example = &"http-01")]
-    pub(crate) challenge: Option<Located<AcmeChallengeValue>>,
-    /// For `dns-01`: `rfc2136`, a name server that takes signed updates, a DNS company by its name,
-    /// such as `cloudflare`, or `exec`, a program on the appliance.
-    #[schemars(example = &"rfc2136")]
-    pub(crate) dns_provider: Option<Located<AcmeDnsValue>>,
-    /// For `rfc2136`: address and port of the primary name server. Default port: 53.
-    #[schemars(example = "192.0.2.53")]
-    pub(crate) dns_server: Option<Text>,
-    /// For `rfc2136`: name of the TSIG key (HMAC-SHA256). The key is stored on the appliance.
-    #[schemars(example = &"acme")]
-    pub(crate) dns_key_name: Option<Text>,
-    /// For `rfc2136` and companies: zones that are there. Default: the mail domains.
-    #[schemars(extend("examples" = [["example.org"]]))]
-    pub(crate) dns_zones: Option<Vec<Text>>,
-    /// For `dns-01`: seconds until all name servers of the zone have a change. Default: 30.
-    #[schemars(example = 30)]
-    pub(crate) dns_wait: Option<Located<i64>>,
-}
-
-/// Kind of a certificate's key.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-pub(crate) enum AcmeKeyValue {
-    #[serde(rename = "ecdsa-p256")]
-    EcdsaP256,
-    #[serde(rename = "rsa-2048")]
-    Rsa2048,
-    #[serde(rename = "rsa-4096")]
-    Rsa4096,
-}
-
-/// How control over names is proved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-pub(crate) enum AcmeChallengeValue {
-    #[serde(rename = "http-01")]
-    Http01,
-    #[serde(rename = "tls-alpn-01")]
-    TlsAlpn01,
-    #[serde(rename = "dns-01")]
-    Dns01,
-}
-
-/// Who puts records into the DNS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum AcmeDnsValue {
-    Rfc2136,
-    Exec,
-    Bunny,
-    Cloudflare,
-    Desec,
-    DigitalOcean,
-    Dnsimple,
-    Ovh,
-    Porkbun,
-    Route53,
-    Spaceship,
-}
-
-/// The filter that looks into attachments.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FilterTable {
-    /// Whether there is a filter. Default: true.
-    #[schemars(example = true)]
-    pub(crate) enable: Option<Located<bool>>,
-    /// What happens to a message that could not be looked into: `defer` (the default), it waits
-    /// with its sender, or `pass`, it is delivered with a mark.
-    #[schemars(example = &"defer")]
-    pub(crate) on_failure: Option<Located<OnFailureValue>>,
-    /// Days that a message stays in the quarantine. Default: 30.
-    #[schemars(example = 30)]
-    pub(crate) quarantine_days: Option<Located<i64>>,
-    /// Most that the quarantine holds, in bytes or with a unit. Default: 1 GiB.
-    #[schemars(example = "1 GiB")]
-    pub(crate) quarantine_size: Option<Located<SizeValue>>,
-    /// Whether the postmaster gets a daily letter about what is new in the quarantine. Default:
-    /// true.
-    #[schemars(example = true)]
-    pub(crate) digest: Option<Located<bool>>,
-    /// Address of further malware rules (YARA), fetched once a day. It needs `rules_key`.
-    #[schemars(example = "https://rules.example.net/mail.yar")]
-    pub(crate) rules_url: Option<Text>,
-    /// The Ed25519 key that signs the rules of `rules_url`: 32 bytes in base64.
-    #[schemars(example = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")]
-    pub(crate) rules_key: Option<Text>,
-    /// Whether ClamAV runs beside the filter and is asked too. It needs 3 GiB of memory, and mail waits
-    /// until it has fetched its signatures. Default: false.
-    #[schemars(example = true)]
-    pub(crate) clamav: Option<Located<bool>>,
-    /// Address and port of a ClamAV (`clamd`) on a private network, which is asked too. Default:
-    /// none.
-    #[schemars(example = "10.0.0.5:3310")]
-    pub(crate) clamd: Option<Text>,
-    /// What is done about which kind of attachment.
-    pub(crate) actions: Option<Located<ActionsTable>>,
-}
-
-/// What is done about a message that could not be looked into.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum OnFailureValue {
-    Defer,
-    Pass,
-}
-
-/// What is done about a kind of attachment.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ActionValue {
-    Pass,
-    Mark,
-    Strip,
-    Quarantine,
-    Reject,
-}
-
-/// What is done about which kind of attachment: `reject` refuses the message, `quarantine` keeps it
-/// on the appliance, `strip` replaces the part by a text, `mark` adds a header field, `pass` does
-/// nothing.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ActionsTable {
-    /// What a malware rule knows. Default: `reject`.
-    #[schemars(example = &"reject")]
-    pub(crate) malware: Option<Located<ActionValue>>,
-    /// Programs, by their content or by a name that would start them. Default: `reject`.
-    #[schemars(example = &"reject")]
-    pub(crate) executable: Option<Located<ActionValue>>,
-    /// Scripts that a double click would run. Default: `reject`.
-    #[schemars(example = &"reject")]
-    pub(crate) script: Option<Located<ActionValue>>,
-    /// Links to programs: `.lnk`, `.url` and their kin. Default: `reject`.
-    #[schemars(example = &"reject")]
-    pub(crate) shortcut: Option<Located<ActionValue>>,
-    /// Names that pretend: `invoice.pdf.exe`, text that runs backwards. Default: `reject`.
-    #[schemars(example = &"reject")]
-    pub(crate) deceptive_name: Option<Located<ActionValue>>,
-    /// Web pages that make a file in the browser. Default: `quarantine`.
-    #[schemars(example = &"quarantine")]
-    pub(crate) html_smuggling: Option<Located<ActionValue>>,
-    /// Macros that start by themselves or do what documents have no need of. Default: `quarantine`.
-    #[schemars(example = &"quarantine")]
-    pub(crate) auto_macro: Option<Located<ActionValue>>,
-    /// Documents that reach outside: DDE, remote templates, objects. Default: `quarantine`.
-    #[schemars(example = &"quarantine")]
-    pub(crate) active_document: Option<Located<ActionValue>>,
-    /// What a limit ended before all of it was seen, such as a bomb. Default: `quarantine`.
-    #[schemars(example = &"quarantine")]
-    pub(crate) limit: Option<Located<ActionValue>>,
-    /// What programs read in different ways, or may see where the filter could not. Default: `quarantine`.
-    #[schemars(example = &"quarantine")]
-    pub(crate) ambiguous: Option<Located<ActionValue>>,
-    /// Other macros. Default: `mark`.
-    #[schemars(example = &"mark")]
-    pub(crate) r#macro: Option<Located<ActionValue>>,
-    /// What needs a password, so that nobody could look into it. Default: `mark`.
-    #[schemars(example = &"mark")]
-    pub(crate) encrypted_archive: Option<Located<ActionValue>>,
-    /// What is broken, so that not all of it could be read. Default: `mark`.
-    #[schemars(example = &"mark")]
-    pub(crate) damaged: Option<Located<ActionValue>>,
-    /// Containers of a kind that the filter cannot open. Default: `mark`.
-    #[schemars(example = &"mark")]
-    pub(crate) opaque: Option<Located<ActionValue>>,
 }
 
 /// The web unit on ports 80 and 443: webmail, calendars and contacts, MTA-STS, what mail programs ask to
