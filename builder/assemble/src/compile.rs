@@ -120,14 +120,9 @@ pub(crate) fn compile(
 /// A component that the lock names as a file to download.
 fn prebuilt(inputs: &UnitInputs<'_>, tools: &Tools<'_>, name: &str) -> Result<Unit, AssembleError> {
     let pin = inputs.lock.component(name)?;
-    let ComponentSource::File { files } = &pin.source else {
-        return Ok(Unit {
-            name: name.to_owned(),
-            programs: Vec::new(),
-            crates: Vec::new(),
-            built_by: None,
-            origin: None,
-        });
+    let files = match &pin.source {
+        ComponentSource::File { files } => files.as_slice(),
+        ComponentSource::Workspace { .. } | ComponentSource::Crate { .. } => &[],
     };
     let file = files.iter().find(|file| file.arch == inputs.arch).ok_or_else(|| {
         AssembleError::Component {

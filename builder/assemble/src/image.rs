@@ -9,7 +9,7 @@ use mailkiln_image::disk::{self, Boot, Disk, DiskInput, Sizes};
 use mailkiln_image::grub::{self, Grub};
 use mailkiln_spec::target::{BootChain, Target};
 use mailkiln_squashfs::Plan;
-use mailkiln_tree::{Contents as _, TreePath};
+use mailkiln_tree::TreePath;
 
 use crate::parts::Parts;
 use crate::root::Root;
@@ -58,7 +58,7 @@ fn from_parts(
     supply: &Supply<'_>,
     out: impl Write + Seek,
 ) -> Result<Assembled, AssembleError> {
-    let Inputs { spec, target, lock, .. } = *inputs;
+    let Inputs { target, lock, .. } = *inputs;
     supply.progress.step("assembling the root file system");
     let root = Root::build(inputs, wanted, parts)?;
     let mut initrd = microcode::early(parts)?;
@@ -91,8 +91,7 @@ fn from_parts(
         },
         out,
     )?;
-    let name = format!("{}-{}", spec.host.name, target.name);
-    let bill = parts.bill().to_spdx(name, inputs.version(), lock)?;
+    let bill = parts.bill().to_spdx(inputs.name(), inputs.version(), lock)?;
     Ok(Assembled { disk, bill })
 }
 
@@ -129,16 +128,5 @@ pub(crate) fn grub_files(
     if !target.boot.chain.contains(&BootChain::GrubBios) {
         return Ok(None);
     }
-    let folder = TreePath::parse(grub::FOLDER)?;
-    let mut files = BTreeMap::new();
-    for (path, sha256) in parts.boot_files() {
-        if path.parent().as_ref() == Some(&folder) {
-            let bytes = parts.read(&sha256).map_err(|source| AssembleError::File {
-                what: format!("can't read {path} of grub-pc-bin"),
-                source,
-            })?;
-            files.insert(path.name().to_owned(), bytes);
-        }
-    }
-    Ok(Some(files))
+    parts.boot_folder(&TreePath::parse(grub::FOLDER)?).map(Some)
 }

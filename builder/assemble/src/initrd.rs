@@ -17,7 +17,7 @@ use mailkiln_tree::{Content, Kind, TreePath};
 
 use crate::parts::Parts;
 use crate::root::Root;
-use crate::{AssembleError, Inputs};
+use crate::{AssembleError, Inputs, compile};
 
 /// Indexes that init reads.
 const INDEXES: [&str; 3] = ["modules.alias", "modules.dep", "modules.softdep"];
@@ -58,8 +58,7 @@ pub(crate) fn build(
         return fs::read(path).map_err(failed("read"));
     }
     let mut archive = Archive::default();
-    let program = fs::read(&init.path).map_err(failed("read /init of"))?;
-    archive.file(TreePath::parse("init")?, 0o755, program);
+    archive.file(TreePath::parse("init")?, 0o755, compile::read(init)?);
     for name in INDEXES {
         // The modules lose their compression here, and so the end of their names.
         let text = read(name)?.replace(".ko.xz", ".ko");

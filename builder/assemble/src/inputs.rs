@@ -51,6 +51,13 @@ impl<'a> Inputs<'a> {
         UnitInputs { arch: self.target.arch, lock: self.lock }
     }
 
+    /// The name of the image, and of its files without the suffix of a format.
+    pub fn name(&self) -> String {
+        // An image that is nobody's has no host's name either.
+        let host = if self.spec.is_waiting { "mailkiln" } else { self.spec.host.name.as_str() };
+        format!("{host}-{}", self.target.name)
+    }
+
     /// The image's version: the builder's, and the day of the lock.
     pub(crate) fn version(&self) -> String {
         let day: String = self.lock.snapshot.to_string().chars().take(10).collect();

@@ -4,7 +4,7 @@
 //! anything else (`arch/x86/microcode.rst`); empty where the target names no package of microcode.
 
 use mailkiln_image::cpio::Archive;
-use mailkiln_tree::{Contents as _, TreePath};
+use mailkiln_tree::TreePath;
 
 use crate::AssembleError;
 use crate::parts::Parts;
@@ -20,20 +20,8 @@ pub(crate) fn early(parts: &Parts) -> Result<Vec<u8>, AssembleError> {
     let mut archive = Archive::default();
     let mut empty = true;
     for (folder, file) in FOLDERS {
-        let folder = TreePath::parse(folder)?;
-        let mut files: Vec<_> = parts
-            .boot_files()
-            .filter(|(path, _)| path.parent().as_ref() == Some(&folder))
-            .collect();
-        files.sort();
-        let mut bytes = Vec::new();
-        for (path, sha256) in files {
-            let part = parts.read(&sha256).map_err(|source| AssembleError::File {
-                what: format!("can't read {path}"),
-                source,
-            })?;
-            bytes.extend(part);
-        }
+        let bytes: Vec<u8> =
+            parts.boot_folder(&TreePath::parse(folder)?)?.into_values().flatten().collect();
         if !bytes.is_empty() {
             archive.file(TreePath::parse(file)?, 0o644, bytes);
             empty = false;

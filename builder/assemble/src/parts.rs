@@ -3,6 +3,7 @@
 //! In: the lock's pins and what the services want. Out: layers, packs and programs, each in the bill of materials from
 //! the moment it is added. What the cache has is neither fetched nor made again.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::slice;
 
@@ -171,7 +172,7 @@ impl Parts {
     }
 
     /// Files of the boot packages.
-    pub(crate) fn boot_files(&self) -> impl Iterator<Item = (&TreePath, Sha256)> {
+    fn boot_files(&self) -> impl Iterator<Item = (&TreePath, Sha256)> {
         self.boot.iter().flat_map(|layer| &layer.entries).filter_map(|entry| match entry.kind {
             LayerKind::File(sha256, _) => Some((&entry.path, sha256)),
             _ => None,
@@ -190,6 +191,22 @@ impl Parts {
         bytes
             .map(Some)
             .map_err(|source| AssembleError::File { what: format!("can't read {path}"), source })
+    }
+
+    /// Names and contents of the boot files in `folder`, by name.
+    pub(crate) fn boot_folder(
+        &self,
+        folder: &TreePath,
+    ) -> Result<BTreeMap<String, Vec<u8>>, AssembleError> {
+        self.boot_files()
+            .filter(|(path, _)| path.parent().as_ref() == Some(folder))
+            .map(|(path, sha256)| match self.read(&sha256) {
+                Ok(bytes) => Ok((path.name().to_owned(), bytes)),
+                Err(source) => {
+                    Err(AssembleError::File { what: format!("can't read {path}"), source })
+                }
+            })
+            .collect()
     }
 
     /// A compiled program by name.

@@ -17,7 +17,6 @@ use mailkiln_image::disk::Extent;
 use mailkiln_lock::Lock;
 use mailkiln_pin::Sha256;
 use mailkiln_publish::{publish, unnamed, write_beside};
-use mailkiln_spec::Spec;
 use mailkiln_spec::target::{FormatName, SecureBoot, Target, builtin_target};
 use serde::Serialize;
 use tempfile::NamedTempFile;
@@ -107,13 +106,6 @@ fn inputs<'a>(file: &'a SpecFile, target: &'a Target, lock: &'a Lock) -> Inputs<
     Inputs { spec: &file.spec, mail_toml: &file.text, target, lock }
 }
 
-/// The name of an image, without the suffix of its format.
-fn name(spec: &Spec, target: &Target) -> String {
-    // An image that is nobody's has no host's name either.
-    let host = if spec.is_waiting { "mailkiln" } else { spec.host.name.as_str() };
-    format!("{host}-{}", target.name)
-}
-
 /// Assembles the disk into a file without a name and publishes it when it is whole. `parts` are those of the inputs, if
 /// they have been gathered before.
 fn write(
@@ -123,7 +115,7 @@ fn write(
     formats: &[Format],
     folder: &Path,
 ) -> Result<Built, Failure> {
-    let Inputs { spec, target, .. } = *inputs;
+    let target = inputs.target;
     let mut disk = unfinished(folder)?;
     let assembled = match parts {
         Some(parts) => assemble_from(inputs, parts, &tools.supply, disk.as_file_mut()),
@@ -132,8 +124,7 @@ fn write(
     let Assembled { disk: assembled, bill } =
         assembled.map_err(|error| assembly_failure(&error))?;
     tools.supply.progress.step("publishing");
-    let name = name(spec, target);
-    let files = published(disk, &assembled.extents, &bill, formats, (folder, &name))?;
+    let files = published(disk, &assembled.extents, &bill, formats, (folder, &inputs.name()))?;
     Ok(Built {
         root_hash: Some(assembled.root_hash),
         system: None,

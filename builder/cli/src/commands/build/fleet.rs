@@ -23,7 +23,7 @@ use mailkiln_lock::Lock;
 use mailkiln_pin::Arch;
 use mailkiln_spec::target::{Target, builtin_target};
 
-use super::{Built, formats, inputs, name, spec_file, units_from, warn_of_host, write};
+use super::{Built, formats, inputs, spec_file, units_from, warn_of_host, write};
 use crate::arguments::BuildArguments;
 use crate::failure::Failure;
 use crate::lock_age;
@@ -177,7 +177,8 @@ impl<'a> Fleet<'a> {
         for (target, formats) in &self.targets {
             let mut by_name: BTreeMap<String, Vec<&Member>> = BTreeMap::new();
             for member in members {
-                by_name.entry(name(&member.file.spec, target)).or_default().push(member);
+                let name = inputs(&member.file, target, &self.lock).name();
+                by_name.entry(name).or_default().push(member);
             }
             for (name, members) in &by_name {
                 for member in members {
