@@ -73,6 +73,7 @@ TOOLS = (
     Need("readelf", "binutils", "says what programs of a test system are linked with"),
     Need("clamd", "clamav-daemon", "is asked by the filter"),
     Need("minisign", "minisign", "checks signatures of images"),
+    Need("genisoimage", "genisoimage", "makes volumes with first boot data"),
     Need("grub-mkimage", "grub-common", "checks GRUB's core image"),
     Need("/usr/lib/grub/i386-pc/moddep.lst", "grub-pc-bin", "what GRUB's core image is compared with"),
 )
@@ -82,7 +83,6 @@ UPLOAD = (
     Need("curl", "curl", "fetches what was uploaded"),
 )
 PROGRAMS = (
-    Need("genisoimage", "genisoimage", "makes volumes with first boot data"),
     Need("strace", "strace", "cuts the power at every write"),
     Need(f"{LIBRARIES}/faketime/libfaketime.so.1", "libfaketime", "gives programs another clock"),
 )

@@ -110,6 +110,13 @@ pub(crate) fn services_of(image: &Appliance) -> Vec<&Service> {
 
 /// The unit of NixOS that a module says something about.
 const OF_NIXOS: &str = "clamav-daemon";
+#[test]
+fn ports_of_the_web_unit_are_closed_to_others() {
+    let port = |name| mailkiln_unit::port(name).unwrap().number;
+    let rule = format!("tcp dport {{ {}, {} }}", port("web-submissions"), port("web-imaps"));
+    assert!(include_str!("../../../../modules/loopback.nix").contains(&rule), "{rule}");
+}
+
 /// The unit that an image has no use for: there no stranger is on loopback.
 pub(crate) const HOST_ONLY: &str = "mailkiln-loopback";
 
