@@ -5,7 +5,7 @@
 //! useful image properties".
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -162,6 +162,11 @@ impl OpenStack {
         }
     }
 
+    /// Returns true if Glance has the image's bytes, and false too if it does not say.
+    fn is_whole(&self, id: &str) -> bool {
+        matches!(self.image(id), Ok(Some(image)) if image["status"] == "active")
+    }
+
     /// Images by a property, the newest first.
     fn search(&self, property: &str, value: &str) -> Result<Vec<Value>, UploadError> {
         let what = "looking for images";
@@ -244,7 +249,12 @@ impl OpenStack {
                     }
                 }
             });
+            let tries = AtomicU32::new(0);
             let response = self.ask(what, &|glance| {
+                // Glance closes the connection on a second body. Where the answer to the first was lost, the image is there.
+                if tries.fetch_add(1, Ordering::Relaxed) > 0 && self.is_whole(id) {
+                    return Request::new("GET", format!("{glance}/v2/images/{id}"));
+                }
                 counted.store(0, Ordering::Relaxed);
                 let counter = Arc::clone(&counted);
                 let mut request = Request::new("PUT", format!("{glance}/v2/images/{id}/file"))
