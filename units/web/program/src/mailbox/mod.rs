@@ -4,7 +4,6 @@
 //! Everything goes through the connection that the session's own credentials opened: what another account owns cannot be
 //! named.
 
-mod endpoint;
 mod news;
 mod results;
 
@@ -23,7 +22,6 @@ use crate::pages::mail::Last;
 use crate::problem::Problem;
 use crate::session::{Credential, Id, Session};
 
-pub(crate) use endpoint::of as endpoint;
 pub(crate) use news::{News, Watch};
 pub(crate) use results::{Asked, Results};
 
@@ -186,7 +184,7 @@ pub(crate) async fn sweeper(app: Weak<App>) {
 /// # Errors
 /// As [`Mailboxes::open`].
 pub(crate) async fn connect(session: &Session) -> Result<imap::Session, Problem> {
-    let endpoint = endpoint(&session.app.configuration.server.imap);
+    let endpoint = session.app.configuration.server.imap.endpoint();
     let credentials = credentials(session).await?;
     // The port is not known for a reader who comes through a proxy, and no server asks for it.
     let reader = Some(SocketAddr::new(session.client.address, 0));

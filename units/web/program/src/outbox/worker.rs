@@ -122,7 +122,7 @@ async fn send(session: &Session, imap: &mut imap::Session, row: &Row) -> Result<
         to: row.new.recipients.clone(),
         delivery_notice: false,
     };
-    let endpoint = mailbox::endpoint(&session.app.configuration.server.submission);
+    let endpoint = session.app.configuration.server.submission.endpoint();
     let credentials = mailbox::credentials(session).await.map_err(away)?;
     let size = message.len() as u64;
     smtp::submit(&endpoint, None, &credentials, &envelope, size, &mut message.as_slice())

@@ -25,7 +25,7 @@ pub(super) enum Running {
 /// [`Problem::NotFound`] if the configuration names no ManageSieve.
 pub(super) async fn open(session: &Session) -> Result<Scripts, Problem> {
     let service = session.app.configuration.server.sieve.as_ref().ok_or(Problem::NotFound)?;
-    let endpoint = mailbox::endpoint(service);
+    let endpoint = service.endpoint();
     let credentials = mailbox::credentials(session).await?;
     let reader = Some(SocketAddr::new(session.client.address, 0));
     Scripts::open(&endpoint, reader, &credentials).await.map_err(problem)
