@@ -219,6 +219,19 @@ class Compose(unittest.TestCase):
         self.assertIn('data-density="dense"', page.text)
         self.assertIn("Nora &lt;b&gt;", browser.get("/compose").text)
 
+    def test_times_are_by_the_clock_that_was_chosen(self):
+        olaf, browser = self.writer("olaf")
+        pia = self.mail.account("pia")
+        with self.mail.imap(olaf) as session:
+            session.append("INBOX", "", None, b"Subject: Old\r\nDate: Sat, 28 Nov 2020 23:30:00 +0000\r\n\r\nx\r\n")
+        # Without a choice the script shows the browser's own time; with one it leaves the page alone.
+        self.assertRegex(browser.get("/mail").text, "<time [^>]*data-short>")
+        browser.send(browser.get("/settings"), "/settings", **{"time-zone": "Asia/Tokyo"})
+        self.assertRegex(browser.get("/mail").text, "<time [^>]*data-short data-local>")
+        self.press(browser, browser.get("/compose"), "send", to=pia, subject="Clock", text="x")
+        received = self.until(lambda: self.folder(pia, "INBOX"))
+        self.assertRegex(received[0], r"(?m)^Date: .* \+0900\r$")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -9,6 +9,8 @@ use flate2::Compression;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::assets;
@@ -18,6 +20,9 @@ use crate::session::{Preferences, cookie::Secret};
 
 /// Pages up to this size, bytes, are sent as they are.
 const SMALL: usize = 1400;
+
+/// The name of the preference that holds the reader's time zone.
+pub(crate) const TIME_ZONE: &str = "time-zone";
 
 /// A part of the program that the navigation leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +112,16 @@ impl View {
         self
     }
 
+    /// The zone that the reader has chosen, if there is such a zone.
+    pub(crate) fn chosen_zone(&self) -> Option<TimeZone> {
+        self.preferences.get(TIME_ZONE).and_then(|name| TimeZone::get(name).ok())
+    }
+
+    /// The reader's zone: the chosen one, else UTC.
+    pub(crate) fn zone(&self) -> TimeZone {
+        self.chosen_zone().unwrap_or(TimeZone::UTC)
+    }
+
     /// The field that every form needs; without it `Form` refuses the form.
     pub(crate) fn csrf(&self) -> Markup {
         csrf::field(&self.csrf_token())
@@ -194,6 +209,11 @@ impl View {
     }
 }
 
+/// Minutes east of UTC in a zone at that moment.
+pub(crate) fn offset(zone: &TimeZone, seconds: i64) -> i32 {
+    Timestamp::from_second(seconds).map_or(0, |time| zone.to_offset(time).seconds() / 60)
+}
+
 /// Markup as an answer, without the frame: what a script puts into a page.
 pub(crate) fn fragment(content: Markup) -> Response {
     as_page(content.into_string().into_response())
@@ -217,6 +237,19 @@ impl<S: Sync> FromRequestParts<S> for View {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_offset_follows_the_zone_and_the_season() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        for (zone, seconds, minutes) in [
+            (&berlin, 1_795_869_030, 60),
+            (&berlin, 1_783_000_000, 120),
+            (&TimeZone::UTC, 1_783_000_000, 0),
+            (&berlin, i64::MAX, 0),
+        ] {
+            assert_eq!(offset(zone, seconds), minutes, "{seconds}");
+        }
+    }
 
     #[test]
     fn a_page_escapes_and_needs_no_inline_code() {

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::database::Step;
+use crate::layout::TIME_ZONE;
 
 /// The table. `state`: see [`State`]. `original` and `answer` say which message gets `\Answered` or `$Forwarded` afterwards.
 pub(crate) const STEP: Step = Step {
@@ -194,6 +195,15 @@ pub(crate) fn revive(
     )
 }
 
+/// The time zone that an account's owner has chosen; the sealed session of a row brings no preferences along.
+pub(super) fn time_zone(
+    connection: &mut Connection,
+    account: &str,
+) -> rusqlite::Result<Option<String>> {
+    let select = "SELECT value FROM preferences WHERE account = ?1 AND name = ?2";
+    connection.query_row(select, params![account, TIME_ZONE], |row| row.get(0)).optional()
+}
+
 /// Takes the next row that is due, so that nobody else does, or says when the next one is.
 pub(crate) fn claim(
     connection: &mut Connection,
@@ -319,6 +329,19 @@ mod tests {
         );
         assert_eq!((next, none), (Ok(200), Err(None)));
         std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_message_is_dated_by_the_clock_of_its_account() {
+        let database = Database::in_memory();
+        let found = database.call(|connection| {
+            connection.execute(
+                "INSERT INTO preferences VALUES ('ann@a.example', 'time-zone', 'Asia/Tokyo')",
+                [],
+            )?;
+            Ok((time_zone(connection, "ann@a.example")?, time_zone(connection, "eve@e.example")?))
+        });
+        assert_eq!(found.await.unwrap(), (Some("Asia/Tokyo".to_owned()), None));
     }
 
     #[tokio::test]

@@ -3,18 +3,18 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use mailkiln_letter::{text, writing};
 use mailkiln_servers::imap::{self, Change, SpecialUse};
 use mailkiln_servers::{Error, smtp};
 use tokio::sync::Notify;
 
 use super::key;
-use super::table::{Kind, Outcome, Row, claim, finish, recover};
+use super::table::{Kind, Outcome, Row, claim, finish, recover, time_zone};
 use crate::app::App;
-use crate::journal;
-use crate::mailbox;
 use crate::problem::Problem;
 use crate::session::{Session, now};
+use crate::{journal, layout, mailbox};
 
 /// Wakes the worker when something was entered.
 pub(crate) static WAKE: Notify = Notify::const_new();
@@ -113,7 +113,7 @@ async fn send(session: &Session, imap: &mut imap::Session, row: &Row) -> Result<
         return Err(Outcome::Refused("the message is too large".into()));
     }
     let draft = imap.section(uid, "").await.map_err(outcome)?;
-    let offset = crate::pages::compose::offset(&session.view, now());
+    let offset = layout::offset(&zone(session).await, now());
     let message = writing::for_sending(&draft, now(), offset)
         .map_err(|error| Outcome::Refused(error.to_string()))?;
     drop(draft);
@@ -133,6 +133,17 @@ async fn send(session: &Session, imap: &mut imap::Session, row: &Row) -> Result<
         journal::warning(&format!("a sent message could not be filed: {problem}"));
     }
     Ok(())
+}
+
+/// The zone that the message is dated in. Mail does not wait for a clock: UTC, if the preference can't be read.
+async fn zone(session: &Session) -> TimeZone {
+    let account = session.account.to_string();
+    let read = move |connection: &mut rusqlite::Connection| time_zone(connection, &account);
+    let name = session.app.database.call(read).await.unwrap_or_else(|error| {
+        journal::warning(&error.to_string());
+        None
+    });
+    name.and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC)
 }
 
 /// The copy in Sent, the draft away, the mark at the message that was answered.

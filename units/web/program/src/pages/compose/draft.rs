@@ -1,12 +1,10 @@
 //! What is being written: from a form, from a stored draft, and as a message.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use mailkiln_letter::reading::{Letter, Mailbox, Part};
 use mailkiln_letter::writing::{self, Attachment, BadAddress, Body, Outgoing, Recipient};
 
 use crate::form::Fields;
-use crate::layout::View;
+use crate::layout;
 use crate::problem::Problem;
 use crate::random;
 use crate::session::{Session, now};
@@ -53,16 +51,6 @@ pub(super) fn identities(session: &Session) -> Vec<Recipient> {
 /// The files of a message; one that Outlook has packed stays packed.
 pub(super) fn own_files(letter: &Letter) -> impl Iterator<Item = &Part> {
     letter.attachments().filter(|part| !part.id.to_string().contains('t'))
-}
-
-/// Minutes east of UTC at the reader's place at that moment.
-pub(crate) fn offset(view: &View, seconds: i64) -> i32 {
-    let zone = view
-        .preferences
-        .get("time-zone")
-        .and_then(|name| TimeZone::get(name).ok())
-        .unwrap_or(TimeZone::UTC);
-    Timestamp::from_second(seconds).map_or(0, |time| zone.to_offset(time).seconds() / 60)
 }
 
 impl Draft {
@@ -141,7 +129,7 @@ impl Draft {
             reply_to: None,
             subject: self.subject.clone(),
             date,
-            offset: offset(&session.view, date),
+            offset: layout::offset(&session.view.zone(), date),
             message_id,
             in_reply_to: self.in_reply_to.clone(),
             references: self.references.clone(),

@@ -18,8 +18,6 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 
-pub(crate) use draft::offset;
-
 /// The group's addresses, below `/compose`.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()

@@ -3,7 +3,6 @@
 use axum::response::{IntoResponse as _, Redirect, Response};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use mailkiln_letter::reading;
 use mailkiln_letter::text::visible_line;
 use maud::{Markup, html};
@@ -21,26 +20,18 @@ const SNOOZED: &str = "Snoozed";
 
 /// A moment as the reader's clock shows it.
 pub(super) fn moment(view: &View, seconds: i64) -> String {
-    let zone = zone(view);
     let Ok(time) = Timestamp::from_second(seconds) else { return String::new() };
-    let there = time.to_zoned(zone);
+    let there = time.to_zoned(view.zone());
     match view.language {
         Language::German => there.strftime("%d.%m.%Y %H:%M").to_string(),
         Language::English => there.strftime("%d %b %Y, %H:%M").to_string(),
     }
 }
 
-fn zone(view: &View) -> TimeZone {
-    view.preferences
-        .get("time-zone")
-        .and_then(|name| TimeZone::get(name).ok())
-        .unwrap_or(TimeZone::UTC)
-}
-
 /// What a browser sends of a `datetime-local` field, in the reader's zone.
 pub(super) fn read_moment(view: &View, text: &str) -> Option<i64> {
     let there: DateTime = text.parse().ok()?;
-    Some(there.to_zoned(zone(view)).ok()?.timestamp().as_second())
+    Some(there.to_zoned(view.zone()).ok()?.timestamp().as_second())
 }
 
 /// GET `/compose/outbox`.

@@ -1,22 +1,16 @@
-//! Times as a reader sees them.
+//! Times as a reader sees them: in the zone that they chose, else in UTC, which the script turns into the browser's own. It leaves
+//! alone what has the attribute `data-local`.
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use crate::i18n::Language;
 use crate::layout::View;
 
-/// The reader's zone: what they chose, else UTC, which the script turns into the browser's own.
-fn zone(view: &View) -> TimeZone {
-    let chosen = view.preferences.get("time-zone");
-    chosen.and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC)
-}
-
 /// A time in a list: the clock for today, otherwise the day.
 pub(super) fn short(view: &View, seconds: i64) -> Markup {
     let Ok(time) = Timestamp::from_second(seconds) else { return html! {} };
-    let (zone, now) = (zone(view), Timestamp::now());
+    let (zone, now) = (view.zone(), Timestamp::now());
     let (there, today) = (time.to_zoned(zone.clone()), now.to_zoned(zone));
     let text = match view.language {
         _ if there.date() == today.date() => there.strftime("%H:%M").to_string(),
@@ -25,18 +19,18 @@ pub(super) fn short(view: &View, seconds: i64) -> Markup {
         Language::English if there.year() == today.year() => there.strftime("%d %b").to_string(),
         Language::English => there.strftime("%d %b %y").to_string(),
     };
-    html! { time datetime=(time.to_string()) data-short { (text) } }
+    html! { time datetime=(time.to_string()) data-short data-local[view.chosen_zone().is_some()] { (text) } }
 }
 
 /// A time with its day.
 pub(super) fn long(view: &View, seconds: i64) -> Markup {
     let Ok(time) = Timestamp::from_second(seconds) else { return html! {} };
-    let there = time.to_zoned(zone(view));
+    let there = time.to_zoned(view.zone());
     let text = match view.language {
         Language::German => there.strftime("%d.%m.%Y %H:%M %Z").to_string(),
         Language::English => there.strftime("%d %b %Y, %H:%M %Z").to_string(),
     };
-    html! { time datetime=(time.to_string()) { (text) } }
+    html! { time datetime=(time.to_string()) data-local[view.chosen_zone().is_some()] { (text) } }
 }
 
 /// A size in words.
