@@ -219,6 +219,21 @@ class Compose(unittest.TestCase):
         self.assertIn('data-density="dense"', page.text)
         self.assertIn("Nora &lt;b&gt;", browser.get("/compose").text)
 
+    def test_a_message_that_is_sent_but_not_filed_stays_in_the_outbox(self):
+        # There is room for the draft, and none for a second copy of it.
+        self.mail.account("rita", quota=60_000)
+        browser = self.web.browser()
+        browser.sign_in("rita@example.test")
+        sam = self.mail.account("sam")
+        page = self.press(browser, browser.get("/compose"), "send", to=sam, subject="Full", text="0123456789\n" * 4000)
+        self.assertTrue(page.said("The message is sent in"), page.text)
+        self.assertEqual(len(self.until(lambda: self.folder(sam, "INBOX"))), 1)
+        self.until(lambda: browser.get("/compose/outbox").said("could not be filed in Sent"))
+        page = browser.get("/compose/outbox")
+        self.assertTrue(page.said("could not be filed in Sent"), page.text)
+        self.assertTrue(page.said("before you send it again"), page.text)
+        self.assertEqual(len(self.folder(sam, "INBOX")), 1)
+
     def test_times_are_by_the_clock_that_was_chosen(self):
         olaf, browser = self.writer("olaf")
         pia = self.mail.account("pia")

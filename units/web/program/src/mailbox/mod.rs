@@ -6,6 +6,7 @@
 
 mod news;
 mod results;
+mod special;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,6 +25,7 @@ use crate::session::{Credential, Id, Session};
 
 pub(crate) use news::{News, Watch};
 pub(crate) use results::{Asked, Results};
+pub(crate) use special::special;
 
 /// A connection that is not used for so long is closed.
 const IDLE: Duration = Duration::from_secs(300);

@@ -40,7 +40,7 @@ pub(crate) enum State {
     SignedOut,
     /// The server is being told.
     Working,
-    /// This program ended in the middle: the message may have been sent, and is not sent again by itself.
+    /// The message was sent but not filed, or this program ended in the middle: it is not sent again by itself.
     Unsure,
     /// The server refused; its words are in the row.
     Failed,
@@ -238,6 +238,8 @@ pub(super) enum Outcome {
     Later(String),
     /// It was refused.
     Refused(String),
+    /// It is out, but what comes after that failed: it must not be sent again.
+    Unsure(String),
 }
 
 /// Writes down how a try ended.
@@ -252,6 +254,7 @@ pub(super) fn finish(
         Outcome::Done => connection.execute("DELETE FROM outbox WHERE id = ?1", [id]),
         Outcome::SignedOut => connection.execute(set, params![id, "signed-out", ""]),
         Outcome::Refused(words) => connection.execute(set, params![id, "failed", words]),
+        Outcome::Unsure(words) => connection.execute(set, params![id, "unsure", words]),
         Outcome::Later(words) => {
             let tries: usize =
                 connection.query_row("SELECT tries FROM outbox WHERE id = ?1", [id], |row| {
@@ -329,6 +332,21 @@ mod tests {
         );
         assert_eq!((next, none), (Ok(200), Err(None)));
         std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_but_not_filed_is_not_sent_again() {
+        let database = Database::in_memory();
+        let found = database.call(|connection| {
+            add(connection, "ann@a.example", &new(0), b"s")?;
+            let row = claim(connection, 1)?.unwrap();
+            finish(connection, row.id, &Outcome::Unsure("not filed".into()), 1)?;
+            revive(connection, "ann@a.example", b"new")?;
+            let again = claim(connection, 100_000)?.is_ok();
+            let row = list(connection, "ann@a.example")?.remove(0);
+            Ok((again, row.state, row.words))
+        });
+        assert_eq!(found.await.unwrap(), (false, State::Unsure, "not filed".to_owned()));
     }
 
     #[tokio::test]

@@ -129,8 +129,14 @@ async fn send(session: &Session, imap: &mut imap::Session, row: &Row) -> Result<
         .await
         .map_err(outcome)?;
     // From here on the message is out: what fails now must not send it again.
-    if let Err(problem) = file(imap, uid, &message, &row.new.original).await {
-        journal::warning(&format!("a sent message could not be filed: {problem}"));
+    if let Err(error) = file(imap, uid, &message).await {
+        journal::warning(&format!("a sent message could not be filed: {error}"));
+        let words = format!("the message was sent, but it could not be filed in Sent: {error}");
+        return Err(Outcome::Unsure(text::visible_line(&words, 300)));
+    }
+    // Without the mark nothing is lost.
+    if let Err(error) = mark(imap, &row.new.original).await {
+        journal::warning(&format!("an answered message could not be marked: {error}"));
     }
     Ok(())
 }
@@ -146,25 +152,17 @@ async fn zone(session: &Session) -> TimeZone {
     name.and_then(|name| TimeZone::get(&name).ok()).unwrap_or(TimeZone::UTC)
 }
 
-/// The copy in Sent, the draft away, the mark at the message that was answered.
-async fn file(
-    imap: &mut imap::Session,
-    draft: u32,
-    message: &[u8],
-    original: &str,
-) -> Result<(), Error> {
+/// The copy in Sent, the draft away.
+async fn file(imap: &mut imap::Session, draft: u32, message: &[u8]) -> Result<(), Error> {
     let folders = imap.folders().await?;
-    let sent = folders.iter().find(|folder| folder.special_use() == Some(SpecialUse::Sent));
-    let sent = match sent {
-        Some(folder) => folder.wire.clone(),
-        None => {
-            imap.create("Sent Items").await?;
-            "Sent Items".to_owned()
-        }
-    };
+    let sent = mailbox::special(imap, &folders, SpecialUse::Sent).await?;
     let size = message.len() as u64;
     imap.append(&sent, &["\\Seen"], size, &mut &*message).await?;
-    imap.expunge(&[draft]).await?;
+    imap.expunge(&[draft]).await
+}
+
+/// The mark at the message that was answered.
+async fn mark(imap: &mut imap::Session, original: &str) -> Result<(), Error> {
     let mut words = original.splitn(3, ' ');
     if let (Some(flag @ ("\\Answered" | "$Forwarded")), Some(Ok(uid)), Some(folder)) =
         (words.next(), words.next().map(str::parse), words.next())

@@ -13,7 +13,7 @@ use super::queue;
 use super::start::fetch;
 use super::upload::Upload;
 use crate::form::escaped;
-use crate::mailbox::problem;
+use crate::mailbox::{problem, special};
 use crate::outbox::{self, Kind, New};
 use crate::problem::Problem;
 use crate::session::{Session, now};
@@ -148,14 +148,7 @@ pub(super) async fn folder(
     wanted: SpecialUse,
 ) -> Result<String, Problem> {
     let folders = imap.folders().await.map_err(problem)?;
-    if let Some(found) = folders.iter().find(|folder| folder.special_use() == Some(wanted)) {
-        return Ok(found.wire.clone());
-    }
-    let name = if wanted == SpecialUse::Sent { "Sent Items" } else { "Drafts" };
-    if !folders.iter().any(|folder| folder.wire == name) {
-        imap.create(name).await.map_err(problem)?;
-    }
-    Ok(name.to_owned())
+    special(imap, &folders, wanted).await.map_err(problem)
 }
 
 /// The files of the stored draft, without one that is taken out.

@@ -3,14 +3,14 @@
 use axum::response::{IntoResponse as _, Redirect, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use mailkiln_servers::Error;
 use mailkiln_servers::imap::{Change, Folder, SpecialUse};
-use mailkiln_servers::{Error, imap};
 
 use super::listing;
 use super::place::Place;
 use super::query::Search;
 use crate::form::{Fields, Form};
-use crate::mailbox::{Mailbox, Undo, problem};
+use crate::mailbox::{Mailbox, Undo, problem, special};
 use crate::problem::Problem;
 use crate::random;
 use crate::session::Session;
@@ -55,35 +55,6 @@ impl Action {
             Self::Move | Self::To(_) => "mail.done-move",
         }
     }
-}
-
-/// The folder for a purpose; one that is missing is made, under the name that our server gives it.
-pub(super) async fn special(
-    imap: &mut imap::Session,
-    folders: &[Folder],
-    wanted: SpecialUse,
-) -> Result<String, Problem> {
-    let found = folders.iter().find(|folder| folder.special_use() == Some(wanted));
-    if let Some(folder) = found {
-        return Ok(folder.wire.clone());
-    }
-    let name = match wanted {
-        SpecialUse::Inbox => return Ok("INBOX".to_owned()),
-        SpecialUse::Drafts => "Drafts",
-        SpecialUse::Sent => "Sent Items",
-        SpecialUse::Archive => "Archive",
-        SpecialUse::Junk => "Junk Mail",
-        SpecialUse::Trash => "Deleted Items",
-    };
-    let exists = folders.iter().any(|folder| folder.wire.eq_ignore_ascii_case(name));
-    if !exists {
-        let made = match wanted {
-            SpecialUse::Archive => imap.create_archive(name).await,
-            _ => imap.create(name).await,
-        };
-        made.map_err(problem)?;
-    }
-    Ok(name.to_owned())
 }
 
 /// POST `/mail/do`.
@@ -181,10 +152,7 @@ async fn one(
         Action::Move | Action::To(_) => {}
     }
     let target = match action {
-        Action::To(wanted) => {
-            let made = special(imap, folders, wanted).await;
-            made.map_err(|_| Error::Lacks("the folder to move to"))?
-        }
+        Action::To(wanted) => special(imap, folders, wanted).await?,
         _ => target.to_owned(),
     };
     if target == folder {
