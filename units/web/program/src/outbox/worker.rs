@@ -83,7 +83,8 @@ fn away(problem: Problem) -> Outcome {
     match problem {
         Problem::SignedOut => Outcome::SignedOut,
         Problem::NotFound => Outcome::Refused("the message is gone".into()),
-        _ => Outcome::Later(String::new()),
+        Problem::ServerAway => Outcome::Later("the mail server did not answer".into()),
+        _ => Outcome::Later("the webmail made a mistake; its journal says more".into()),
     }
 }
 
@@ -179,4 +180,18 @@ async fn give_back(imap: &mut imap::Session, row: &Row) -> Result<(), Outcome> {
     imap.flag(&[uid], Change::Remove, "\\Seen").await.map_err(outcome)?;
     imap.move_to(&[uid], "INBOX").await.map_err(outcome)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_waits_says_why() {
+        for problem in [Problem::ServerAway, Problem::Internal, Problem::TooMany { seconds: 9 }] {
+            let found = away(problem);
+            assert!(matches!(&found, Outcome::Later(words) if !words.is_empty()), "{found:?}");
+        }
+        assert_eq!(away(Problem::SignedOut), Outcome::SignedOut);
+    }
 }

@@ -98,6 +98,7 @@ fn line(session: &Session, row: &Row) -> Markup {
         (State::Working, _) => text("compose.state-working"),
         (State::Unsure, _) => text("compose.state-unsure"),
         (State::Failed, _) => text("compose.state-failed"),
+        (State::GivenUp, _) => text("compose.state-given-up"),
     };
     html! {
         tr {
