@@ -1,5 +1,6 @@
 """Writing in front of the real mail server: drafts, files, answers, the outbox over a restart, filters, absence, preferences."""
 
+import email
 import html
 import re
 import time
@@ -95,6 +96,24 @@ class Compose(unittest.TestCase):
         self.assertIn("=C3=9Cbersicht".replace("=", "%"), received[0])
         self.assertTrue(self.until(lambda: self.folder(ann, "Sent Items") and not self.folder(ann, "Drafts")))
         self.assertIn("Nothing waits", browser.get("/compose/outbox").text)
+
+    def test_a_message_larger_than_what_the_pages_read_elsewhere_is_opened_again_and_sent(self):
+        ulf, browser = self.writer("ulf")
+        vera = self.mail.account("vera")
+        data = bytes(range(256)) * 35_200
+        page = self.press(browser, browser.get("/compose"), "attach", to=vera, subject="Film", text="Big",
+                          files=[("film.bin", data)])
+        self.assertTrue(page.said("The draft is saved."), page.text)
+        uid = page.form("/compose")["draft"]
+        page = browser.get(f"/compose?draft={uid}")
+        self.assertTrue(page.said("film.bin (9,012 kB)"), page.text)
+        page = self.press(browser, page, "send", text="Big one")
+        self.assertTrue(page.said("The message is sent in"), page.text)
+        received = self.until(lambda: self.folder(vera, "INBOX"), 120)
+        self.assertEqual(len(received), 1, browser.get("/compose/outbox").text)
+        message = email.message_from_string(received[0])
+        self.assertEqual([part.get_payload(decode=True) for part in message.walk() if part.get_filename()], [data])
+        self.assertTrue(self.until(lambda: not self.folder(ulf, "Drafts")))
 
     def test_an_answer_is_in_the_conversation_and_its_original_is_marked(self):
         dora, browser = self.writer("dora")

@@ -218,6 +218,15 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Bytes of the largest message that is written, opened again and sent: the files of an upload in base64, where 57 bytes
+    /// become a line of 78 (RFC 2045, section 6.8), and 4 MiB for the text, which may take 1 MiB and three times as much in
+    /// quoted-printable, and the headers.
+    pub(crate) fn message_bytes(&self) -> u64 {
+        (self.upload_bytes / 57).saturating_add(1).saturating_mul(78).saturating_add(4 << 20)
+    }
+}
+
 fn year() -> u64 {
     365 * 86_400
 }
@@ -325,6 +334,38 @@ mod tests {
         assert_eq!(read.hsts_seconds, 31_536_000);
         assert_eq!(read.server.oauth_client, "mailkiln-web");
         assert_eq!(read.origin(), "https://mail.example.org");
+    }
+
+    #[test]
+    fn the_largest_upload_is_a_message_that_can_be_opened_again() {
+        use mailkiln_letter::writing::{Attachment, Body, Outgoing, Recipient, message_id};
+        let limits = Limits { upload_bytes: 9_000_000, ..Limits::default() };
+        let from = Recipient { name: String::new(), address: "ann@a.example".into() };
+        let message = Outgoing {
+            message_id: message_id(&[7; 16], &from.address),
+            from,
+            to: Vec::new(),
+            cc: Vec::new(),
+            bcc: Vec::new(),
+            reply_to: None,
+            subject: "S".repeat(20_000),
+            date: 0,
+            offset: 0,
+            in_reply_to: Vec::new(),
+            references: Vec::new(),
+            body: Body::Plain("ü".repeat(crate::form::LARGEST / 2)),
+            attachments: vec![Attachment {
+                name: "a.bin".into(),
+                media_type: "application/octet-stream".into(),
+                data: vec![0xff; 9_000_000],
+            }],
+            is_draft: true,
+        };
+        let size = message.write().unwrap().len() as u64;
+        assert!(size <= limits.message_bytes(), "{size} {}", limits.message_bytes());
+        assert!(limits.message_bytes() < size + (2 << 20), "and not far more");
+        let most = Limits { upload_bytes: u64::MAX, ..Limits::default() };
+        assert!(most.message_bytes() > u64::MAX / 2);
     }
 
     #[test]

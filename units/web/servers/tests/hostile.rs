@@ -87,6 +87,32 @@ async fn literals_that_lie_are_errors() {
 }
 
 #[tokio::test]
+async fn a_whole_message_is_kept_up_to_the_bound_of_its_caller_alone() {
+    const SIZE: usize = 3 << 20;
+    let serve = |said: usize| {
+        move |tag: &str, command: &str| {
+            let row = if command.contains("RFC822.SIZE") {
+                format!("RFC822.SIZE {said}")
+            } else {
+                format!("BODY[] {{{SIZE}}}\r\n{}", "x".repeat(SIZE))
+            };
+            Played::from(format!("* 1 FETCH (UID 1 {row})\r\n{tag} OK done\r\n"))
+        }
+    };
+    // Larger than the limit of a literal.
+    let (mut session, _server) = session(serve(SIZE)).await;
+    assert_eq!(session.whole(1, SIZE as u64).await.unwrap().len(), SIZE);
+    assert!(matches!(session.whole(2, SIZE as u64).await, Err(Error::Refused { .. })));
+    let error = session.whole(1, SIZE as u64 - 1).await.unwrap_err();
+    assert!(matches!(error, Error::TooMuch { .. }), "{error}");
+    assert!(session.is_usable(), "the message was not asked for");
+    let (mut liar, _server) = self::session(serve(10)).await;
+    let error = liar.whole(1, SIZE as u64 - 1).await.unwrap_err();
+    assert!(matches!(error, Error::TooMuch { .. }), "{error}");
+    assert!(!liar.is_usable());
+}
+
+#[tokio::test]
 async fn floods_end_at_the_budget() {
     let (mut session, _server) = session(|_, _| Played::Flood("* 5 FETCH (FLAGS ())\r\n")).await;
     let error = session.window(1, 50).await.unwrap_err();

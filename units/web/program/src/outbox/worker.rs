@@ -20,8 +20,6 @@ use crate::{journal, layout, mailbox};
 pub(crate) static WAKE: Notify = Notify::const_new();
 /// The longest sleep: clocks jump.
 const NAP: Duration = Duration::from_secs(60);
-/// The largest message that is sent from here, bytes.
-const LARGEST: u64 = 64 << 20;
 
 /// Works for as long as the program runs.
 pub(crate) async fn run(app: Weak<App>) {
@@ -109,11 +107,14 @@ async fn find(imap: &mut imap::Session, row: &Row) -> Result<u32, Outcome> {
 
 async fn send(session: &Session, imap: &mut imap::Session, row: &Row) -> Result<(), Outcome> {
     let uid = find(imap, row).await?;
-    let size = imap.summary(uid).await.map_err(outcome)?.size.unwrap_or(0);
-    if size > LARGEST {
-        return Err(Outcome::Refused("the message is too large".into()));
-    }
-    let draft = imap.section(uid, "").await.map_err(outcome)?;
+    let largest = session.app.configuration.limits.message_bytes();
+    let draft = imap.whole(uid, largest).await.map_err(|error| match error {
+        Error::TooMuch { .. } => Outcome::Refused(format!(
+            "the message has more than {} MB; take files out of the draft",
+            largest / 1_000_000
+        )),
+        other => outcome(other),
+    })?;
     let offset = layout::offset(&zone(session).await, now());
     let message = writing::for_sending(&draft, now(), offset)
         .map_err(|error| Outcome::Refused(error.to_string()))?;

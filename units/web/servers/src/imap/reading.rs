@@ -1,5 +1,12 @@
-//! Commands that read the open folder: rows of lists, sections of messages, searches, orders.
+//! Commands that read the open folder: rows of lists, messages, sections of them, searches, orders.
 
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
+
+use crate::endpoint::within;
 use crate::imap::command::Command;
 use crate::imap::search::{self, Key, Order};
 use crate::imap::{Fetched, Response, Session, UidSet};
@@ -9,6 +16,9 @@ use crate::{Error, Result};
 /// metadata, so each would read the message itself.
 const ROW: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (FROM TO CC SUBJECT DATE \
 MESSAGE-ID IN-REPLY-TO REFERENCES CONTENT-TYPE LIST-ID)]";
+
+/// The slowest that a whole message may come, bytes a second, after the time that every command has.
+const SLOWEST: u64 = 64 << 10;
 
 impl Session {
     fn row(&self) -> Vec<&'static str> {
@@ -128,7 +138,7 @@ impl Session {
     /// A section of a message, in memory: `HEADER`, `1.2`, `1.2.MIME`; empty for all of it.
     ///
     /// # Errors
-    /// [`Error::TooMuch`] over the limit of a literal: [`Session::pass`] is for those.
+    /// [`Error::TooMuch`] over the limit of a literal: [`Session::pass`] and [`Session::whole`] are for those.
     pub async fn section(&mut self, uid: u32, section: &str) -> Result<Vec<u8>> {
         let allowed = |c: char| c.is_ascii_digit() || c.is_ascii_uppercase() || c == '.';
         if !section.chars().all(allowed) {
@@ -139,6 +149,27 @@ impl Session {
         let mut found = one(self.fetch(command).await?, uid)?;
         let bytes = found.sections.pop().and_then(|section| section.bytes);
         Ok(bytes.unwrap_or_default())
+    }
+
+    /// All of a message, in memory, up to `bound` bytes: it may be larger than the limit of a literal.
+    ///
+    /// # Errors
+    /// [`Error::TooMuch`] over the bound, before the message is sent if the server says its true size;
+    /// [`Error::Refused`] with the code `NONEXISTENT` if it is gone.
+    pub async fn whole(&mut self, uid: u32, bound: u64) -> Result<Vec<u8>> {
+        let too_much = || Error::TooMuch { limit: bound, what: "bytes in a message" };
+        let size = self.summary(uid).await?.size.unwrap_or(0);
+        if size > bound {
+            return Err(too_much());
+        }
+        let mut kept = Bounded { bytes: Vec::new(), bound };
+        let seconds = self.wire.limits().patience + bound / SLOWEST;
+        match within(seconds, "message", self.pass(uid, "", &mut kept)).await {
+            Ok(_) => Ok(kept.bytes),
+            // Nothing else makes this sink fail.
+            Err(Error::Sink) => Err(too_much()),
+            Err(error) => Err(error),
+        }
     }
 
     /// The UIDs of the open folder for which all conditions hold, in rising order.
@@ -206,6 +237,34 @@ impl Session {
         }
         found.sort_by_key(|thread| std::cmp::Reverse(thread.last().copied()));
         Ok(found)
+    }
+}
+
+/// Bytes that are kept up to a bound: what a server says of a size is not what it sends.
+struct Bounded {
+    bytes: Vec<u8>,
+    bound: u64,
+}
+
+impl AsyncWrite for Bounded {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        more: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if (self.bytes.len() + more.len()) as u64 > self.bound {
+            return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
+        }
+        self.bytes.extend_from_slice(more);
+        Poll::Ready(Ok(more.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn act(session: Session, upload: Upload) -> Result<Response, Pr
     }
     let removed: Option<usize> =
         action.strip_prefix("remove-").and_then(|index| index.parse().ok());
-    let mut files = kept(imap, &draft, removed).await?;
+    let mut files = kept(&session, imap, &draft, removed).await?;
     files.extend(upload.files);
     draft.files = files.iter().map(|file| (file.name.clone(), file.data.len())).collect();
     let stored = match store(&session, imap, &draft, files).await {
@@ -153,13 +153,14 @@ pub(super) async fn folder(
 
 /// The files of the stored draft, without one that is taken out.
 async fn kept(
+    session: &Session,
     imap: &mut imap::Session,
     draft: &Draft,
     removed: Option<usize>,
 ) -> Result<Vec<Attachment>, Problem> {
     let Some(uid) = draft.stored else { return Ok(Vec::new()) };
     let drafts = folder(imap, SpecialUse::Drafts).await?;
-    let bytes = match fetch(imap, &drafts, uid).await {
+    let bytes = match fetch(session, imap, &drafts, uid).await {
         Ok(bytes) => bytes,
         // Another window has stored it anew: what was typed here becomes a draft of its own.
         Err(Problem::NotFound) => return Ok(Vec::new()),
@@ -189,8 +190,12 @@ pub(super) async fn store(
 ) -> Result<Stored, Problem> {
     let (outgoing, bad) = draft.message(session, files)?;
     let bytes = outgoing.write().map_err(|_| Problem::BadRequest)?;
-    let drafts = folder(imap, SpecialUse::Drafts).await?;
     let size = bytes.len() as u64;
+    // With the files of earlier uploads it may be too large to be opened again.
+    if size > session.app.configuration.limits.message_bytes() {
+        return Err(Problem::TooLarge);
+    }
+    let drafts = folder(imap, SpecialUse::Drafts).await?;
     let appended = imap.append(&drafts, &["\\Draft", "\\Seen"], size, &mut bytes.as_slice()).await;
     let uid = appended.map_err(|error| match error {
         Error::Refused { code, .. }

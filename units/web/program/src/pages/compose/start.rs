@@ -1,9 +1,13 @@
 //! A page to write on: empty, an answer, a forward, or a draft that is taken up again.
 
+use std::time::Duration;
+
 use axum::response::Response;
 use mailkiln_letter::reading::{self, Letter};
 use mailkiln_letter::writing::{self, Answer, Attachment, Recipient};
+use mailkiln_servers::Error;
 use mailkiln_servers::imap::{self, SpecialUse};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::draft::{Draft, identities, own_files};
 use super::{page, save};
@@ -12,8 +16,11 @@ use crate::mailbox::problem;
 use crate::problem::Problem;
 use crate::session::Session;
 
-/// The largest message that is answered with its text, or forwarded, bytes.
-const LARGEST: u64 = 32 << 20;
+/// A message that is answered, forwarded or taken up again is in memory; so many at the same time. Not those of `upload`, which
+/// last for as long as a slow browser sends files.
+static SLOTS: Semaphore = Semaphore::const_new(2);
+/// How long a reader waits for one of them.
+const TURN: Duration = Duration::from_secs(20);
 
 /// GET `/compose`.
 pub(super) async fn show(session: Session, Query(query): Query) -> Result<Response, Problem> {
@@ -21,9 +28,11 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     let uid = |name: &str| query.text(name).parse::<u32>().ok().filter(|uid| *uid > 0);
     let mut guard = session.app.mailboxes.open(&session).await?;
     let imap = guard.imap()?;
+    let takes_up = ["draft", "reply", "reply-all", "forward"].iter().any(|it| uid(it).is_some());
+    let slot = if takes_up { Some(turn().await?) } else { None };
     let draft = if let Some(uid) = uid("draft") {
         let folder = save::folder(imap, SpecialUse::Drafts).await?;
-        let letter = reading::read(&fetch(imap, &folder, uid).await?);
+        let letter = reading::read(&fetch(&session, imap, &folder, uid).await?);
         Draft::of(&letter, uid, query.text("original"))
     } else if let Some(uid) = uid("reply") {
         answer(&session, imap, &query, uid, false).await?
@@ -34,6 +43,7 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     } else {
         empty(&session, &query)
     };
+    drop(slot);
     let people = save::people(imap).await;
     drop(guard);
     let doubts = if query.text("blind") == "1" { vec!["compose.doubt-blind"] } else { Vec::new() };
@@ -45,18 +55,27 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     ))
 }
 
+async fn turn() -> Result<SemaphorePermit<'static>, Problem> {
+    let turn = tokio::time::timeout(TURN, SLOTS.acquire()).await;
+    turn.map_err(|_| Problem::TooMany { seconds: 10 })?.map_err(|_| Problem::Internal)
+}
+
 /// The bytes of a message.
+///
+/// # Errors
+/// [`Problem::TooLarge`] if it is larger than any that can be written here.
 pub(super) async fn fetch(
+    session: &Session,
     imap: &mut imap::Session,
     folder: &str,
     uid: u32,
 ) -> Result<Vec<u8>, Problem> {
     imap.select(folder).await.map_err(problem)?;
-    let size = imap.summary(uid).await.map_err(problem)?.size.unwrap_or(0);
-    if size > LARGEST {
-        return Err(Problem::TooLarge);
-    }
-    imap.section(uid, "").await.map_err(problem)
+    let largest = session.app.configuration.limits.message_bytes();
+    imap.whole(uid, largest).await.map_err(|error| match error {
+        Error::TooMuch { .. } => Problem::TooLarge,
+        other => problem(other),
+    })
 }
 
 fn signature(session: &Session) -> String {
@@ -111,7 +130,7 @@ async fn answer(
     to_all: bool,
 ) -> Result<Draft, Problem> {
     let folder = folder_of(query);
-    let letter = reading::read(&fetch(imap, &folder, uid).await?);
+    let letter = reading::read(&fetch(session, imap, &folder, uid).await?);
     let own: Vec<String> = identities(session).into_iter().map(|one| one.address).collect();
     let head = writing::answer(&letter, to_all, &own);
     // Answers come from the address that the message went to.
@@ -144,7 +163,7 @@ async fn forward(
     uid: u32,
 ) -> Result<Draft, Problem> {
     let folder = folder_of(query);
-    let bytes = fetch(imap, &folder, uid).await?;
+    let bytes = fetch(session, imap, &folder, uid).await?;
     let letter = reading::read(&bytes);
     let headers = &letter.headers;
     let people = |all: &[reading::Mailbox]| {
