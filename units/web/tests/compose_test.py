@@ -179,6 +179,18 @@ class Compose(unittest.TestCase):
         other, stranger = self.writer("ines")
         self.assertEqual(stranger.get("/compose/outbox").status, 200)
 
+    def test_an_answer_to_all_tells_who_was_a_blind_copy(self):
+        zoe, browser = self.writer("zoe")
+        with self.mail.imap(zoe) as session:
+            for to in ("other@elsewhere.test", zoe):
+                session.append("INBOX", "", None, f"From: a@elsewhere.test\r\nTo: {to}\r\nSubject: S\r\n\r\nx\r\n".encode())
+            session.select("INBOX")
+            blind, named = session.uid("search", None, "ALL")[1][0].decode().split()
+        warning = "You received the original as a blind copy."
+        self.assertTrue(browser.get(f"/compose?reply-all={blind}&f=INBOX").said(warning))
+        self.assertFalse(browser.get(f"/compose?reply={blind}&f=INBOX").said(warning))
+        self.assertFalse(browser.get(f"/compose?reply-all={named}&f=INBOX").said(warning))
+
     def test_snoozed_mail_goes_and_can_be_brought_back(self):
         jo, browser = self.writer("jo")
         with self.mail.imap(jo) as session:

@@ -30,14 +30,17 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     let imap = guard.imap()?;
     let takes_up = ["draft", "reply", "reply-all", "forward"].iter().any(|it| uid(it).is_some());
     let slot = if takes_up { Some(turn().await?) } else { None };
+    let mut doubts = Vec::new();
     let draft = if let Some(uid) = uid("draft") {
         let folder = save::folder(imap, SpecialUse::Drafts).await?;
         let letter = reading::read(&fetch(&session, imap, &folder, uid).await?);
         Draft::of(&letter, uid, query.text("original"))
     } else if let Some(uid) = uid("reply") {
-        answer(&session, imap, &query, uid, false).await?
+        answer(&session, imap, &query, uid, false).await?.0
     } else if let Some(uid) = uid("reply-all") {
-        answer(&session, imap, &query, uid, true).await?
+        let (draft, was_blind) = answer(&session, imap, &query, uid, true).await?;
+        doubts.extend(was_blind.then_some("compose.doubt-blind"));
+        draft
     } else if let Some(uid) = uid("forward") {
         forward(&session, imap, &query, uid).await?
     } else {
@@ -46,7 +49,6 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     drop(slot);
     let people = save::people(imap).await;
     drop(guard);
-    let doubts = if query.text("blind") == "1" { vec!["compose.doubt-blind"] } else { Vec::new() };
     Ok(page::show(
         &session,
         &draft,
@@ -122,13 +124,14 @@ fn attribution(session: &Session, letter: &Letter) -> String {
     session.view.language.fill("compose.attribution", &[("who", &who), ("when", &when)])
 }
 
+/// An answer, and whether it tells that the original came as a blind copy.
 async fn answer(
     session: &Session,
     imap: &mut imap::Session,
     query: &Fields,
     uid: u32,
     to_all: bool,
-) -> Result<Draft, Problem> {
+) -> Result<(Draft, bool), Problem> {
     let folder = folder_of(query);
     let letter = reading::read(&fetch(session, imap, &folder, uid).await?);
     let own: Vec<String> = identities(session).into_iter().map(|one| one.address).collect();
@@ -136,11 +139,12 @@ async fn answer(
     // Answers come from the address that the message went to.
     let reached = letter.headers.to.iter().chain(&letter.headers.cc).map(|one| &one.address);
     let from = reached.into_iter().find(|to| own.iter().any(|own| own.eq_ignore_ascii_case(to)));
+    let was_blind = head.was_blind;
     let quote = writing::quoted_text(&letter, &attribution(session, &letter));
     let mut draft = begun(head, format!("\n\n{quote}{}", signature(session)));
     draft.from = from.cloned().unwrap_or_else(|| own_address(session));
     draft.original = format!("\\Answered {uid} {folder}");
-    Ok(draft)
+    Ok((draft, was_blind))
 }
 
 fn begun(head: Answer, text: String) -> Draft {
