@@ -202,7 +202,16 @@ class Compose(unittest.TestCase):
         self.assertEqual((len(self.folder(jo, "INBOX")), len(self.folder(jo, "Snoozed"))), (0, 1))
         page = browser.get("/compose/outbox")
         self.assertIn("Bill", page.text)
+        # A mail server that fails takes nothing away: the message still comes back.
+        self.mail.stop()
+        try:
+            self.assertEqual(browser.send(page, "/compose/outbox/stop").status, 502)
+        finally:
+            self.mail.start()
+        page = browser.get("/compose/outbox")
+        self.assertIn("Bill", page.text)
         browser.send(page, "/compose/outbox/stop")
+        self.assertIn("Nothing waits", browser.get("/compose/outbox").text)
         self.assertEqual((len(self.folder(jo, "INBOX")), len(self.folder(jo, "Snoozed"))), (1, 0))
 
     def test_a_rule_files_mail_and_foreign_scripts_stay(self):

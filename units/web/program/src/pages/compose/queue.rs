@@ -114,26 +114,56 @@ fn line(session: &Session, row: &Row) -> Markup {
 pub(super) async fn stop(session: Session, Form(form): Form) -> Result<Response, Problem> {
     let id: i64 = form.text("id").parse().map_err(|_| Problem::BadRequest)?;
     let account = session.account.to_string();
-    let row = session
+    let rows =
+        session.app.database.call(move |connection| outbox::list(connection, &account)).await?;
+    let row = rows.into_iter().find(|row| row.id == id && row.state != State::Working);
+    let next = match row {
+        Some(row) if row.new.kind == Kind::Send => stop_sending(&session, &row).await?,
+        Some(row) => bring_back(&session, &row).await?,
+        None => None,
+    };
+    Ok(Redirect::to(next.as_deref().unwrap_or("/compose/outbox")).into_response())
+}
+
+/// Out of the outbox first, which would go on while the mail server is asked. The draft stays in Drafts, whatever fails then.
+async fn stop_sending(session: &Session, row: &Row) -> Result<Option<String>, Problem> {
+    if !cancel(session, row.id).await? {
+        return Ok(None);
+    }
+    let mut guard = session.app.mailboxes.open(session).await?;
+    let found = outbox::find(guard.imap()?, &row.new.folder, &row.new.message_id).await;
+    let original = crate::form::escaped(&row.new.original);
+    let uid = found.map_err(problem)?;
+    Ok(uid.map(|uid| format!("/compose?draft={uid}&original={original}")))
+}
+
+/// Out of the outbox last: if the mail server fails, the message still comes back at its time.
+async fn bring_back(session: &Session, row: &Row) -> Result<Option<String>, Problem> {
+    let mut guard = session.app.mailboxes.open(session).await?;
+    let imap = guard.imap()?;
+    let found = outbox::find(imap, &row.new.folder, &row.new.message_id).await;
+    let uid = match found.map_err(problem) {
+        Ok(uid) => uid,
+        // The folder is gone too.
+        Err(Problem::NotFound) => None,
+        Err(other) => return Err(other),
+    };
+    if let Some(uid) = uid {
+        imap.move_to(&[uid], "INBOX").await.map_err(problem)?;
+    }
+    cancel(session, row.id).await?;
+    Ok(uid.map(|_| "/mail".to_owned()))
+}
+
+/// Takes a row out; `false` if it is too late.
+async fn cancel(session: &Session, id: i64) -> Result<bool, Problem> {
+    let account = session.account.to_string();
+    let cancelled = session
         .app
         .database
         .call(move |connection| outbox::cancel(connection, &account, id))
         .await?;
-    let Some(row) = row else { return Ok(Redirect::to("/compose/outbox").into_response()) };
-    let mut guard = session.app.mailboxes.open(&session).await?;
-    let imap = guard.imap()?;
-    let uid = outbox::find(imap, &row.new.folder, &row.new.message_id).await.map_err(problem)?;
-    match (row.new.kind, uid) {
-        (Kind::Send, Some(uid)) => {
-            let original = crate::form::escaped(&row.new.original);
-            Ok(Redirect::to(&format!("/compose?draft={uid}&original={original}")).into_response())
-        }
-        (Kind::Return, Some(uid)) => {
-            imap.move_to(&[uid], "INBOX").await.map_err(problem)?;
-            Ok(Redirect::to("/mail").into_response())
-        }
-        (_, None) => Ok(Redirect::to("/compose/outbox").into_response()),
-    }
+    Ok(cancelled.is_some())
 }
 
 /// POST `/compose/snooze`: out of the folder until a moment (`when`, or `in` so many hours). Fields `f` and `m` as on the mail pages.
