@@ -179,6 +179,43 @@ class Compose(unittest.TestCase):
         other, stranger = self.writer("ines")
         self.assertEqual(stranger.get("/compose/outbox").status, 200)
 
+    def test_a_draft_that_another_window_took_is_not_sent_without_its_files(self):
+        willi, browser = self.writer("willi")
+        xenia = self.mail.account("xenia")
+        first = self.press(browser, browser.get("/compose"), "attach", to=xenia, subject="Two windows", text="Old",
+                           files=[("plan.pdf", b"plan")])
+        self.press(browser, first, "save", text="Other")
+        page = self.press(browser, first, "send", text="Typed here", files=[("new.pdf", b"new")])
+        self.assertTrue(page.said("saved, sent or discarded elsewhere"), page.text)
+        self.assertIn("Typed here", page.text)
+        self.assertNotIn("plan.pdf", page.text)
+        self.assertIn("new.pdf", page.text)
+        self.assertIn("Nothing waits", browser.get("/compose/outbox").text)
+        drafts = self.folder(willi, "Drafts")
+        self.assertEqual([("Other" in one, "plan.pdf" in one, "Typed here" in one, "new.pdf" in one) for one in drafts],
+                         [(True, True, False, False), (False, False, True, True)])
+        # It is a draft as any other now.
+        page = self.press(browser, page, "send")
+        self.assertTrue(page.said("The message is sent in"), page.text)
+        received = self.until(lambda: self.folder(xenia, "INBOX"))
+        self.assertIn("new.pdf", received[0])
+
+    def test_files_that_could_not_be_stored_are_not_listed(self):
+        self.mail.account("yann", quota=60_000)
+        browser = self.web.browser()
+        browser.sign_in("yann@example.test")
+        page = self.press(browser, browser.get("/compose"), "attach", subject="Room", text="Old", files=[("small.pdf", b"x")])
+        for _ in range(2):
+            page = self.press(browser, page, "remove-0", text="Much text", files=[("large.pdf", b"y" * 90_000)])
+            self.assertIn('role="alert"', page.text)
+            self.assertIn("Much text", page.text)
+            self.assertIn("small.pdf", page.text)
+            self.assertNotIn("large.pdf", page.text)
+        page = self.press(browser, page, "save")
+        self.assertTrue(page.said("The draft is saved."), page.text)
+        self.assertIn("small.pdf", page.text)
+        self.assertEqual(len(self.folder("yann@example.test", "Drafts")), 1)
+
     def test_an_answer_to_all_tells_who_was_a_blind_copy(self):
         zoe, browser = self.writer("zoe")
         with self.mail.imap(zoe) as session:

@@ -30,6 +30,8 @@ pub(super) struct Stored {
     pub(super) uid: Option<u32>,
     outgoing: Outgoing,
     bad: Option<BadAddress>,
+    /// Whether the one that it should replace was gone.
+    is_stale: bool,
 }
 
 /// POST `/compose`.
@@ -47,35 +49,26 @@ pub(super) async fn act(session: Session, upload: Upload) -> Result<Response, Pr
         }
         return Ok(Redirect::to("/mail").into_response());
     }
-    let removed: Option<usize> =
-        action.strip_prefix("remove-").and_then(|index| index.parse().ok());
-    let mut files = kept(&session, imap, &draft, removed).await?;
-    files.extend(upload.files);
-    draft.files = files.iter().map(|file| (file.name.clone(), file.data.len())).collect();
-    let stored = match store(&session, imap, &draft, files).await {
+    let stored = match renew(&session, imap, &mut draft, &action, upload.files).await {
         Ok(stored) => stored,
         Err(Problem::Internal) => return Err(Problem::Internal),
         Err(reason) => {
             // What was typed stays on the page.
-            let words = session.text(reason.key()).to_owned();
-            return Ok(page::show(
-                &session,
-                &draft,
-                &Say { problem: words, ..Say::default() },
-                &[],
-            ));
+            let say = Say { problem: session.text(reason.key()).to_owned(), ..Say::default() };
+            return Ok(page::show(&session, &draft, &say, &[]));
         }
     };
-    draft.stored = stored.uid;
-    if let Some(bad) = &stored.bad {
-        let words = session.view.language.fill("compose.bad-address", &[("address", &bad.0)]);
+    if stored.bad.is_some() || stored.is_stale {
+        let bad = |bad: &BadAddress| {
+            session.view.language.fill("compose.bad-address", &[("address", &bad.0)])
+        };
+        let say = Say {
+            problem: stored.bad.as_ref().map(bad).unwrap_or_default(),
+            doubts: if stored.is_stale { vec!["compose.stale"] } else { Vec::new() },
+            ..Say::default()
+        };
         let people = people(imap).await;
-        return Ok(page::show(
-            &session,
-            &draft,
-            &Say { problem: words, ..Say::default() },
-            &people,
-        ));
+        return Ok(page::show(&session, &draft, &say, &people));
     }
     if action == "send" || action == "later" {
         let people = people(imap).await;
@@ -151,34 +144,61 @@ pub(super) async fn folder(
     special(imap, &folders, wanted).await.map_err(problem)
 }
 
-/// The files of the stored draft, without one that is taken out.
+/// Stores what the form holds, with the files of the draft before it but one that the button takes out. Afterwards `draft` says
+/// what lies in Drafts, whether that worked or not.
+async fn renew(
+    session: &Session,
+    imap: &mut imap::Session,
+    draft: &mut Draft,
+    action: &str,
+    more: Vec<Attachment>,
+) -> Result<Stored, Problem> {
+    let earlier = kept(session, imap, draft).await?;
+    // Then what was typed here becomes a draft of its own. Until it is stored the page keeps the old number, so that the next
+    // button finds out again.
+    let is_stale = earlier.is_none();
+    let mut files = earlier.unwrap_or_default();
+    draft.files = listed(&files);
+    let removed = action.strip_prefix("remove-").and_then(|index| index.parse::<usize>().ok());
+    if let Some(index) = removed.filter(|index| *index < files.len()) {
+        files.remove(index);
+    }
+    files.extend(more);
+    let list = listed(&files);
+    let stored = store(session, imap, draft, files).await?;
+    draft.files = list;
+    draft.stored = stored.uid;
+    Ok(Stored { is_stale, ..stored })
+}
+
+/// Names and sizes for the page.
+pub(super) fn listed(files: &[Attachment]) -> Vec<(String, usize)> {
+    files.iter().map(|file| (file.name.clone(), file.data.len())).collect()
+}
+
+/// The files of the stored draft; `None` if it is gone: it was saved, sent or discarded in another window.
 async fn kept(
     session: &Session,
     imap: &mut imap::Session,
     draft: &Draft,
-    removed: Option<usize>,
-) -> Result<Vec<Attachment>, Problem> {
-    let Some(uid) = draft.stored else { return Ok(Vec::new()) };
+) -> Result<Option<Vec<Attachment>>, Problem> {
+    let Some(uid) = draft.stored else { return Ok(Some(Vec::new())) };
     let drafts = folder(imap, SpecialUse::Drafts).await?;
     let bytes = match fetch(session, imap, &drafts, uid).await {
         Ok(bytes) => bytes,
-        // Another window has stored it anew: what was typed here becomes a draft of its own.
-        Err(Problem::NotFound) => return Ok(Vec::new()),
+        Err(Problem::NotFound) => return Ok(None),
         Err(other) => return Err(other),
     };
     let letter: Letter = reading::read(&bytes);
     let mut files = Vec::new();
-    for (index, part) in own_files(&letter).enumerate() {
-        if Some(index) != removed {
-            let data = reading::content(&bytes, &part.id).map_err(|_| Problem::Internal)?;
-            files.push(Attachment {
-                name: part.name.clone(),
-                media_type: part.media_type.clone(),
-                data,
-            });
-        }
+    for part in own_files(&letter) {
+        files.push(Attachment {
+            name: part.name.clone(),
+            media_type: part.media_type.clone(),
+            data: reading::content(&bytes, &part.id).map_err(|_| Problem::Internal)?,
+        });
     }
-    Ok(files)
+    Ok(Some(files))
 }
 
 /// Stores a draft and takes the one away that it replaces: in this order, so that one of them always exists.
@@ -205,12 +225,13 @@ pub(super) async fn store(
         }
         other => problem(other),
     })?;
-    if let Some(old) = draft.stored {
-        imap.select(&drafts).await.map_err(problem)?;
-        // It may be gone already.
+    // It may be gone already. If it stays, nothing is lost: the new one is stored.
+    if let Some(old) = draft.stored
+        && imap.select(&drafts).await.is_ok()
+    {
         let _ = imap.expunge(&[old]).await;
     }
-    Ok(Stored { uid, outgoing, bad })
+    Ok(Stored { uid, outgoing, bad, is_stale: false })
 }
 
 /// Addresses for the list that the recipient fields offer: of the newest messages that were sent, then received.

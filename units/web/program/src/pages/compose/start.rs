@@ -211,7 +211,7 @@ async fn forward(
         });
     }
     if !files.is_empty() {
-        draft.files = files.iter().map(|file| (file.name.clone(), file.data.len())).collect();
+        draft.files = save::listed(&files);
         draft.stored = save::store(session, imap, &draft, files).await?.uid;
     }
     Ok(draft)
