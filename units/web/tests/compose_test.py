@@ -115,6 +115,23 @@ class Compose(unittest.TestCase):
         self.assertEqual([part.get_payload(decode=True) for part in message.walk() if part.get_filename()], [data])
         self.assertTrue(self.until(lambda: not self.folder(ulf, "Drafts")))
 
+    def test_uploads_that_add_up_to_more_than_can_be_opened_again_are_not_stored(self):
+        with mail_server() as mail:
+            oauth_client(mail)
+            mail.account("walt")
+            # The largest message has 4 MiB besides the files.
+            with Web(mail, "[limits]\nupload_bytes = 2_000_000") as web:
+                browser = web.browser()
+                browser.sign_in("walt@example.test")
+                page = browser.get("/compose")
+                for number in range(3):
+                    page = self.press(browser, page, "attach", text="Much text", files=[(f"{number}.bin", bytes(1_900_000))])
+                self.assertFalse(page.said("The draft is saved."), page.text)
+                self.assertIn("Much text", page.text)
+                self.assertEqual(re.findall(r"(\d)\.bin \(", page.text), ["0", "1"])
+                page = self.press(browser, page, "save")
+                self.assertTrue(page.said("The draft is saved."), page.text)
+
     def test_an_answer_is_in_the_conversation_and_its_original_is_marked(self):
         dora, browser = self.writer("dora")
         emil = self.mail.account("emil")
