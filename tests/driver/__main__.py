@@ -100,6 +100,8 @@ def environment(jobs, work, run):
         # A tool that checks what we write may be missing on a developer's machine; here it is a failure.
         "CI": os.environ.get("CI", "true"),
         "CARGO_TARGET_DIR": str(run.target),
+        # It would write 13 GB, and a run compiles each crate once.
+        "CARGO_INCREMENTAL": os.environ.get("CARGO_INCREMENTAL", "0"),
         "CARGO_TERM_COLOR": os.environ.get("CARGO_TERM_COLOR", "never"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": str(ROOT / "tests"),
