@@ -104,6 +104,12 @@ fn what_a_server_would_refuse_is_said_before() {
             vec![Test::Header(Field::Other("X: y".into()), Comparison::Is, String::new())]),
         "`X: y` is not the name of a header field; use letters, digits and hyphens"
     );
+    for size in [Test::LargerThan(0), Test::SmallerThan(0)] {
+        assert_eq!(
+            with(&|one| one.rules[0].tests = vec![size.clone()]),
+            "a size is a number of KiB, 1 or more, such as 5120"
+        );
+    }
     assert_eq!(
         with(&|one| one.vacation.as_mut().unwrap().from = Some("2026-02-30".into())),
         "`2026-02-30` is not a date; write it as 2026-12-24"

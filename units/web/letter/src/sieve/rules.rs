@@ -147,6 +147,9 @@ pub enum InvalidFilter {
     /// A rule does nothing.
     #[error("the rule `{0}` does nothing; choose an action")]
     NoAction(String),
+    /// A size is none: every message is larger than 0 KiB.
+    #[error("a size is a number of KiB, 1 or more, such as 5120")]
+    Size,
 }
 
 impl Filters {
@@ -177,10 +180,12 @@ impl Rule {
             return Err(InvalidFilter::NoAction(self.name.clone()));
         }
         for test in &self.tests {
-            if let Test::Header(Field::Other(name), ..) = test
-                && !is_field_name(name)
-            {
-                return Err(InvalidFilter::FieldName(name.clone()));
+            match test {
+                Test::Header(Field::Other(name), ..) if !is_field_name(name) => {
+                    return Err(InvalidFilter::FieldName(name.clone()));
+                }
+                Test::LargerThan(0) | Test::SmallerThan(0) => return Err(InvalidFilter::Size),
+                _ => {}
             }
         }
         for action in &self.actions {

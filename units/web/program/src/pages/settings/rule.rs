@@ -49,13 +49,15 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
             stops: true,
             ..Rule::default()
         });
-    answer(&session, number, &rule, None).await
+    answer(&session, number, &rule, &[], None).await
 }
 
+/// The page; `typed` has the values of the tests as they were typed.
 async fn answer(
     session: &Session,
     number: Option<usize>,
     rule: &Rule,
+    typed: &[String],
     wrong: Option<&str>,
 ) -> Result<Response, Problem> {
     let mut guard = session.app.mailboxes.open(session).await?;
@@ -66,11 +68,17 @@ async fn answer(
         .filter(|folder| folder.selectable())
         .map(|folder| folder.name)
         .collect();
-    let content = html! { (said(session, "", wrong)) (form(session, number, rule, &names)) };
+    let content = html! { (said(session, "", wrong)) (form(session, number, rule, typed, &names)) };
     Ok(page(session, "/settings/filters", "settings.rule", &content))
 }
 
-fn form(session: &Session, number: Option<usize>, rule: &Rule, folders: &[String]) -> Markup {
+fn form(
+    session: &Session,
+    number: Option<usize>,
+    rule: &Rule,
+    typed: &[String],
+    folders: &[String],
+) -> Markup {
     let text = |key| session.text(key);
     let rows = rule.tests.iter().map(Some).chain(std::iter::repeat_n(None, EMPTY));
     html! {
@@ -83,7 +91,7 @@ fn form(session: &Session, number: Option<usize>, rule: &Rule, folders: &[String
                 legend { (text("settings.if")) }
                 label { input type="radio" name="all" value="0" checked[!rule.needs_all]; " " (text("settings.any")) }
                 label { input type="radio" name="all" value="1" checked[rule.needs_all]; " " (text("settings.all")) }
-                @for (index, test) in rows.take(MOST).enumerate() { (row(session, index, test)) }
+                @for (index, test) in rows.take(MOST).enumerate() { (row(session, index, test, typed.get(index))) }
                 p.hint { (text("settings.tests-hint")) }
             }
             fieldset {
@@ -97,7 +105,7 @@ fn form(session: &Session, number: Option<usize>, rule: &Rule, folders: &[String
     }
 }
 
-fn row(session: &Session, index: usize, test: Option<&Test>) -> Markup {
+fn row(session: &Session, index: usize, test: Option<&Test>, typed: Option<&String>) -> Markup {
     let language = session.view.language;
     let (field, name, how, value) = match test {
         Some(Test::Header(field, how, value)) => {
@@ -114,6 +122,7 @@ fn row(session: &Session, index: usize, test: Option<&Test>) -> Markup {
         Some(Test::SmallerThan(size)) => ("smaller", "", Comparison::Is, size.to_string()),
         None => ("from", "", Comparison::Contains, String::new()),
     };
+    let value = typed.cloned().unwrap_or(value);
     html! {
         div.line role="group" aria-label=(language.fill("settings.test", &[("n", &(index + 1))])) {
             select name=(format!("field-{index}")) aria-label=(language.text("settings.field")) {
@@ -155,10 +164,10 @@ fn actions(session: &Session, rule: &Rule, folders: &[String]) -> Markup {
     }
 }
 
-/// The rule that a form holds.
-fn read(fields: &Fields) -> Rule {
+/// The rule that a form holds, and the values of its tests as they were typed: a size that is none is 0 in the rule.
+fn read(fields: &Fields) -> (Rule, Vec<String>) {
     let set = |name: &str| fields.text(name) == "1";
-    let mut tests = Vec::new();
+    let (mut tests, mut typed) = (Vec::new(), Vec::new());
     for index in 0..MOST {
         let text = |name: &str| fields.text(&format!("{name}-{index}")).to_owned();
         let value = text("value");
@@ -170,6 +179,8 @@ fn read(fields: &Fields) -> Rule {
             .iter()
             .find(|(name, ..)| *name == how)
             .map_or(Comparison::Contains, |(_, how, _)| *how);
+        typed.push(value.clone());
+        // Rule::check refuses 0.
         let size = || value.trim().parse::<u32>().unwrap_or(0);
         tests.push(match text("field").as_str() {
             "recipients" => Test::Header(Field::Recipients, how, value),
@@ -197,21 +208,22 @@ fn read(fields: &Fields) -> Rule {
     if set("discard") {
         actions.push(Action::Discard);
     }
-    Rule {
+    let rule = Rule {
         name: fields.text("name").trim().to_owned(),
         is_off: set("off"),
         needs_all: set("all"),
         tests,
         actions,
         stops: set("stops"),
-    }
+    };
+    (rule, typed)
 }
 
 /// POST `/settings/filters/rule`.
 pub(super) async fn save(session: Session, Form(fields): Form) -> Result<Response, Problem> {
     let mut scripts = scripts::open(&session).await?;
     let mut filters = scripts::ours(&mut scripts).await?;
-    let mut rule = read(&fields);
+    let (mut rule, typed) = read(&fields);
     let number =
         fields.text("n").parse::<usize>().ok().filter(|number| *number < filters.rules.len());
     // A script names its rules in one line.
@@ -223,19 +235,20 @@ pub(super) async fn save(session: Session, Form(fields): Form) -> Result<Respons
     match scripts::put(&mut scripts, &filters).await {
         Ok(()) => Ok(Redirect::to("/settings/filters?done=saved").into_response()),
         Err(Err(problem)) => Err(problem),
-        Err(Ok(words)) => answer(&session, number, &rule, Some(&words)).await,
+        Err(Ok(words)) => answer(&session, number, &rule, &typed, Some(&words)).await,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mailkiln_letter::sieve::{Filters, InvalidFilter};
 
     #[test]
     fn a_form_is_a_rule() {
         let form = "name=Lists&all=1&field-0=list&how-0=contains&value-0=rust&field-1=other&name-1=X-Spam&how-1=is-not&value-1=yes\
             &field-2=from&value-2=&field-3=larger&value-3=100&into=Lists%2FRust&seen=1&forward=a%40b.example&copy=1&stops=1";
-        let rule = read(&Fields::parse(form.as_bytes()).unwrap());
+        let (rule, _) = read(&Fields::parse(form.as_bytes()).unwrap());
         assert_eq!(
             rule.tests,
             [
@@ -253,5 +266,15 @@ mod tests {
             ]
         );
         assert!(rule.needs_all && rule.stops && !rule.is_off);
+    }
+
+    #[test]
+    fn a_size_that_is_none_is_refused_and_kept_as_it_was_typed() {
+        let form = "field-0=from&value-0=&field-1=larger&value-1=10+MB&field-2=smaller&value-2=+7+&discard=1";
+        let (rule, typed) = read(&Fields::parse(form.as_bytes()).unwrap());
+        assert_eq!(rule.tests, [Test::LargerThan(0), Test::SmallerThan(7)]);
+        assert_eq!(typed, ["10 MB", " 7 "]);
+        let filters = Filters { rules: vec![rule], ..Filters::default() };
+        assert_eq!(filters.check(), Err(InvalidFilter::Size));
     }
 }
