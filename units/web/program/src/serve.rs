@@ -17,8 +17,9 @@ use crate::{journal, router};
 
 /// Threads that answer. Waiting for the disk happens elsewhere.
 const THREADS: usize = 2;
-/// How long requests under way may take once we are told to end.
-const FAREWELL: Duration = Duration::from_secs(20);
+/// How long requests under way may take once we are told to end. With what follows it stays below the 20 seconds
+/// after which systemd kills the service (`stop` in unit.toml).
+const FAREWELL: Duration = Duration::from_secs(15);
 /// How often ended sessions are removed.
 const SWEEP: Duration = Duration::from_secs(3600);
 
