@@ -22,6 +22,8 @@ use crate::session::credential::Tokens;
 
 /// The server delays wrong passwords itself.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Where tokens are given.
+const TOKEN: &str = "/auth/token";
 /// Largest answer.
 const LARGEST: usize = 1 << 20;
 
@@ -153,32 +155,10 @@ impl Api {
     }
 
     async fn tokens(&self, form: &str, client: Client) -> Result<Tokens, ApiError> {
-        #[derive(Deserialize)]
-        struct Granted {
-            access_token: String,
-            expires_in: u64,
-            #[serde(default)]
-            refresh_token: String,
-        }
-        let path = "/auth/token";
         let kind = "application/x-www-form-urlencoded";
         let body = Bytes::from(form.to_owned());
-        let (status, bytes) = self.ask(Method::POST, path, As::Nobody, kind, body, client).await?;
-        if status.is_success()
-            && let Ok(granted) = serde_json::from_slice::<Granted>(&bytes)
-        {
-            return Ok(Tokens::OAuth {
-                access: granted.access_token,
-                until: Instant::now() + Duration::from_secs(granted.expires_in),
-                refresh: granted.refresh_token,
-            });
-        }
-        match serde_json::from_slice::<Value>(&bytes).unwrap_or_default()["error"].as_str() {
-            Some("invalid_grant" | "access_denied" | "expired_token") => {
-                Err(ApiError::Unauthorized)
-            }
-            _ => Err(refused(path, status, &bytes)),
-        }
+        let (status, bytes) = self.ask(Method::POST, TOKEN, As::Nobody, kind, body, client).await?;
+        granted(status, &bytes)
     }
 
     /// What the account has besides its password.
@@ -189,10 +169,7 @@ impl Api {
     ) -> Result<SignInState, ApiError> {
         let path = "/api/account/auth";
         let answer = self.json(Method::GET, path, who, None, client).await?;
-        serde_json::from_value(answer["data"].clone()).map_err(|_| ApiError::Refused {
-            path,
-            answer: "an answer that is not understood".to_owned(),
-        })
+        serde_json::from_value(answer["data"].clone()).map_err(|_| not_understood(path))
     }
 
     /// Changes what the account has. Each change is an object with `type`.
@@ -261,6 +238,36 @@ impl Api {
     }
 }
 
+/// The tokens of an answer.
+fn granted(status: StatusCode, bytes: &Bytes) -> Result<Tokens, ApiError> {
+    #[derive(Deserialize)]
+    struct Granted {
+        access_token: String,
+        expires_in: u64,
+        #[serde(default)]
+        refresh_token: String,
+    }
+    if status.is_success()
+        && let Ok(granted) = serde_json::from_slice::<Granted>(bytes)
+    {
+        return Ok(Tokens::OAuth {
+            access: granted.access_token,
+            until: Instant::now() + Duration::from_secs(granted.expires_in),
+            refresh: granted.refresh_token,
+        });
+    }
+    match serde_json::from_slice::<Value>(bytes).unwrap_or_default()["error"].as_str() {
+        Some("invalid_grant" | "access_denied" | "expired_token") => Err(ApiError::Unauthorized),
+        // There may be a token in it, which has no place in the journal.
+        _ if status.is_success() => Err(not_understood(TOKEN)),
+        _ => Err(refused(TOKEN, status, bytes)),
+    }
+}
+
+fn not_understood(path: &'static str) -> ApiError {
+    ApiError::Refused { path, answer: "an answer that is not understood".to_owned() }
+}
+
 fn refused(path: &'static str, status: StatusCode, bytes: &Bytes) -> ApiError {
     match status {
         StatusCode::UNAUTHORIZED => ApiError::Unauthorized,
@@ -269,5 +276,25 @@ fn refused(path: &'static str, status: StatusCode, bytes: &Bytes) -> ApiError {
             let beginning: String = String::from_utf8_lossy(bytes).chars().take(200).collect();
             ApiError::Refused { path, answer: format!("{status} {beginning}") }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_with_a_token_is_not_told() {
+        let told = |status, body: &'static str| {
+            granted(status, &Bytes::from_static(body.as_bytes())).unwrap_err().to_string()
+        };
+        let strange = told(StatusCode::OK, r#"{"access_token": "s3cret", "expires_in": "soon"}"#);
+        assert!(strange.ends_with("/auth/token: an answer that is not understood"), "{strange}");
+        assert!(told(StatusCode::BAD_GATEWAY, "down").ends_with("502 Bad Gateway down"));
+        let late = told(StatusCode::BAD_REQUEST, r#"{"error": "invalid_grant"}"#);
+        assert_eq!(late, ApiError::Unauthorized.to_string());
+        let good = r#"{"access_token": "a", "expires_in": 60}"#;
+        let good = granted(StatusCode::OK, &Bytes::from_static(good.as_bytes()));
+        assert!(matches!(good, Ok(Tokens::OAuth { access, .. }) if access == "a"));
     }
 }
