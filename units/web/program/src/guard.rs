@@ -19,7 +19,7 @@ use crate::problem::Problem;
 /// What our pages may load and do. A page with foreign contents brings a policy of its own, and a frame.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
     frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
-    require-trusted-types-for 'script'; trusted-types mk dompurify";
+    require-trusted-types-for 'script'; trusted-types mk";
 
 /// Headers of every answer that does not bring its own.
 static HEADERS: [(HeaderName, &str); 7] = [
