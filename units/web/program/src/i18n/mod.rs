@@ -1,5 +1,5 @@
 //! Texts of pages in the reader's language. `locales/LANGUAGE.toml` holds them all: a table for each group of pages, `name = "text"`.
-//! A test compares keys and placeholders of all languages, and looks for keys that no catalogue has.
+//! Tests compare keys and placeholders of all languages, and the keys of the catalogue with those in the sources.
 
 #[cfg(test)]
 mod tests;
