@@ -24,6 +24,15 @@ pub(crate) enum BadForm {
     TooMany,
 }
 
+impl From<BadForm> for Problem {
+    fn from(bad: BadForm) -> Self {
+        match bad {
+            BadForm::Malformed => Self::BadRequest,
+            BadForm::TooMany => Self::TooLarge,
+        }
+    }
+}
+
 /// Names and values in their order.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Fields(Vec<(String, String)>);
@@ -113,7 +122,7 @@ impl<S: Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
-        Fields::parse(query.as_bytes()).map(Self).map_err(|_| Problem::BadRequest)
+        Ok(Self(Fields::parse(query.as_bytes())?))
     }
 }
 
@@ -138,7 +147,7 @@ impl<S: Sync> FromRequest<S> for Form {
                 Some(_) => Problem::TooLarge,
                 None => Problem::BadRequest,
             })?;
-        let fields = Fields::parse(&body.to_bytes()).map_err(|_| Problem::BadRequest)?;
+        let fields = Fields::parse(&body.to_bytes())?;
         // Scripts may send it beside the form.
         let header = parts.headers.get(csrf::HEADER).and_then(|token| token.to_str().ok());
         if csrf::fits(&parts.headers, header.unwrap_or(fields.text(csrf::FIELD))) {
@@ -179,6 +188,21 @@ mod tests {
             assert_eq!(Fields::parse(malformed.as_bytes()), Err(BadForm::Malformed), "{malformed}");
         }
         assert_eq!(Fields::parse("a&".repeat(MOST + 1).as_bytes()), Err(BadForm::TooMany));
+    }
+
+    #[tokio::test]
+    async fn what_is_too_much_is_said_to_be_too_large() {
+        for (body, problem) in [
+            ("a&".repeat(MOST + 1), Problem::TooLarge),
+            ("a".repeat(LARGEST + 1), Problem::TooLarge),
+            ("a=%zz".to_owned(), Problem::BadRequest),
+        ] {
+            let request = Request::builder()
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(body.into())
+                .unwrap();
+            assert_eq!(Form::from_request(request, &()).await.unwrap_err(), problem);
+        }
     }
 
     proptest! {
