@@ -21,9 +21,10 @@ pub(crate) async fn answer(
 ) -> Result<Response, Problem> {
     let address = query.text("emailaddress").to_lowercase();
     let configuration = &app.configuration;
-    let domain = match (domain_of(configuration, &address), request.extensions().get()) {
+    let site = request.extensions().get().ok_or(Problem::Misdirected)?;
+    let domain = match (domain_of(configuration, &address), site) {
         (Some(domain), _) => domain,
-        (None, Some(Site::SetUp(domain))) => domain,
+        (None, Site::SetUp(domain)) => domain,
         _ => configuration.domains.keys().next().ok_or(Problem::NotFound)?,
     };
     let text = file(&configuration.host, domain);

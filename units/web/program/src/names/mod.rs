@@ -87,14 +87,11 @@ pub(crate) fn dispatch(app: &Arc<App>, main: Router, names: Router) -> Router {
     let app = Arc::clone(app);
     Router::new().fallback(async move |mut request: Request| {
         let site = Site::of(&app.configuration, request.uri(), request.headers());
-        let response = match site {
-            Some(Site::Main) => main.oneshot(request).await,
-            Some(site) => {
-                request.extensions_mut().insert(site);
-                names.oneshot(request).await
-            }
-            None => names.oneshot(request).await,
-        };
+        let is_main = site == Some(Site::Main);
+        if let Some(site) = site {
+            request.extensions_mut().insert(site);
+        }
+        let response = if is_main { main.oneshot(request) } else { names.oneshot(request) }.await;
         response.into_response()
     })
 }

@@ -56,6 +56,9 @@ async fn names_are_answered_with_what_is_theirs() {
         ("mta-sts.evil.test", "/.well-known/mta-sts.txt", " 421 "),
         ("evil.test", "/sign-in", " 421 "),
         ("evil.test", "/dav/cal", " 421 "),
+        ("evil.test", "/mail/config-v1.1.xml", " 421 "),
+        ("autoconfig.evil.test", "/.well-known/autoconfig/mail/config-v1.1.xml", " 421 "),
+        ("autodiscover.evil.test", "/autodiscover/autodiscover.xml", " 421 "),
     ] {
         let answer = door.get(host, path, "").await;
         assert!(
