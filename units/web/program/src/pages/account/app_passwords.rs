@@ -8,7 +8,6 @@ use serde_json::json;
 use super::{Owner, answer, outcome, overview, owner_fields, refusal};
 use crate::api::SignInState;
 use crate::form::Form;
-use crate::journal;
 use crate::problem::Problem;
 use crate::session::{Session, password};
 
@@ -53,13 +52,11 @@ pub(super) async fn add(session: Session, Form(form): Form) -> Result<Response, 
     let secret = password::generate_app()?;
     let hash = password::hash(&secret).await.ok_or(Problem::Internal)?;
     let changes = json!([{ "type": "addAppPassword", "name": name, "password": hash }]);
-    if let Err(unchanged) = Owner::of(&form).change(&session, &changes).await {
+    if let Err(unchanged) =
+        Owner::of(&form).change(&session, &changes, "has an app password more").await
+    {
         return outcome(&session, Err(unchanged)).await;
     }
-    journal::notice(&format!(
-        "{} has an app password more, from {}",
-        session.account, session.client.address
-    ));
     let content = html! {
         h1 { (session.text("account.apps")) }
         p { (session.view.language.fill("account.apps-new", &[("name", &name)])) }
@@ -81,7 +78,7 @@ pub(super) async fn withdraw(session: Session, Form(form): Form) -> Result<Respo
     }
     // The server removes all that begin so: the sign after the name keeps "Phone 2" when "Phone" goes.
     let changes = json!([{ "type": "removeAppPassword", "name": format!("{name}$") }]);
-    let changed = Owner::of(&form).change(&session, &changes).await;
+    let changed = Owner::of(&form).change(&session, &changes, "has an app password less").await;
     outcome(&session, changed.map(|()| "account.apps-withdrawn")).await
 }
 

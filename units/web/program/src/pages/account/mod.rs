@@ -72,8 +72,14 @@ impl Owner {
         }
     }
 
-    /// Makes the change, unless password or code is wrong. Each wrong one costs time as at sign-in.
-    async fn change(&self, session: &Session, changes: &Value) -> Result<(), Unchanged> {
+    /// Makes the change, unless password or code is wrong. Each wrong one costs time as at sign-in. The journal says who made it and
+    /// from where: "ACCOUNT `what`, from ADDRESS".
+    async fn change(
+        &self,
+        session: &Session,
+        changes: &Value,
+        what: &str,
+    ) -> Result<(), Unchanged> {
         let api = api(session)?;
         let delay = session.app.guesses.delay(&session.account, session.client).await;
         let seconds =
@@ -93,7 +99,10 @@ impl Owner {
             return Err(self.wrong(session));
         }
         match api.change(self.name(session), changes, session.client).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                tell(session, what);
+                Ok(())
+            }
             Err(ApiError::Unauthorized | ApiError::CodeNeeded) => Err(self.wrong(session)),
             Err(error) => {
                 journal::warning(&error.to_string());
@@ -104,12 +113,14 @@ impl Owner {
 
     fn wrong(&self, session: &Session) -> Unchanged {
         session.app.guesses.wrong(&session.account, session.client);
-        journal::notice(&format!(
-            "a change of {} from {} refused",
-            session.account, session.client.address
-        ));
+        tell(session, "is not changed: password or code is wrong");
         Unchanged::Wrong
     }
+}
+
+/// Writes to the journal what became of an account, and from where.
+fn tell(session: &Session, what: &str) {
+    journal::notice(&format!("{} {what}, from {}", session.account, session.client.address));
 }
 
 fn api(session: &Session) -> Result<&Api, Problem> {

@@ -41,13 +41,9 @@ pub(super) async fn change(session: Session, Form(form): Form) -> Result<Respons
     }
     let hash = password::hash(new).await.ok_or(Problem::Internal)?;
     let changes = json!([{ "type": "setPassword", "password": hash }]);
-    if let Err(unchanged) = owner.change(&session, &changes).await {
+    if let Err(unchanged) = owner.change(&session, &changes, "has another password").await {
         return outcome(&session, Err(unchanged)).await;
     }
-    journal::notice(&format!(
-        "{} has another password, from {}",
-        session.account, session.client.address
-    ));
     // The server takes tokens of the old password no more; these sessions end now, and not when they notice.
     session.app.sessions.end_others(&session.account, Some(session.id)).await?;
     let signed_in = session

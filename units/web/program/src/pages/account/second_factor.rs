@@ -9,7 +9,6 @@ use serde_json::json;
 
 use super::{Owner, Unchanged, answer, outcome, overview, owner_fields};
 use crate::form::Form;
-use crate::journal;
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::session::code::{self, Secret};
@@ -100,7 +99,7 @@ pub(super) async fn confirm(session: Session, Form(form): Form) -> Result<Respon
     // There is no second factor yet: the server takes the password alone.
     let owner = Owner { password, code: None };
     let changes = json!([{ "type": "enableOtpAuth", "url": url }]);
-    match owner.change(&session, &changes).await {
+    match owner.change(&session, &changes, "has a second factor").await {
         Ok(()) => {}
         Err(Unchanged::Wrong) => {
             let problem = Some("account.wrong");
@@ -111,10 +110,6 @@ pub(super) async fn confirm(session: Session, Form(form): Form) -> Result<Respon
     session.app.pending.remove(&session.browser(), PENDING);
     code::take(&session.app.database, &session.account, &code).await?;
     session.app.sessions.end_others(&session.account, Some(session.id)).await?;
-    journal::notice(&format!(
-        "{} has a second factor, from {}",
-        session.account, session.client.address
-    ));
     let recovery = code::make_recovery(&session.app.database, &session.account, &secret).await?;
     let content = html! {
         h1 { (session.text("account.factor-done")) }
@@ -132,10 +127,10 @@ pub(super) async fn confirm(session: Session, Form(form): Form) -> Result<Respon
 /// `POST /account/second-factor/stop`.
 pub(super) async fn stop(session: Session, Form(form): Form) -> Result<Response, Problem> {
     let owner = Owner::of(&form);
-    let changed = owner.change(&session, &json!([{ "type": "disableOtpAuth", "url": null }])).await;
+    let changes = json!([{ "type": "disableOtpAuth", "url": null }]);
+    let changed = owner.change(&session, &changes, "has no second factor any more").await;
     if changed.is_ok() {
         code::forget_recovery(&session.app.database, &session.account).await?;
-        journal::notice(&format!("{} has no second factor any more", session.account));
     }
     outcome(&session, changed.map(|()| "account.factor-removed")).await
 }
