@@ -32,6 +32,19 @@ pub struct Mailbox {
 }
 
 impl Mailbox {
+    /// What a header field says.
+    pub fn of(given: &Addr<'_>) -> Self {
+        let name = given.name.as_deref().unwrap_or_default();
+        let address = given.address.as_deref().unwrap_or_default();
+        let deceit = deceit(name, address);
+        let name = text::visible_line(name, LINE_LIMIT);
+        Self {
+            name: (!name.is_empty()).then_some(name),
+            address: text::visible_line(address, LINE_LIMIT).replace(' ', ""),
+            deceit,
+        }
+    }
+
     /// What a list shows: the name, or the address where there is no name or the name deceives.
     pub fn label(&self) -> &str {
         match (&self.name, self.deceit) {
@@ -105,19 +118,7 @@ fn ids(value: &HeaderValue<'_>) -> Vec<String> {
 }
 
 fn mailboxes(address: Option<&Address<'_>>) -> Vec<Mailbox> {
-    address.into_iter().flat_map(|one| one.iter()).take(ADDRESS_LIMIT).map(mailbox).collect()
-}
-
-fn mailbox(given: &Addr<'_>) -> Mailbox {
-    let name = given.name.as_deref().unwrap_or_default();
-    let address = given.address.as_deref().unwrap_or_default();
-    let deceit = deceit(name, address);
-    let name = text::visible_line(name, LINE_LIMIT);
-    Mailbox {
-        name: (!name.is_empty()).then_some(name),
-        address: text::visible_line(address, LINE_LIMIT).replace(' ', ""),
-        deceit,
-    }
+    address.into_iter().flat_map(|one| one.iter()).take(ADDRESS_LIMIT).map(Mailbox::of).collect()
 }
 
 fn deceit(name: &str, address: &str) -> Option<NameDeceit> {

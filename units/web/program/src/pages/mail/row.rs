@@ -1,6 +1,7 @@
 //! A line of a list, out of what the server says of a message.
 
 use mail_parser::{Address, MessageParser, MimeHeaders as _};
+use mailkiln_letter::reading::Mailbox;
 use mailkiln_servers::imap::Fetched;
 
 /// A message in a list. All texts are foreign.
@@ -8,10 +9,8 @@ use mailkiln_servers::imap::Fetched;
 pub(super) struct Row {
     /// Its UID.
     pub(super) uid: u32,
-    /// Who wrote it, or in a folder of sent mail whom to.
+    /// Who wrote it, or in a folder of sent mail whom to: the name, or the address where there is none or it deceives.
     pub(super) who: String,
-    /// The address of that.
-    pub(super) address: String,
     /// What about.
     pub(super) subject: String,
     /// Its first words.
@@ -54,7 +53,7 @@ impl Row {
         let message = MessageParser::default().parse_headers(header).unwrap_or_default();
         let from = message.from().and_then(first);
         let to = message.to().and_then(first).or_else(|| message.cc().and_then(first));
-        let (who, address) = if sent { to.or(from) } else { from }.unwrap_or_default();
+        let who = if sent { to.or(from) } else { from }.unwrap_or_default();
         let kind = message.content_type();
         let mixed = kind.is_some_and(|kind| {
             kind.ctype().eq_ignore_ascii_case("multipart")
@@ -62,8 +61,7 @@ impl Row {
         });
         Self {
             uid: fetched.uid.unwrap_or(0),
-            who: short(if who.is_empty() { &address } else { &who }),
-            address: short(&address),
+            who: short(who.label()),
             subject: short(message.subject().unwrap_or_default()),
             preview: short(fetched.preview.as_deref().unwrap_or_default())
                 .chars()
@@ -85,11 +83,8 @@ impl Row {
     }
 }
 
-fn first(address: &Address<'_>) -> Option<(String, String)> {
-    let found = address.first()?;
-    let text =
-        |part: &Option<std::borrow::Cow<'_, str>>| part.as_deref().unwrap_or_default().to_owned();
-    Some((text(&found.name), text(&found.address)))
+fn first(address: &Address<'_>) -> Option<Mailbox> {
+    address.first().map(Mailbox::of)
 }
 
 /// One line without characters that turn it round or hide a part of it.
@@ -118,29 +113,48 @@ mod tests {
     use super::*;
     use mailkiln_servers::imap::Section;
 
-    #[test]
-    fn a_row_shows_what_the_header_says() {
-        let header = "From: =?utf-8?q?J=C3=BCrgen?= <j@a.test>\r\nTo: Bob <b@a.test>\r\n\
-            Subject: =?utf-8?b?R3LDvMOfZQ==?=\r\nMessage-ID: <1@a.test>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n";
+    fn fetched(header: &str) -> Fetched {
         let section = Section {
             name: "HEADER.FIELDS (FROM)".into(),
             bytes: Some(header.into()),
             passed: None,
         };
-        let fetched = Fetched {
+        Fetched {
             uid: Some(4),
             flags: Some(vec!["\\Flagged".into()]),
             sections: vec![section],
             ..Fetched::default()
-        };
+        }
+    }
+
+    #[test]
+    fn a_row_shows_what_the_header_says() {
+        let header = "From: =?utf-8?q?J=C3=BCrgen?= <j@a.test>\r\nTo: Bob <b@a.test>\r\n\
+            Subject: =?utf-8?b?R3LDvMOfZQ==?=\r\nMessage-ID: <1@a.test>\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n";
+        let fetched = fetched(header);
         let row = Row::of(&fetched, false);
-        assert_eq!(
-            (row.who.as_str(), row.address.as_str(), row.subject.as_str()),
-            ("Jürgen", "j@a.test", "Grüße")
-        );
+        assert_eq!((row.who.as_str(), row.subject.as_str()), ("Jürgen", "Grüße"));
         assert!(row.unread && row.flagged && row.clip);
         assert_eq!(Row::of(&fetched, true).who, "Bob");
         assert_eq!(row.id, "1@a.test");
+    }
+
+    #[test]
+    fn a_name_that_deceives_gives_way_to_the_address() {
+        for name in [
+            "\"b@c.example\"",
+            "\"Bank <b@c.example>\"",
+            "\"b@c.ex\u{200b}ample\"",
+            "=?utf-8?b?QuKArkM=?=",
+            "",
+        ] {
+            let header = format!("From: {name} <a@b.example>\r\nTo: {name} <d@b.example>\r\n\r\n");
+            let fetched = fetched(&header);
+            assert_eq!(Row::of(&fetched, false).who, "a@b.example", "{name}");
+            assert_eq!(Row::of(&fetched, true).who, "d@b.example", "{name}");
+        }
+        let own = fetched("From: \"a@b.example\" <a@b.example>\r\n\r\n");
+        assert_eq!(Row::of(&own, false).who, "a@b.example");
     }
 
     #[test]
