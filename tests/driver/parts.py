@@ -46,10 +46,10 @@ def script(name, *command, **more):
     return step(name, ROOT / program, *rest, **more)
 
 
-def nextest(name, run, *arguments, environment=None):
-    """A step that runs the Rust tests of a workspace."""
+def nextest(name, run, *arguments, workspace="builder", environment=None):
+    """A step that runs the Rust tests of the workspace of that name, or a selection out of `workspace`."""
     junit = run.junit / f"test-{name}.xml"
-    command = [PYTHON, "-m", "driver.rust", WORKSPACES.get(name, "Cargo.toml"), junit, *run.nextest_options(name), *arguments]
+    command = [PYTHON, "-m", "driver.rust", WORKSPACES.get(name, WORKSPACES[workspace]), junit, *run.nextest_options(name), *arguments]
     return step(f"{name}: tests", *command, junit=junit, environment=environment or {})
 
 
@@ -172,9 +172,11 @@ def programs(run):
         one = step(f"programs {name}", PYTHON, "-m", "driver.programs", name, folder, junit, run.kept / "pytest" / name,
                    *run.pytest_options(), junit=junit, none_is_well=run.selection)  # fmt: skip
         jobs.append(Job(f"programs {name}", "programs", (one,), needs=tools, requires=image(run, "x86_64"), servers=True))
-    judged = nextest("settings", run, environment={"MAILKILN_MAIL_SERVER": "work"})
-    if not run.selection:
-        jobs.append(Job("programs settings", "programs", (judged,), needs=(*needs.CARGO, *tools), requires=image(run, "x86_64"), cargo=True,
+    # Rust tests that need the mail server of the image.
+    selections = () if run.selection else (("settings", "builder"), ("clients", "web"))
+    for name, workspace in selections:
+        judged = nextest(name, run, workspace=workspace, environment={"MAILKILN_MAIL_SERVER": "work"})
+        jobs.append(Job(f"programs {name}", "programs", (judged,), needs=(*needs.CARGO, *tools), requires=image(run, "x86_64"), cargo=True,
                         nice=NICE, cargo_tools=("nextest",)))  # fmt: skip
     return tuple(jobs)
 
