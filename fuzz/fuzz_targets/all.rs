@@ -195,10 +195,20 @@ const TARGETS: &[(&str, Parser)] = &[
     ("wanted", mailkiln_lock::fuzz::wanted),
     // A question of Outlook's to Autodiscover.
     ("web_autodiscover", mailkiln_web::fuzz::autodiscover),
+    // Style sheets and attributes in mail.
+    ("web_css", mailkiln_letter::fuzz::fuzz_css),
     // Forms of the webmail.
     ("web_form", mailkiln_web::fuzz::form),
+    // Web pages in mail, as the webmail shows them.
+    ("web_html", mailkiln_letter::fuzz::fuzz_html),
+    // An IMAP or ManageSieve server that the webmail asks.
+    ("web_imap", mailkiln_servers::fuzz),
+    // A message that the webmail shows and answers.
+    ("web_message", mailkiln_letter::fuzz::fuzz_message),
     // Heads of requests that the web unit hands on to the mail server.
     ("web_proxy", mailkiln_web::fuzz::proxy),
+    // Filters of an account.
+    ("web_sieve", mailkiln_letter::fuzz::fuzz_sieve),
 ];
 
 static CHOSEN: OnceLock<Parser> = OnceLock::new();

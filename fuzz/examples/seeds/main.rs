@@ -7,6 +7,7 @@ mod containers;
 mod formats;
 mod nix_cache;
 mod texts;
+mod webmail;
 
 // Everything here is instrumented, and libFuzzer has what that calls.
 use libfuzzer_sys as _;
@@ -28,6 +29,7 @@ fn main() -> Result<(), Error> {
         formats::seeds()?,
         nix_cache::seeds()?,
         attachments::seeds(),
+        webmail::seeds(),
     ]
     .concat();
     for (number, (target, content)) in seeds.iter().enumerate() {
