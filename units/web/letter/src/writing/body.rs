@@ -1,29 +1,12 @@
 //! Bodies as lines that any server passes on.
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// Base64 without line breaks (RFC 4648, section 4).
-pub(super) fn base64(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let number = three.iter().fold(0_u32, |sum, one| (sum << 8) | u32::from(*one))
-            << (8 * (3 - three.len()));
-        for at in 0..4 {
-            if at <= three.len() {
-                let index = (number >> (18 - 6 * at)) & 63;
-                out.push(char::from(ALPHABET[index as usize]));
-            } else {
-                out.push('=');
-            }
-        }
-    }
-    out
-}
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// Base64 in lines of 76 (RFC 2045, section 6.8).
 pub(super) fn base64_lines(out: &mut Vec<u8>, bytes: &[u8]) {
     for line in bytes.chunks(57) {
-        out.extend_from_slice(base64(line).as_bytes());
+        out.extend_from_slice(STANDARD.encode(line).as_bytes());
         out.extend_from_slice(b"\r\n");
     }
 }

@@ -1,7 +1,9 @@
 //! Header fields, one line at a time, none of which a value can break.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::address::Recipient;
-use super::body::base64;
 
 /// Columns after which a field is folded (RFC 5322, section 2.1.1).
 const WIDTH: usize = 76;
@@ -104,12 +106,12 @@ fn encoded(value: &str) -> Vec<String> {
     let mut piece = String::new();
     for one in value.chars() {
         if piece.len() + one.len_utf8() > WORD {
-            out.push(format!("=?utf-8?B?{}?=", base64(piece.as_bytes())));
+            out.push(format!("=?utf-8?B?{}?=", STANDARD.encode(&piece)));
             piece.clear();
         }
         piece.push(one);
     }
-    out.push(format!("=?utf-8?B?{}?=", base64(piece.as_bytes())));
+    out.push(format!("=?utf-8?B?{}?=", STANDARD.encode(&piece)));
     out
 }
 
