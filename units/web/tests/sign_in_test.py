@@ -189,6 +189,11 @@ class SignIn(unittest.TestCase):
         with self.assertRaises(imaplib.IMAP4.error):
             self.mail.imap(alice, made["Phone"])
         self.mail.imap(alice, made["Phone 2"]).logout()
+        log = self.web.log.read_text()
+        for what, times in (("more", 2), ("less", 1)):
+            lines = re.findall(rf"{re.escape(alice)} has an app password {what}, from 127\.", log)
+            self.assertEqual(len(lines), times, log)
+        self.assertFalse(any(secret in log for secret in [PASSWORD, *made.values()]))
 
     def test_a_second_factor(self):
         self.restart()
