@@ -80,8 +80,7 @@ in
           PrivateDevices = true;
           DevicePolicy = "closed";
           RestrictAddressFamilies = "AF_UNIX AF_INET AF_INET6";
-          IPAddressDeny = "any";
-          IPAddressAllow = "localhost";
+          IPAddressDeny = "10.0.0.0/8 100.64.0.0/10 172.16.0.0/12 192.168.0.0/16 fc00::/7 link-local multicast";
         };
       };
     };
