@@ -156,11 +156,13 @@ class Browser:
     def __init__(self, web):
         self.web, self.cookies = web, {}
 
+    def connect(self):
+        """A connection for one request."""
+        return http.client.HTTPSConnection(self.web.ip, self.web.https, timeout=60, context=trusting())
+
     def request(self, method, path, body=None, headers=None, host=HOST):
         """One request; redirects are not followed."""
-        context = trusting()
-        connection = http.client.HTTPSConnection(self.web.ip, self.web.https, timeout=60,
-                                                 context=context)
+        connection = self.connect()
         # The name that the browser believes to speak to.
         headers = {"Host": host, "Accept": "text/html", "User-Agent": "test browser"} | (headers or {})
         if self.cookies:
@@ -168,7 +170,7 @@ class Browser:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
         page = Page(answer.status, answer.headers, answer.read())
-        connection.close()
+        self.leave(connection)
         for cookie in answer.headers.get_all("Set-Cookie") or []:
             name, value = cookie.split(";")[0].split("=", 1)
             if "Max-Age=0" in cookie:
@@ -176,6 +178,10 @@ class Browser:
             else:
                 self.cookies[name] = value
         return page
+
+    def leave(self, connection):
+        """Ends the connection of a request."""
+        connection.close()
 
     def get(self, path, **more):
         """Goes to `path` and wherever it leads."""
