@@ -124,6 +124,26 @@ static CHECK: LazyLock<Builder<'static>> = LazyLock::new(|| {
     builder
 });
 
+/// Cleaned HTML with other addresses of images where `with` gives one. It has to be cleaned again.
+pub(crate) fn with_image_addresses(
+    cleaned: &str,
+    mut with: impl FnMut(&str) -> Option<String>,
+) -> String {
+    let mut tokens = tokens::read_verbatim(cleaned);
+    for token in &mut tokens {
+        if let tokens::Token::Start { name, attributes } = token
+            && name == "img"
+        {
+            for (_, value) in attributes.iter_mut().filter(|(name, _)| name == "src") {
+                if let Some(new) = with(value) {
+                    *value = new;
+                }
+            }
+        }
+    }
+    tokens::write(&tokens)
+}
+
 /// HTML as the text in it, for what can't be shown otherwise.
 fn as_text(html: &str, policy: &Policy<'_>) -> (String, Vec<Link>) {
     let shown = round(&format!("<div>{}</div>", crate::text::to_html(&to_text(html))), policy);
@@ -256,6 +276,10 @@ impl TextWriter {
         self.last_quote = self.quote;
         let line = format!("{prefix}{}", self.line.trim_end());
         self.out.push_str(line.trim_end());
+        // The line over a signature is known by its blank.
+        if self.line.trim_start() == "-- " {
+            self.out.push(' ');
+        }
         self.out.push('\n');
         self.line.clear();
     }

@@ -16,6 +16,7 @@ mod selectors;
 mod tokens;
 mod urls;
 
+pub(crate) use clean::with_image_addresses;
 pub use clean::{CLEAN_LIMIT, Cleaned, clean, to_text};
 pub use css::{clean_declarations, clean_style_sheet};
 pub use links::{Link, Suspicion, inspect_link};

@@ -1,9 +1,9 @@
 //! The whole message.
 
 use super::address::{Recipient, is_address};
+use super::rich::rich;
 use super::{body, fields};
-use crate::html::{self, Policy};
-use crate::reading::{inline_image_type, safe_name};
+use crate::reading::safe_name;
 use crate::text;
 
 /// A file to send.
@@ -162,7 +162,7 @@ impl Outgoing {
         };
         let mut root = match &self.body {
             Body::Plain(text) => plain(text),
-            Body::Rich { html, images } => rich(html, images, &mut boundary)?,
+            Body::Rich { html, images } => rich(html, images, &self.message_id, &mut boundary)?,
         };
         if !self.attachments.is_empty() {
             let mut children = vec![root];
@@ -216,7 +216,7 @@ pub fn for_sending(draft: &[u8], seconds: i64, offset: i32) -> Result<Vec<u8>, W
 }
 
 /// A part to be written.
-enum Node {
+pub(super) enum Node {
     One { head: String, content: Vec<u8> },
     Many { kind: &'static str, boundary: String, children: Vec<Node> },
 }
@@ -247,7 +247,7 @@ impl Node {
     }
 }
 
-fn text_part(kind: &str, content: &str) -> Node {
+pub(super) fn text_part(kind: &str, content: &str) -> Node {
     if body::is_plain(content) {
         let head = format!(
             "Content-Type: {kind}; charset=us-ascii\r\nContent-Transfer-Encoding: 7bit\r\n"
@@ -262,65 +262,8 @@ fn text_part(kind: &str, content: &str) -> Node {
     Node::One { head, content: encoded }
 }
 
-fn plain(content: &str) -> Node {
+pub(super) fn plain(content: &str) -> Node {
     text_part("text/plain; format=flowed", &text::flow(&body::lines(content)))
-}
-
-fn rich(
-    given: &str,
-    images: &[InlineImage],
-    boundary: &mut impl FnMut() -> String,
-) -> Result<Node, WriteError> {
-    let known = Known(images);
-    let cleaned = html::clean(given, &Policy::quoting(&known));
-    let words = html::to_text(&cleaned.body);
-    let page = format!(
-        "<!DOCTYPE html><html><head><meta charset=\"utf-8\"></head><body>{}</body></html>\n",
-        cleaned.body
-    );
-    let mut second = text_part("text/html", &body::lines(&page));
-    let used: Vec<&InlineImage> = images
-        .iter()
-        .filter(|one| cleaned.body.contains(&format!("cid:{}", one.content_id)))
-        .collect();
-    if !used.is_empty() {
-        let mut children = vec![second];
-        for one in used {
-            let kind = inline_image_type(&one.data)
-                .ok_or_else(|| WriteError::Image(one.content_id.clone()))?;
-            let mut head = format!("Content-Type: {kind}\r\nContent-Transfer-Encoding: base64\r\n");
-            head.push_str(&format!(
-                "Content-ID: <{}>\r\nContent-Disposition: inline\r\n",
-                one.content_id
-            ));
-            let mut content = Vec::new();
-            body::base64_lines(&mut content, &one.data);
-            children.push(Node::One { head, content });
-        }
-        second = Node::Many { kind: "related", boundary: boundary(), children };
-    }
-    let first = plain(&words);
-    Ok(Node::Many { kind: "alternative", boundary: boundary(), children: vec![first, second] })
-}
-
-/// The images of a message that is written: they keep their `cid:` addresses.
-struct Known<'a>(&'a [InlineImage]);
-
-impl html::Images for Known<'_> {
-    fn remote(&self, _url: &str) -> Option<String> {
-        None
-    }
-    fn inline(&self, content_id: &str) -> Option<String> {
-        self.is_ours(&format!("cid:{content_id}")).then(|| format!("cid:{content_id}"))
-    }
-    fn is_ours(&self, url: &str) -> bool {
-        let plain = |id: &str| {
-            !id.is_empty()
-                && id.bytes().all(|one| one.is_ascii_alphanumeric() || b".-_@".contains(&one))
-        };
-        url.strip_prefix("cid:")
-            .is_some_and(|id| plain(id) && self.0.iter().any(|one| one.content_id == id))
-    }
 }
 
 fn file(one: &Attachment) -> Node {

@@ -8,9 +8,13 @@ mod answer;
 mod body;
 mod fields;
 mod message;
+mod rich;
 
 pub use address::{BadAddress, Recipient, is_address, recipients};
 pub use answer::{Answer, answer, forward, plain_text, quoted_html, quoted_text, subject_with};
 pub use message::{
     Attachment, Body, InlineImage, Outgoing, WriteError, for_sending, message_id, without_bcc,
+};
+pub use rich::{
+    editable, forwarded_html, is_content_id, rich_signature, shown_images, text_for_editor,
 };
