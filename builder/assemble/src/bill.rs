@@ -29,7 +29,7 @@ impl Bill {
         self.packages.extend(layers.iter().map(|layer| layer.package.clone()));
     }
 
-    /// Adds a unit of this version: one part for each crate in it and each program of it.
+    /// Adds a unit of this version: one part for each crate in it, each package of npm and each program of it.
     pub(crate) fn add_unit(&mut self, unit: &Unit, version: &str) {
         for used in &unit.crates {
             if let Some(sha256) = used.sha256 {
@@ -37,6 +37,7 @@ impl Bill {
                 self.parts.push(Part::krate(&used.name, &used.version, sha256, licence));
             }
         }
+        self.parts.extend(bundled(unit));
         self.parts.extend(unit.programs.iter().map(|program| part(unit, program, version)));
     }
 
@@ -62,6 +63,16 @@ impl Bill {
     }
 }
 
+/// What `unit.toml` says is in the program besides crates. Nobody knows what is in a prebuilt file.
+fn bundled(unit: &Unit) -> impl Iterator<Item = Part> {
+    let known = mailkiln_unit::unit(&unit.name).filter(|_| !unit.crates.is_empty());
+    known.into_iter().flat_map(|known| &known.bundled).filter_map(|one| {
+        // The rules of units have looked at the digest.
+        let sha256 = one.sha256.parse().ok()?;
+        Some(Part::npm(&one.name, &one.version, sha256, Some(&one.licence)))
+    })
+}
+
 fn part(unit: &Unit, program: &Program, version: &str) -> Part {
     let licence = unit
         .crates
@@ -82,5 +93,43 @@ fn part(unit: &Unit, program: &Program, version: &str) -> Part {
             ..part
         },
         None => part,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailkiln_compile::UsedCrate;
+    use mailkiln_pin::Sha256;
+
+    use super::*;
+
+    fn web(crates: Vec<UsedCrate>) -> Unit {
+        Unit { name: "web".into(), programs: Vec::new(), crates, built_by: None, origin: None }
+    }
+
+    #[test]
+    fn scripts_of_others_in_a_program_are_listed_with_their_licences() {
+        let own = UsedCrate {
+            name: "serde".into(),
+            version: "1.0.0".into(),
+            sha256: Some(Sha256::of(b"serde")),
+            licence: Some("MIT".into()),
+        };
+        let mut bill = Bill::default();
+        bill.add_unit(&web(vec![own]), "1.0.0");
+        let found: Vec<_> =
+            bill.parts.iter().map(|part| (part.purl.as_deref(), part.licence.as_deref())).collect();
+        assert_eq!(
+            found,
+            [
+                (Some("pkg:cargo/serde@1.0.0"), Some("MIT")),
+                (Some("pkg:npm/squire-rte@2.4.8"), Some("MIT")),
+                (Some("pkg:npm/dompurify@3.5.0"), Some("MPL-2.0 OR Apache-2.0")),
+            ]
+        );
+        // What is in a prebuilt file is not known.
+        let mut prebuilt = Bill::default();
+        prebuilt.add_unit(&web(Vec::new()), "1.0.0");
+        assert_eq!(prebuilt.parts, []);
     }
 }

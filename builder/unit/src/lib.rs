@@ -8,7 +8,7 @@ mod service;
 
 use std::sync::LazyLock;
 
-pub use manifest::{Build, Directory, Health, Nix, Place, Tests, Unit, UnitError, User};
+pub use manifest::{Build, Bundled, Directory, Health, Nix, Place, Tests, Unit, UnitError, User};
 pub use rules::together;
 pub use service::{
     Access, Capability, Credential, Device, Every, Extent, Kind, Limits, NetworkAccess, Port,

@@ -21,6 +21,9 @@ pub struct Unit {
     pub description: String,
     /// How it is compiled.
     pub build: Build,
+    /// Scripts of others that are part of its program and no crates.
+    #[serde(rename = "bundled", default)]
+    pub bundled: Vec<Bundled>,
     /// What NixOS needs to know.
     #[serde(default)]
     pub nix: Nix,
@@ -62,6 +65,20 @@ pub struct Build {
     pub with_builder: bool,
     /// The published crate that it builds with the patches in `patches/`, if there is one.
     pub upstream: Option<String>,
+}
+
+/// A package of npm of which a file is part of the program, for the bill of materials.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bundled {
+    /// Its name there.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its licence, an SPDX expression.
+    pub licence: String,
+    /// Digest of the package's archive, in hexadecimal digits.
+    pub sha256: String,
 }
 
 /// Where a program goes.

@@ -38,6 +38,14 @@ pub(crate) fn alone(unit: &Unit) -> Result<(), UnitError> {
         let cure = "write `mailkiln-` and the unit's name";
         return Err(wrong(unit, format!("`binary` is `{}`", unit.build.binary), cure));
     }
+    for bundled in &unit.bundled {
+        let sha256 = &bundled.sha256;
+        let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if sha256.len() != 64 || !sha256.bytes().all(hex) {
+            let cure = "write the SHA-256 of its archive, 64 lower-case digits";
+            return Err(wrong(unit, format!("the digest of `{}` does not fit", bundled.name), cure));
+        }
+    }
     for user in &unit.users {
         if !OWN_USERS.contains(&user.id) {
             let cure = "write a number from 801 to 899 that no user has had before";

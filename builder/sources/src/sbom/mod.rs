@@ -99,6 +99,11 @@ impl Part {
         }
     }
 
+    /// A package of npm, by the digest of its archive.
+    pub fn npm(name: &str, version: &str, sha256: Sha256, licence: Option<&str>) -> Self {
+        Self { purl: Some(purl::npm(name, version)), ..Self::blob(name, version, sha256, licence) }
+    }
+
     /// A file that is no package: firmware, a prebuilt program, our own units.
     pub fn blob(name: &str, version: &str, sha256: Sha256, licence: Option<&str>) -> Self {
         Self {
