@@ -78,7 +78,20 @@ fn the_plain_half_comes_first_and_images_lie_beside_the_html() {
     assert_eq!(shown.len(), 1);
     assert_eq!(shown[0].content_id.as_deref(), Some("a+b=1@mail"));
     let again = writing::editable(&letter, &Shown).unwrap_or_default();
-    assert_eq!(again, "<p>Hi</p>", "an address that its maker does not vouch for is dropped again");
+    assert_eq!(
+        again, "<p>Hi<img></p>",
+        "an address that its maker does not vouch for is dropped again"
+    );
+}
+
+#[test]
+fn a_draft_that_is_taken_up_again_is_the_same() {
+    let html = "<div>Grüße <b>an</b> alle, a line that is long enough to be folded by quoted-printable twice or more</div><div><br></div>";
+    let mut again = html.to_owned();
+    for _ in 0..3 {
+        again = html_of(&reading::read(&written(&again, &[])));
+        assert_eq!(again, html);
+    }
 }
 
 #[test]

@@ -23,6 +23,15 @@ const FILES: &[(&str, &str, &[u8])] = &[
     ("style.css", "text/css; charset=utf-8", include_bytes!("../assets/style.css")),
     ("mail.css", "text/css; charset=utf-8", include_bytes!("../assets/mail.css")),
     ("mail.js", "text/javascript; charset=utf-8", include_bytes!("../assets/mail.js")),
+    ("compose.css", "text/css; charset=utf-8", include_bytes!("../assets/compose.css")),
+    ("compose.js", "text/javascript; charset=utf-8", include_bytes!("../assets/compose.js")),
+    // The page to write on loads these two when rich text is written: assets/vendor/README.md.
+    ("squire.mjs", "text/javascript; charset=utf-8", include_bytes!("../assets/vendor/squire.mjs")),
+    (
+        "purify.min.js",
+        "text/javascript; charset=utf-8",
+        include_bytes!("../assets/vendor/purify.min.js"),
+    ),
     ("icon.svg", "image/svg+xml", include_bytes!("../assets/icon.svg")),
 ];
 
@@ -102,5 +111,22 @@ mod tests {
         assert!(style.packed.len() < style.plain.len());
         let other = asset("style.css", "text/css", b"other");
         assert_ne!(other.address, style.address);
+    }
+
+    #[test]
+    fn scripts_of_others_are_those_that_the_table_names() {
+        let table = include_str!("../assets/vendor/README.md");
+        for name in ["squire.mjs", "purify.min.js"] {
+            let digest = ring::digest::digest(&ring::digest::SHA256, &ASSETS[name].plain);
+            let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert!(table.contains(&format!("`{digest}`")), "{name}: {digest}");
+        }
+    }
+
+    #[test]
+    fn scripts_of_our_own_stay_small() {
+        for name in ["mail.js", "compose.js"] {
+            assert!(ASSETS[name].packed.len() <= 8192, "{name}");
+        }
     }
 }

@@ -16,10 +16,23 @@ use crate::journal;
 use crate::layout::{Page, View};
 use crate::problem::Problem;
 
-/// What our pages may load and do. A page with foreign contents brings a policy of its own, and a frame.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-    frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; \
-    require-trusted-types-for 'script'; trusted-types mk";
+/// What pages may load and do, with images from these places and these makers of trusted HTML.
+macro_rules! policy {
+    ($images:literal, $types:literal) => {
+        concat!(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src ",
+            $images,
+            "; connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; ",
+            "require-trusted-types-for 'script'; trusted-types ",
+            $types
+        )
+    };
+}
+
+/// Of our pages. A page with foreign contents brings a policy of its own, and a frame.
+const POLICY: &str = policy!("'self'", "mk");
+/// Of the page to write on: there DOMPurify cleans what is pasted, and images are shown before they are stored.
+pub(crate) const WRITING: &str = policy!("'self' blob: data:", "mk dompurify");
 
 /// Headers of every answer that does not bring its own.
 static HEADERS: [(HeaderName, &str); 7] = [

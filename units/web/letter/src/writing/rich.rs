@@ -9,6 +9,10 @@ use crate::text;
 /// Images in one message; more are left out.
 const IMAGE_LIMIT: usize = 100;
 
+/// What stands around the HTML of a message that is written here.
+const BEFORE: &str = "<!DOCTYPE html><html><head><meta charset=\"utf-8\"></head><body>";
+const AFTER: &str = "</body></html>";
+
 /// `multipart/alternative` of plain text and HTML; with images the HTML is `multipart/related` (RFC 2387).
 pub(super) fn rich(
     given: &str,
@@ -24,9 +28,7 @@ pub(super) fn rich(
         // What was changed is cleaned again.
         body = html::clean(&changed, &Policy::quoting(&Known::of(&images))).body;
     }
-    let page = format!(
-        "<!DOCTYPE html><html><head><meta charset=\"utf-8\"></head><body>{body}</body></html>\n"
-    );
+    let page = format!("{BEFORE}{body}{AFTER}\n");
     let mut second = text_part("text/html", &body::lines(&page));
     let used: Vec<&InlineImage> =
         images.iter().filter(|one| body.contains(&address(&one.content_id))).collect();
@@ -107,7 +109,20 @@ impl html::Images for Known<'_> {
 /// The HTML of a message for an editor, or `None` if it has plain text alone.
 pub fn editable(letter: &Letter, images: &dyn html::Images) -> Option<String> {
     let is_rich = letter.html.iter().any(|block| matches!(block, Block::Html(_)));
-    is_rich.then(|| show(letter, Preference::Html, &Policy::quoting(images)).body)
+    if !is_rich {
+        return None;
+    }
+    let mut letter = letter.clone();
+    for block in &mut letter.html {
+        // A body is shown as an element of its own: each time that a draft is stored would add one.
+        if let Block::Html(html) = block
+            && let Some(inside) = html.trim().strip_prefix(BEFORE)
+            && let Some(inside) = inside.strip_suffix(AFTER)
+        {
+            *html = inside.to_owned();
+        }
+    }
+    Some(show(&letter, Preference::Html, &Policy::quoting(images)).body)
 }
 
 /// The parts that the HTML of a message shows as images. What else it has are files.

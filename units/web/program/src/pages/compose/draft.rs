@@ -1,8 +1,11 @@
 //! What is being written: from a form, from a stored draft, and as a message.
 
+use mailkiln_letter::html;
 use mailkiln_letter::reading::{Letter, Mailbox, Part};
-use mailkiln_letter::writing::{self, Attachment, BadAddress, Body, Outgoing, Recipient};
+use mailkiln_letter::writing::{self, BadAddress, Body, Outgoing, Recipient};
 
+use super::pictures::Held;
+use super::upload::Contents;
 use crate::form::Fields;
 use crate::layout;
 use crate::problem::Problem;
@@ -21,6 +24,10 @@ pub(super) struct Draft {
     pub(super) bcc: String,
     pub(super) subject: String,
     pub(super) text: String,
+    /// The same as HTML, where it is rich. Nobody has cleaned it yet.
+    pub(super) html: Option<String>,
+    /// Content-IDs of images in the stored draft.
+    pub(super) images: Vec<String>,
     pub(super) in_reply_to: Vec<String>,
     pub(super) references: Vec<String>,
     /// What is answered or forwarded: `\Answered UID FOLDER` or `$Forwarded UID FOLDER`.
@@ -29,6 +36,8 @@ pub(super) struct Draft {
     pub(super) files: Vec<(String, usize)>,
 }
 
+/// The preference for rich or plain text.
+pub(crate) const FORMAT: &str = "compose-format";
 /// Longest subject and recipient field that is kept.
 const LINE: usize = 20_000;
 
@@ -48,9 +57,19 @@ pub(super) fn identities(session: &Session) -> Vec<Recipient> {
     all
 }
 
-/// The files of a message; one that Outlook has packed stays packed.
-pub(super) fn own_files(letter: &Letter) -> impl Iterator<Item = &Part> {
-    letter.attachments().filter(|part| !part.id.to_string().contains('t'))
+/// The files of a message, but for those in the list; one that Outlook has packed stays packed.
+pub(super) fn own_files<'a>(
+    letter: &'a Letter,
+    but: &'a [&'a Part],
+) -> impl Iterator<Item = &'a Part> {
+    letter
+        .attachments()
+        .filter(|part| !part.id.to_string().contains('t') && !but.iter().any(|it| it.id == part.id))
+}
+
+/// Whether the account writes with formatting, unless a message says otherwise.
+pub(super) fn prefers_rich(session: &Session) -> bool {
+    session.view.preferences.get(FORMAT) != Some("plain")
 }
 
 impl Draft {
@@ -60,6 +79,11 @@ impl Draft {
         let ids = |name: &str| {
             fields.text(name).split_whitespace().take(100).map(str::to_owned).collect()
         };
+        let html = (fields.text("rich") == "1").then(|| fields.text("html").to_owned());
+        let text = match &html {
+            Some(html) => html::to_text(html),
+            None => fields.text("text").replace("\r\n", "\n"),
+        };
         Self {
             stored: fields.text("draft").parse().ok().filter(|uid| *uid > 0),
             from: line("from"),
@@ -67,7 +91,9 @@ impl Draft {
             cc: line("cc"),
             bcc: line("bcc"),
             subject: line("subject"),
-            text: fields.text("text").replace("\r\n", "\n"),
+            text,
+            html,
+            images: Vec::new(),
             in_reply_to: ids("in-reply-to"),
             references: ids("references"),
             original: original(fields.text("original")),
@@ -85,6 +111,8 @@ impl Draft {
             });
             typed.collect::<Vec<_>>().join(", ")
         };
+        let shown = writing::shown_images(letter);
+        let images: Vec<String> = shown.iter().filter_map(|part| part.content_id.clone()).collect();
         Self {
             stored: Some(uid),
             from: headers.from.first().map(|one| one.address.clone()).unwrap_or_default(),
@@ -93,10 +121,12 @@ impl Draft {
             bcc: list(&headers.bcc),
             subject: headers.subject.clone(),
             text: writing::plain_text(letter),
+            html: writing::editable(letter, &Held { draft: Some(uid), images: &images }),
             in_reply_to: headers.in_reply_to.clone(),
             references: headers.references.clone(),
             original: original(original_field),
-            files: own_files(letter).map(|part| (part.name.clone(), part.size)).collect(),
+            files: own_files(letter, &shown).map(|part| (part.name.clone(), part.size)).collect(),
+            images,
         }
     }
 
@@ -104,7 +134,7 @@ impl Draft {
     pub(super) fn message(
         &self,
         session: &Session,
-        attachments: Vec<Attachment>,
+        contents: Contents,
     ) -> Result<(Outgoing, Option<BadAddress>), Problem> {
         let identities = identities(session);
         let from = identities
@@ -133,8 +163,11 @@ impl Draft {
             message_id,
             in_reply_to: self.in_reply_to.clone(),
             references: self.references.clone(),
-            body: Body::Plain(self.text.clone()),
-            attachments,
+            body: match &self.html {
+                Some(html) => Body::Rich { html: html.clone(), images: contents.images },
+                None => Body::Plain(self.text.clone()),
+            },
+            attachments: contents.files,
             is_draft: true,
             from,
         };
@@ -223,6 +256,17 @@ mod tests {
         ] {
             assert_eq!(looks_like(one, "example.org"), expected, "{one}");
         }
+    }
+
+    #[test]
+    fn a_form_is_rich_only_if_the_script_says_so() {
+        let read = |form: &str| Draft::read(&Fields::parse(form.as_bytes()).unwrap());
+        let plain = read("text=a%0D%0Ab&html=%3Cb%3Ex%3C/b%3E&rich=");
+        assert_eq!((plain.text.as_str(), plain.html), ("a\nb", None));
+        let rich =
+            read("text=&html=%3Cp%3E%3Cb%3Ex%3C/b%3E%3C/p%3E%3Cscript%3Ey%3C/script%3E&rich=1");
+        assert_eq!(rich.text, "x\n", "the doubts before sending are about the text");
+        assert!(rich.html.is_some());
     }
 
     #[test]

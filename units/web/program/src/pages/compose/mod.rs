@@ -4,7 +4,10 @@
 //! browser that dies loses nothing that was saved. Every button saves first. Everything works without a script.
 
 mod draft;
+mod editor;
+mod format;
 mod page;
+mod pictures;
 mod queue;
 mod save;
 mod start;
@@ -18,11 +21,15 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 
+pub(crate) use draft::FORMAT;
+
 /// The group's addresses, below `/compose`.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         // `upload` has the limit of the configuration.
         .route("/compose", get(start::show).post(save::act).layer(DefaultBodyLimit::disable()))
+        .route("/compose/format", post(format::change).layer(DefaultBodyLimit::disable()))
+        .route("/compose/image/{uid}/{id}", get(pictures::show))
         .route("/compose/outbox", get(queue::show))
         .route("/compose/outbox/stop", post(queue::stop))
         .route("/compose/snooze", post(queue::snooze))

@@ -1,9 +1,12 @@
 //! The page to write on.
 
 use axum::response::Response;
+use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use maud::{Markup, html};
 
 use super::draft::{Draft, identities};
+use super::editor;
+use crate::guard;
 use crate::layout::{Page, Section};
 use crate::session::Session;
 
@@ -45,9 +48,7 @@ pub(super) fn show(session: &Session, draft: &Draft, say: &Say<'_>, people: &[St
             datalist id="people" { @for one in people { option value=(one); } }
             label for="subject" { (text("compose.subject")) }
             input id="subject" name="subject" value=(draft.subject) maxlength="20000";
-            label for="text" { (text("compose.text")) }
-            // A parser takes the first line break away.
-            textarea id="text" name="text" rows="18" spellcheck="true" { "\n" (draft.text) }
+            (editor::field(session, draft))
             (files(session, draft))
             p.tools {
                 button name="do" value="send" { @if say.ask { (text("compose.send-anyway")) } @else { (text("compose.send")) } } " "
@@ -65,13 +66,19 @@ pub(super) fn show(session: &Session, draft: &Draft, say: &Say<'_>, people: &[St
             }
         }
         p { a href="/compose/outbox" { (text("compose.outbox")) } }
+        (editor::link_dialog(session))
     };
-    view.page(Page {
+    let mut response = view.page(Page {
         section: Some(Section::Compose),
         title: text("compose.title").to_owned(),
         content,
+        scripts: &["compose.js"],
+        styles: &["compose.css"],
         ..Page::default()
-    })
+    });
+    let policy = HeaderValue::from_static(guard::WRITING);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    response
 }
 
 fn hidden(draft: &Draft, sure: bool) -> Markup {

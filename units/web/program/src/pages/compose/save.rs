@@ -1,9 +1,9 @@
 //! The buttons of the page: each stores the draft first, so that nothing is lost whatever comes after.
 
 use axum::response::{IntoResponse as _, Redirect, Response};
-use mailkiln_letter::reading::{self, Letter};
+use mailkiln_letter::reading::{self, Letter, Part, inline_image_type};
 use mailkiln_letter::text::visible_line;
-use mailkiln_letter::writing::{Attachment, BadAddress, Outgoing};
+use mailkiln_letter::writing::{self, Attachment, BadAddress, InlineImage, Outgoing};
 use mailkiln_servers::Error;
 use mailkiln_servers::imap::{self, SpecialUse};
 
@@ -11,7 +11,7 @@ use super::draft::{Draft, own_files};
 use super::page::{self, Say};
 use super::queue;
 use super::start::fetch;
-use super::upload::Upload;
+use super::upload::{Contents, Upload};
 use crate::form::escaped;
 use crate::mailbox::{problem, special};
 use crate::outbox::{self, Kind, New};
@@ -49,7 +49,7 @@ pub(super) async fn act(session: Session, upload: Upload) -> Result<Response, Pr
         }
         return Ok(Redirect::to("/mail").into_response());
     }
-    let stored = match renew(&session, imap, &mut draft, &action, upload.files).await {
+    let stored = match renew(&session, imap, &mut draft, &action, upload.contents).await {
         Ok(stored) => stored,
         Err(Problem::Internal) => return Err(Problem::Internal),
         Err(reason) => {
@@ -151,24 +151,46 @@ async fn renew(
     imap: &mut imap::Session,
     draft: &mut Draft,
     action: &str,
-    more: Vec<Attachment>,
+    more: Contents,
 ) -> Result<Stored, Problem> {
     let earlier = kept(session, imap, draft).await?;
     // Then what was typed here becomes a draft of its own. Until it is stored the page keeps the old number, so that the next
     // button finds out again.
     let is_stale = earlier.is_none();
-    let mut files = earlier.unwrap_or_default();
-    draft.files = listed(&files);
+    let mut contents = earlier.unwrap_or_default();
+    draft.files = listed(&contents.files);
+    draft.images = ids(&contents.images);
     let removed = action.strip_prefix("remove-").and_then(|index| index.parse::<usize>().ok());
-    if let Some(index) = removed.filter(|index| *index < files.len()) {
-        files.remove(index);
+    if let Some(index) = removed.filter(|index| *index < contents.files.len()) {
+        contents.files.remove(index);
     }
-    files.extend(more);
-    let list = listed(&files);
-    let stored = store(session, imap, draft, files).await?;
+    contents.files.extend(more.files);
+    contents.images.extend(more.images);
+    if draft.html.is_none() {
+        images_as_files(&mut contents);
+    }
+    let (list, images) = (listed(&contents.files), ids(&contents.images));
+    let stored = store(session, imap, draft, contents).await?;
     draft.files = list;
+    draft.images = images;
     draft.stored = stored.uid;
     Ok(Stored { is_stale, ..stored })
+}
+
+/// Plain text shows no images: they go along as files.
+pub(super) fn images_as_files(contents: &mut Contents) {
+    contents.files.extend(contents.images.drain(..).map(as_file));
+}
+
+fn as_file(image: InlineImage) -> Attachment {
+    let kind = inline_image_type(&image.data).unwrap_or("application/octet-stream");
+    let ending = kind.rsplit('/').next().unwrap_or_default();
+    Attachment { name: format!("image.{ending}"), media_type: kind.to_owned(), data: image.data }
+}
+
+/// How the HTML names the images.
+pub(super) fn ids(images: &[InlineImage]) -> Vec<String> {
+    images.iter().map(|image| image.content_id.clone()).collect()
 }
 
 /// Names and sizes for the page.
@@ -176,29 +198,37 @@ pub(super) fn listed(files: &[Attachment]) -> Vec<(String, usize)> {
     files.iter().map(|file| (file.name.clone(), file.data.len())).collect()
 }
 
-/// The files of the stored draft; `None` if it is gone: it was saved, sent or discarded in another window.
+/// The files and images of the stored draft; `None` if it is gone: it was saved, sent or discarded in another window.
 async fn kept(
     session: &Session,
     imap: &mut imap::Session,
     draft: &Draft,
-) -> Result<Option<Vec<Attachment>>, Problem> {
-    let Some(uid) = draft.stored else { return Ok(Some(Vec::new())) };
+) -> Result<Option<Contents>, Problem> {
+    let Some(uid) = draft.stored else { return Ok(Some(Contents::default())) };
     let drafts = folder(imap, SpecialUse::Drafts).await?;
     let bytes = match fetch(session, imap, &drafts, uid).await {
         Ok(bytes) => bytes,
         Err(Problem::NotFound) => return Ok(None),
         Err(other) => return Err(other),
     };
-    let letter: Letter = reading::read(&bytes);
-    let mut files = Vec::new();
-    for part in own_files(&letter) {
-        files.push(Attachment {
-            name: part.name.clone(),
-            media_type: part.media_type.clone(),
-            data: reading::content(&bytes, &part.id).map_err(|_| Problem::Internal)?,
-        });
+    contents(&bytes, &reading::read(&bytes)).map(Some)
+}
+
+/// What a message holds besides its text.
+pub(super) fn contents(bytes: &[u8], letter: &Letter) -> Result<Contents, Problem> {
+    let content = |part: &Part| reading::content(bytes, &part.id).map_err(|_| Problem::Internal);
+    let shown = writing::shown_images(letter);
+    let mut found = Contents::default();
+    for part in &shown {
+        if let Some(content_id) = part.content_id.clone() {
+            found.images.push(InlineImage { content_id, data: content(part)? });
+        }
     }
-    Ok(Some(files))
+    for part in own_files(letter, &shown) {
+        let (name, media_type) = (part.name.clone(), part.media_type.clone());
+        found.files.push(Attachment { name, media_type, data: content(part)? });
+    }
+    Ok(found)
 }
 
 /// Stores a draft and takes the one away that it replaces: in this order, so that one of them always exists.
@@ -206,9 +236,9 @@ pub(super) async fn store(
     session: &Session,
     imap: &mut imap::Session,
     draft: &Draft,
-    files: Vec<Attachment>,
+    contents: Contents,
 ) -> Result<Stored, Problem> {
-    let (outgoing, bad) = draft.message(session, files)?;
+    let (outgoing, bad) = draft.message(session, contents)?;
     let bytes = outgoing.write().map_err(|_| Problem::BadRequest)?;
     let size = bytes.len() as u64;
     // With the files of earlier uploads it may be too large to be opened again.

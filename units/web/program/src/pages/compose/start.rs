@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use axum::response::Response;
+use mailkiln_letter::html::{NoImages, Policy};
 use mailkiln_letter::reading::{self, Letter};
-use mailkiln_letter::writing::{self, Answer, Attachment, Recipient};
+use mailkiln_letter::writing::{self, Answer, Recipient};
 use mailkiln_servers::Error;
 use mailkiln_servers::imap::{self, SpecialUse};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::draft::{Draft, identities, own_files};
+use super::draft::{Draft, identities, prefers_rich};
 use super::{page, save};
 use crate::form::{Fields, Query};
 use crate::mailbox::problem;
@@ -57,7 +58,7 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     ))
 }
 
-async fn turn() -> Result<SemaphorePermit<'static>, Problem> {
+pub(super) async fn turn() -> Result<SemaphorePermit<'static>, Problem> {
     let turn = tokio::time::timeout(TURN, SLOTS.acquire()).await;
     turn.map_err(|_| Problem::TooMany { seconds: 10 })?.map_err(|_| Problem::Internal)
 }
@@ -81,12 +82,20 @@ pub(super) async fn fetch(
 }
 
 fn signature(session: &Session) -> String {
-    match session.view.preferences.get("signature") {
-        Some(signature) if !signature.trim().is_empty() => {
-            format!("\n\n-- \n{}\n", signature.trim_end())
-        }
-        _ => String::new(),
-    }
+    own_signature(session)
+        .map(|signature| format!("\n\n-- \n{}\n", signature.trim_end()))
+        .unwrap_or_default()
+}
+
+/// For rich text.
+fn rich_signature(session: &Session) -> String {
+    own_signature(session)
+        .map(|signature| format!("<div><br></div>{}", writing::rich_signature(signature)))
+        .unwrap_or_default()
+}
+
+fn own_signature(session: &Session) -> Option<&str> {
+    session.view.preferences.get("signature").filter(|signature| !signature.trim().is_empty())
 }
 
 fn own_address(session: &Session) -> String {
@@ -104,6 +113,8 @@ fn empty(session: &Session, query: &Fields) -> Draft {
         to: line("to"),
         cc: line("cc"),
         subject: line("subject"),
+        html: prefers_rich(session)
+            .then(|| writing::text_for_editor(&body) + &rich_signature(session)),
         text: format!("{body}{}", signature(session)),
         ..Draft::default()
     }
@@ -140,14 +151,25 @@ async fn answer(
     let reached = letter.headers.to.iter().chain(&letter.headers.cc).map(|one| &one.address);
     let from = reached.into_iter().find(|to| own.iter().any(|own| own.eq_ignore_ascii_case(to)));
     let was_blind = head.was_blind;
-    let quote = writing::quoted_text(&letter, &attribution(session, &letter));
-    let mut draft = begun(head, format!("\n\n{quote}{}", signature(session)));
+    let attribution = attribution(session, &letter);
+    let quote = writing::quoted_text(&letter, &attribution);
+    let rich = prefers_rich(session).then(|| {
+        let quote = writing::quoted_html(&letter, &attribution, &Policy::quoting(&NoImages));
+        format!("<div><br></div><div><br></div>{quote}{}", rich_signature(session))
+    });
+    let mut draft = begun(head, format!("\n\n{quote}{}", signature(session)), rich);
     draft.from = from.cloned().unwrap_or_else(|| own_address(session));
     draft.original = format!("\\Answered {uid} {folder}");
     Ok((draft, was_blind))
 }
 
-fn begun(head: Answer, text: String) -> Draft {
+/// The longest quote that stays HTML, bytes: with what is written above it, it has to fit the form.
+const QUOTE: usize = 1 << 20;
+
+/// A page that begins with the text, or with the HTML if that is not too long.
+fn begun(head: Answer, text: String, html: Option<String>) -> Draft {
+    let html =
+        html.map(|html| if html.len() <= QUOTE { html } else { writing::text_for_editor(&text) });
     Draft {
         to: typed(&head.to),
         cc: typed(&head.cc),
@@ -155,6 +177,7 @@ fn begun(head: Answer, text: String) -> Draft {
         in_reply_to: head.in_reply_to,
         references: head.references,
         text,
+        html,
         ..Draft::default()
     }
 }
@@ -177,42 +200,33 @@ async fn forward(
         };
         all.iter().map(one).collect::<Vec<_>>().join(", ")
     };
-    let mut text = format!(
-        "{}\n\n---------- {} ----------\n",
-        signature(session),
-        session.text("compose.forwarded")
-    );
+    let moment = |seconds| super::queue::moment(&session.view, seconds);
+    let mut about = format!("---------- {} ----------\n", session.text("compose.forwarded"));
     for (key, value) in [
         ("compose.from", people(&headers.from)),
         ("compose.to", people(&headers.to)),
         ("compose.subject", headers.subject.clone()),
-        (
-            "compose.date",
-            headers
-                .date
-                .map(|seconds| super::queue::moment(&session.view, seconds))
-                .unwrap_or_default(),
-        ),
+        ("compose.date", headers.date.map(moment).unwrap_or_default()),
     ] {
-        text.push_str(&format!("{}: {value}\n", session.text(key)));
+        about.push_str(&format!("{}: {value}\n", session.text(key)));
     }
-    text.push('\n');
-    text.push_str(&writing::plain_text(&letter));
-    let mut draft = begun(writing::forward(&letter), text);
+    let text = format!("{}\n\n{about}\n{}", signature(session), writing::plain_text(&letter));
+    let mut contents = save::contents(&bytes, &letter)?;
+    let images = save::ids(&contents.images);
+    let html = prefers_rich(session).then(|| {
+        let original = writing::forwarded_html(&letter, &images);
+        let begin = format!("<div><br></div>{}<div><br></div>", rich_signature(session));
+        format!("{begin}{}<div><br></div>{original}", writing::text_for_editor(&about))
+    });
+    if html.as_ref().is_none_or(|html| html.len() > QUOTE) {
+        save::images_as_files(&mut contents);
+    }
+    let mut draft = begun(writing::forward(&letter), text, html);
     draft.from = own_address(session);
     draft.original = format!("$Forwarded {uid} {folder}");
-    let mut files = Vec::new();
-    for part in own_files(&letter) {
-        let data = reading::content(&bytes, &part.id).map_err(|_| Problem::Internal)?;
-        files.push(Attachment {
-            name: part.name.clone(),
-            media_type: part.media_type.clone(),
-            data,
-        });
-    }
-    if !files.is_empty() {
-        draft.files = save::listed(&files);
-        draft.stored = save::store(session, imap, &draft, files).await?.uid;
+    if !contents.files.is_empty() || !contents.images.is_empty() {
+        (draft.files, draft.images) = (save::listed(&contents.files), images);
+        draft.stored = save::store(session, imap, &draft, contents).await?.uid;
     }
     Ok(draft)
 }

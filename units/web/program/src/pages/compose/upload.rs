@@ -3,26 +3,62 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Multipart, Request};
-use mailkiln_letter::reading::safe_name;
-use mailkiln_letter::writing::Attachment;
+use mailkiln_letter::html::CLEAN_LIMIT;
+use mailkiln_letter::reading::{inline_image_type, safe_name};
+use mailkiln_letter::writing::{self, Attachment, InlineImage};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::app::App;
-use crate::form::{Fields, LARGEST, escaped};
+use crate::form::{Fields, escaped};
 use crate::problem::Problem;
 use crate::session::csrf;
 
 /// Files of one form.
 const MOST_FILES: usize = 50;
+/// The field with images in the text; the name of each file is its Content-ID.
+const IMAGES: &str = "image";
+/// Text of one form: HTML as long as any that is read, and the other fields.
+const LARGEST: usize = CLEAN_LIMIT + (1 << 20);
 /// Fields of one form.
 const MOST_FIELDS: usize = 200;
 /// A message with its files is in memory while it is put together; so many at the same time.
 static SLOTS: Semaphore = Semaphore::const_new(2);
 
+/// What a message holds besides its text.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) files: Vec<Attachment>,
+    /// Images that the text shows.
+    pub(super) images: Vec<InlineImage>,
+}
+
+impl Contents {
+    /// Adds a file that was sent; as an image in the text if it can be one.
+    fn add(&mut self, field: &str, name: &str, kind: String, data: Vec<u8>) -> Result<(), Problem> {
+        if self.files.len() + self.images.len() >= MOST_FILES {
+            return Err(Problem::TooLarge);
+        }
+        let is_image = field == IMAGES
+            && writing::is_content_id(name)
+            && inline_image_type(&data).is_some()
+            && self.images.iter().all(|one| one.content_id != name);
+        if is_image {
+            self.images.push(InlineImage { content_id: name.to_owned(), data });
+        } else {
+            self.files.push(Attachment {
+                name: safe_name(Some(name), &kind),
+                media_type: kind,
+                data,
+            });
+        }
+        Ok(())
+    }
+}
+
 /// What was sent.
 pub(super) struct Upload {
     pub(super) fields: Fields,
-    pub(super) files: Vec<Attachment>,
+    pub(super) contents: Contents,
     /// Held while the message is in memory.
     _slot: SemaphorePermit<'static>,
 }
@@ -43,8 +79,8 @@ impl FromRequest<Arc<App>> for Upload {
         let mut parts = Multipart::from_request(request, app)
             .await
             .map_err(|_| Problem::UnsupportedMediaType)?;
-        let (mut pairs, mut files, mut left, mut text_left) =
-            (Vec::new(), Vec::new(), limit, LARGEST);
+        let (mut pairs, mut contents, mut left, mut text_left) =
+            (Vec::new(), Contents::default(), limit, LARGEST);
         let mut slot = None;
         while let Some(mut part) = parts.next_field().await.map_err(|_| Problem::BadRequest)? {
             let name = part.name().unwrap_or_default().to_owned();
@@ -57,15 +93,9 @@ impl FromRequest<Arc<App>> for Upload {
                 data.extend_from_slice(&chunk);
             }
             match file {
-                Some(file) if !file.is_empty() && files.len() < MOST_FILES => {
-                    files.push(Attachment {
-                        name: safe_name(Some(&file), &kind),
-                        media_type: kind,
-                        data,
-                    });
-                }
+                // A field for files that was left empty.
                 Some(file) if file.is_empty() => {}
-                Some(_) => return Err(Problem::TooLarge),
+                Some(file) => contents.add(&name, &file, kind, data)?,
                 None if pairs.len() < MOST_FIELDS => {
                     let value = String::from_utf8(data).map_err(|_| Problem::BadRequest)?;
                     // The first field is the proof that the form is ours.
@@ -90,6 +120,29 @@ impl FromRequest<Arc<App>> for Upload {
         }
         let slot = slot.ok_or(Problem::ForeignForm)?;
         let fields = Fields::parse(pairs.join("&").as_bytes()).map_err(|_| Problem::BadRequest)?;
-        Ok(Self { fields, files, _slot: slot })
+        Ok(Self { fields, contents, _slot: slot })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_in_the_text_has_a_name_and_is_one() {
+        let png = b"\x89PNG\r\n\x1a\nxxxx";
+        let mut contents = Contents::default();
+        for (field, name, data) in [
+            (IMAGES, "1@mail", png.as_slice()),
+            (IMAGES, "1@mail", png.as_slice()),
+            (IMAGES, "a b", png.as_slice()),
+            (IMAGES, "2@mail", b"<svg onload=x>".as_slice()),
+            ("files", "3@mail", png.as_slice()),
+        ] {
+            contents.add(field, name, "image/png".to_owned(), data.to_vec()).unwrap();
+        }
+        let ids: Vec<&str> = contents.images.iter().map(|one| one.content_id.as_str()).collect();
+        assert_eq!(ids, ["1@mail"]);
+        assert_eq!(contents.files.len(), 4, "nothing that was sent is lost");
     }
 }

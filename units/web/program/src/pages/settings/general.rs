@@ -9,6 +9,7 @@ use super::{page, said};
 use crate::form::{Fields, Form, Query};
 use crate::i18n::Language;
 use crate::mailbox::problem;
+use crate::pages::compose::FORMAT;
 use crate::problem::Problem;
 use crate::session::Session;
 
@@ -68,6 +69,8 @@ fn form(session: &Session, typed: Option<&Fields>) -> Markup {
             p.hint id="time-zone-hint" { (text("settings.time-zone-hint")) }
             (choice("mail-mark-read", "settings.mark-read", &[("", text("settings.mark-read-open")), ("manual", text("settings.mark-read-manual"))]))
             h2 { (text("settings.writing")) }
+            (choice(FORMAT, "settings.format", &[("", text("settings.format-rich")), ("plain", text("settings.format-plain"))]))
+            p.hint { (text("settings.format-hint")) }
             label for="name" { (text("settings.name")) }
             input id="name" name="name" value=(kept("name")) maxlength="200" autocomplete="name";
             label for="identities" { (text("settings.identities")) }
@@ -117,6 +120,7 @@ pub(super) async fn save(session: Session, Form(fields): Form) -> Result<Respons
         ("scheme", one_of("scheme", &["light", "dark"])),
         ("density", one_of("density", &["dense"])),
         ("mail-mark-read", one_of("mail-mark-read", &["manual"])),
+        (FORMAT, one_of(FORMAT, &["plain"])),
         ("time-zone", fields.text("time-zone").trim().to_owned()),
         ("name", name.trim().to_owned()),
         ("identities", fields.text("identities").trim().to_owned()),

@@ -1,0 +1,56 @@
+"""Chromium in front of a web unit, for what only a browser can show. Needs the Python packages playwright and axe-playwright-python."""
+
+import pathlib
+import unittest
+
+from web import HOST
+
+try:
+    import axe_playwright_python
+    from playwright.sync_api import sync_playwright
+except ImportError:
+    axe_playwright_python = sync_playwright = None
+
+CHROMIUM = pathlib.Path("/usr/bin/chromium")
+MISSING = None if sync_playwright and CHROMIUM.exists() else "no Chromium, playwright and axe-playwright-python"
+needs_chromium = unittest.skipIf(MISSING, MISSING)
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+class Chromium:
+    """A running Chromium. Use as a context manager."""
+
+    def __init__(self, web):
+        self.web = web
+
+    def __enter__(self):
+        self.playwright = sync_playwright().start()
+        rule = f"MAP {HOST} {self.web.ip}"
+        self.browser = self.playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", f"--host-resolver-rules={rule}"])
+        return self
+
+    def __exit__(self, *_):
+        self.browser.close()
+        self.playwright.stop()
+
+    def context(self, account, password="pass word", scripts=True, **more):
+        """A window of its own, signed in."""
+        context = self.browser.new_context(
+            base_url=f"https://{HOST}:{self.web.https}", ignore_https_errors=True, java_script_enabled=scripts, **more)
+        context.set_default_timeout(15_000)
+        page = context.new_page()
+        page.goto("/sign-in?next=/compose")
+        page.fill("[name=account]", account)
+        page.fill("[name=password]", password)
+        page.click("main form button")
+        page.wait_for_url("**/compose")
+        return page
+
+
+def violations(page):
+    """What axe-core finds."""
+    source = pathlib.Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
+    page.evaluate(source)
+    found = page.evaluate("tags => axe.run({runOnly: tags})", TAGS)["violations"]
+    return [f"{one['id']}: {node['html']} {node['failureSummary']}" for one in found for node in one["nodes"]]
