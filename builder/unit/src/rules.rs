@@ -43,7 +43,11 @@ pub(crate) fn alone(unit: &Unit) -> Result<(), UnitError> {
         let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         if sha256.len() != 64 || !sha256.bytes().all(hex) {
             let cure = "write the SHA-256 of its archive, 64 lower-case digits";
-            return Err(wrong(unit, format!("the digest of `{}` does not fit", bundled.name), cure));
+            return Err(wrong(
+                unit,
+                format!("the digest of `{}` does not fit", bundled.name),
+                cure,
+            ));
         }
     }
     for user in &unit.users {
@@ -140,6 +144,10 @@ mod tests {
         assert!(read("").is_ok());
         for (more, expected) in [
             ("colour = 1", "unknown field `colour`"),
+            (
+                "[[bundled]]\nname = 'x'\nversion = '1'\nlicence = 'MIT'\nsha256 = '00'",
+                "the digest of `x` does not fit",
+            ),
             ("[[user]]\nname = 'toy'\nid = 1000\npurpose = 'x'", "from 801 to 899"),
             ("[[user]]\nname = 'Toy'\nid = 850\npurpose = 'x'", "`Toy` does not fit"),
             (

@@ -1,19 +1,15 @@
 """Chromium in front of a web unit, for what only a browser can show. Needs the Python packages playwright and axe-playwright-python."""
 
+import importlib.util
 import pathlib
 import unittest
 
 from web import HOST
 
-try:
-    import axe_playwright_python
-    from playwright.sync_api import sync_playwright
-except ImportError:
-    axe_playwright_python = sync_playwright = None
-
 CHROMIUM = pathlib.Path("/usr/bin/chromium")
-MISSING = None if sync_playwright and CHROMIUM.exists() else "no Chromium, playwright and axe-playwright-python"
-needs_chromium = unittest.skipIf(MISSING, MISSING)
+PACKAGES = ["playwright", "axe_playwright_python"]
+MISSING = "" if CHROMIUM.exists() and all(map(importlib.util.find_spec, PACKAGES)) else f"needs {CHROMIUM} and {', '.join(PACKAGES)}"
+needs_chromium = unittest.skipIf(bool(MISSING), MISSING)
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -24,6 +20,8 @@ class Chromium:
         self.web = web
 
     def __enter__(self):
+        from playwright.sync_api import sync_playwright
+
         self.playwright = sync_playwright().start()
         rule = f"MAP {HOST} {self.web.ip}"
         self.browser = self.playwright.chromium.launch(
@@ -50,6 +48,8 @@ class Chromium:
 
 def violations(page):
     """What axe-core finds."""
+    import axe_playwright_python
+
     source = pathlib.Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
     page.evaluate(source)
     found = page.evaluate("tags => axe.run({runOnly: tags})", TAGS)["violations"]

@@ -164,7 +164,11 @@ class Rich(unittest.TestCase):
         [draft] = self.messages("gus", "Drafts")
         self.assertEqual(self.parts(draft), ["multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png"])
         asked = []
-        page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+
+        def agree(dialog):
+            asked.append(dialog.message)
+            dialog.accept()
+        page.on("dialog", agree)
         page.click("#format")
         page.wait_for_selector("textarea#text:visible")
         self.assertIn("Slanted", page.input_value("#text"))
