@@ -86,6 +86,12 @@ PROGRAMS = (
     Need("strace", "strace", "cuts the power at every write"),
     Need(f"{LIBRARIES}/faketime/libfaketime.so.1", "libfaketime", "gives programs another clock"),
 )
+# Node 20 or later: what is in units/web/tests/browser says so.
+BROWSER = (
+    Need("chromium", "chromium", "shows the pages of the webmail"),
+    Need("node", "nodejs", "drives chromium"),
+    Need("npm", "npm", "fetches what the pages are judged with"),
+)
 ASSEMBLERS = (
     Need("x86_64-linux-gnu-as", "binutils-x86-64-linux-gnu", "checks the launchers of a Nix store"),
     Need("aarch64-linux-gnu-as", "binutils-aarch64-linux-gnu", "checks the launchers of a Nix store"),

@@ -1,0 +1,70 @@
+"""What people do with the webmail, in chromium: with and without its script, on a wide screen and on a telephone (browser/)."""
+
+import time
+import unittest
+
+from judge import play
+from mail_test import message
+from web import Web, mail_server, oauth_client
+
+
+class Browser(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.mail = mail_server().__enter__()
+        cls.addClassCleanup(cls.mail.__exit__)
+        oauth_client(cls.mail)
+        cls.web = Web(cls.mail).__enter__()
+        cls.addClassCleanup(cls.web.__exit__)
+
+    def account(self, name, *messages):
+        """A new account with messages in its inbox."""
+        address = self.mail.account(name)
+        with self.mail.imap(address) as session:
+            for text in messages:
+                self.assertEqual(session.append("INBOX", "", None, text.encode())[0], "OK")
+        return address
+
+    def messages(self, account, folder="INBOX"):
+        """The messages of a folder, as text."""
+        with self.mail.imap(account) as session:
+            if session.select(f'"{folder}"')[0] != "OK":
+                return []
+            numbers = session.search(None, "ALL")[1][0].split()
+            return [session.fetch(number, "(BODY.PEEK[])")[1][0][1].decode("utf-8", "replace") for number in numbers]
+
+    def arrived(self, account, count=1, folder="INBOX", seconds=120):
+        """Waits for so many messages; returns those that there are then."""
+        end = time.monotonic() + seconds
+        while len(found := self.messages(account, folder)) < count and time.monotonic() < end:
+            time.sleep(0.5)
+        return found
+
+    def deliver(self, to, subject):
+        """A mail from outside."""
+        self.mail.deliver(message(subject, sender="Stranger <stranger@elsewhere.test>").replace("reader@example.test", to), to=to)
+        return True
+
+    def asks(self):
+        return {"arrived": self.arrived, "deliver": self.deliver}
+
+    def test_the_judge_sees_what_it_must(self):
+        play(self.web, "judge")
+
+    def test_reading_answering_with_a_file_and_searching(self):
+        friend = self.account("friend")
+        ways = ["wide", "wide-plain", "phone", "phone-plain"]
+        accounts = {way: self.account(f"reads-{way}", message("Plan", "See you at *noon*", sender=f"Friend <{friend}>"),
+                                      message("Bill", "please pay"), message("Holiday", "sun")) for way in ways}
+        play(self.web, "reading", self.asks(), accounts=accounts)
+        answers = self.arrived(friend, len(ways))
+        self.assertEqual(len(answers), len(ways))
+        for text in answers:
+            self.assertIn("Subject: Re: Plan", text)
+            self.assertIn("> See you at *noon*", text)
+            self.assertIn('filename="plan.txt"', text)
+            self.assertIn("In-Reply-To: <", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
