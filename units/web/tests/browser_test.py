@@ -1,11 +1,14 @@
 """What people do with the webmail, in chromium: with and without its script, on a wide screen and on a telephone (browser/)."""
 
+import re
 import time
 import unittest
 
 from judge import play
 from mail_test import message
 from web import Web, mail_server, oauth_client
+
+MESSAGE_ID = re.compile("Message-ID: (<.*>)")
 
 
 class Browser(unittest.TestCase):
@@ -64,6 +67,17 @@ class Browser(unittest.TestCase):
             self.assertIn("> See you at *noon*", text)
             self.assertIn('filename="plan.txt"', text)
             self.assertIn("In-Reply-To: <", text)
+
+    def test_every_page_is_accessible_and_well_formed(self):
+        everything = message("Everything", "See the file\r\n", '"ann@bank.test" <ann@elsewhere.test>', "List-Unsubscribe: <https://list.test/leave>\r\n"
+                             "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n")
+        head, text = everything.split("\r\n\r\n", 1)
+        everything = (f"{head}\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>{text}<img src=\"https://elsewhere.test/x.png\">\r\n"
+                      "--b\r\nContent-Type: application/pdf; name=plan.pdf\r\nContent-Disposition: attachment\r\n\r\n%PDF\r\n--b--\r\n")
+        first = message("Tea")
+        answer = message("Re: Tea", more=f"In-Reply-To: {MESSAGE_ID.search(first)[1]}\r\n")
+        account = self.account("pages", first, answer, message("Bill"), everything)
+        play(self.web, "pages", account=account)
 
 
 if __name__ == "__main__":

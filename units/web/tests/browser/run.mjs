@@ -9,7 +9,8 @@ try {
   // What the browser said meanwhile tells more than what was waited for.
   console.error(browser.faults.join("\n"));
   for (const page of browser.pages()) {
-    console.error(`\n${page.url()}\n${await page.locator("body").ariaSnapshot({ timeout: 5000 }).catch((it) => it)}`);
+    const held = await page.locator("body").ariaSnapshot({ timeout: 5000 }).catch((reason) => String(reason));
+    console.error(`\n${page.url()}\n${held.slice(0, 3000)}`);
   }
   throw error;
 }
