@@ -24,13 +24,17 @@ async function part(address, name, options = {}) {
   return { text: await answer.text(), url: answer.url };
 }
 
+// "en" alone would write times as Americans do; the browser knows which English, or German, its user reads.
+const own = document.documentElement.lang;
+const locale = navigator.languages.find((tag) => tag.split("-")[0] === own) ?? own;
+
 function localTimes(within) {
   for (const time of within.querySelectorAll("time:not([data-local])")) {
     const date = new Date(time.dateTime);
     const today = new Date().toDateString() === date.toDateString();
     const short = today ? { timeStyle: "short" } : { dateStyle: "short" };
     const how = "short" in time.dataset ? short : { dateStyle: "medium", timeStyle: "short" };
-    time.textContent = new Intl.DateTimeFormat(document.documentElement.lang, how).format(date);
+    time.textContent = new Intl.DateTimeFormat(locale, how).format(date);
     time.dataset.local = "";
   }
 }
