@@ -1,0 +1,169 @@
+"""Whoever asks for what another account has gets nothing of it: every route of the program that names an object, by every way to name it."""
+
+import pathlib
+import re
+import sqlite3
+import time
+import unittest
+import urllib.parse
+
+from web import Web, mail_server, oauth_client
+from mail_test import message
+
+SOURCES = pathlib.Path(__file__).resolve().parents[1] / "program/src"
+SECRET = "words that are of Alice alone"
+# Routes that name no object of an account, with why.
+WITHOUT = {
+    "/": "leads to the list", "/assets/{digest}/{name}": "the same for everyone", "/healthz": "the same for everyone", "/robots.txt": "the same for everyone",
+    "/.well-known/acme-challenge/{token}": "for certificate authorities", "/.well-known/autoconfig/mail/config-v1.1.xml": "the same for everyone",
+    "/profile.mobileconfig": "says nothing that the address does not", "/sign-in": "begins a session", "/sign-in/code": "goes on with the browser's own sign-in",
+    "/sign-out": "ends the browser's own session", "/mail/keys": "the same for everyone", "/mail/events": "of the browser's own session",
+    "/settings": "of the browser's own account", "/settings/away": "of the browser's own account", "/account": "of the browser's own account",
+    "/account/password": "of the browser's own account", "/account/second-factor/start": "of the browser's own account",
+    "/account/second-factor/confirm": "of the browser's own account", "/account/second-factor/stop": "of the browser's own account",
+    "/account/app-passwords/add": "of the browser's own account", "/settings/filters/adopt": "of the browser's own account",
+    "/mail/remote/{token}": "an address outside, signed; src/remote has its tests", "/mail/picture/{token}": "a token that only the frame of the message has; mail_test.py",
+    "/dav/{*path}": "dav_test.py",
+}
+
+
+def routes():
+    """Every address that the program's sources route, but for those of other names."""
+    found = set()
+    for path in SOURCES.rglob("*.rs"):
+        text = path.read_text().split("#[cfg(test)]\nmod tests {", 1)[0]
+        if "names" not in path.parts:
+            found |= set(re.findall(r'\.route\(\s*"([^"]+)"', text))
+    return {route for route in found if not route.startswith("/.well-known/c")}
+
+
+class Objects(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.mail = mail_server().__enter__()
+        cls.addClassCleanup(cls.mail.__exit__)
+        oauth_client(cls.mail)
+        cls.web = Web(cls.mail).__enter__()
+        cls.addClassCleanup(cls.web.__exit__)
+
+    def setUp(self):
+        self.alice, self.mallory = self.mail.account("alice"), self.mail.account("mallory")
+        self.browsers = {}
+        for account in (self.alice, self.mallory):
+            self.browsers[account] = self.web.browser()
+            self.browsers[account].sign_in(account)
+        more = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+        body = (f"--b\r\nContent-Type: text/plain\r\n\r\n{SECRET}\r\n--b\r\nContent-Type: application/pdf\r\n"
+                f"Content-Disposition: attachment; filename=plan.pdf\r\n\r\n{SECRET}\r\n--b--\r\n")
+        with self.mail.imap(self.alice) as session:
+            session.create("Private")
+            for folder in ("INBOX", "INBOX", "Drafts", "Private"):
+                session.append(folder, "", None, message(SECRET, body, more=more).encode())
+
+    def kept(self):
+        """All that Alice has: what Mallory does must leave it as it is."""
+        with self.mail.imap(self.alice) as session:
+            folders = sorted(line.decode() for line in session.list()[1])
+            found = []
+            for folder in ("INBOX", "Drafts", "Private", "Snoozed", "Deleted Items"):
+                if session.select(f'"{folder}"', readonly=True)[0] == "OK":
+                    numbers = session.search(None, "ALL")[1][0].split()
+                    found += [session.fetch(number, "(UID FLAGS BODY.PEEK[])")[1][0] for number in numbers]
+        with sqlite3.connect(f"file:{self.web.directory}/state/web.sqlite?mode=ro", uri=True) as database:
+            waiting = [tuple(row) for row in database.execute("SELECT id, account FROM outbox WHERE account = ?", [self.alice])]
+            sessions = database.execute("SELECT count(*) FROM sessions WHERE account = ?", [self.alice]).fetchone()
+        rules = self.browsers[self.alice].get("/settings/filters").text.count("Alice’s rule")
+        apps = self.browsers[self.alice].get("/account").text.count("Alice phone")
+        return folders, found, waiting, sessions, rules, apps
+
+    def prepare(self):
+        """An outbox row, a rule, an app password, an undo token, a session label of Alice's."""
+        alice = self.browsers[self.alice]
+        page = alice.get("/compose")
+        when = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + 7200))
+        fields = page.form("/compose") | {"to": self.mallory, "subject": SECRET, "text": SECRET, "when": when, "do": "later"}
+        body = "".join(f'--f\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items() if name != "files")
+        answer = alice.post("/compose", (body + "--f--\r\n").encode(), {"Content-Type": "multipart/form-data; boundary=f"})
+        self.assertEqual(answer.status, 303, answer.text)
+        row = re.search(r'name="id" value="(\d+)"', alice.get("/compose/outbox").text)[1]
+        page = alice.get("/settings/filters/rule")
+        alice.send(page, "/settings/filters/rule", name="Alice’s rule", **{"field-0": "subject", "how-0": "contains", "value-0": "x", "seen": "1",
+                   "stops": "", "off": "", "discard": "", "flagged": "", "copy": "", "all": "0"})
+        alice.send(alice.get("/account"), "/account/app-passwords/add", current="pass word", name="Alice phone")
+        listed = alice.get("/mail")
+        hidden = {name: value for name, value in listed.form("/mail/do").items() if name not in ("u", "all")}
+        moved = alice.get(alice.post("/mail/do", urllib.parse.urlencode(hidden | {"do": "trash", "u": "1"})).headers["Location"])
+        undo = re.search(r'name="undo" value="([^"]+)"', moved.text)[1]
+        label = next(fields["which"] for action, fields in alice.get("/account").forms()
+                     if action == "/account/sessions/end" and fields["which"] not in ("others", "all"))
+        return {"row": row, "label": label, "undo": undo}
+
+    def test_nobody_gets_or_changes_what_another_account_has(self):
+        has = self.prepare()
+        before = self.kept()
+        mallory = self.browsers[self.mallory]
+        csrf = mallory.get("/account").form("/sign-out")["csrf"]
+        asked = {}
+
+        def get(route, **fields):
+            path = f"{route}?{urllib.parse.urlencode(fields)}"
+            page = mallory.request("GET", path)
+            asked.setdefault(route, []).append(page.status)
+            self.assertNotIn(SECRET.encode(), page.body, path)
+            self.assertLess(page.status, 500, path)
+
+        def post(route, multipart=False, **fields):
+            fields = {"csrf": csrf} | fields
+            body = urllib.parse.urlencode(fields).encode()
+            kind = {}
+            if multipart:
+                body = "".join(f'--f\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items()).encode() + b"--f--\r\n"
+                kind = {"Content-Type": "multipart/form-data; boundary=f"}
+            page = mallory.post(route, body, kind)
+            asked.setdefault(route, []).append(page.status)
+            self.assertNotIn(SECRET.encode(), page.body, (route, fields))
+            self.assertLess(page.status, 500, (route, fields, page.text))
+
+        # Names of folders that a server with shared folders might take for Alice's.
+        folders = ("INBOX", "Drafts", "Private", f"Shared Folders/{self.alice}/INBOX", f"Shared Folders/{self.alice}/Private", f"user/{self.alice}/INBOX",
+                   f"~{self.alice}/INBOX", f"../{self.alice}/INBOX")
+        for folder in folders:
+            for uid in ("1", "2"):
+                get("/mail", f=folder, m=uid)
+                for route in ("/mail/body", "/mail/headers", "/mail/source", "/mail/conversation"):
+                    get(route, f=folder, m=uid)
+                for part in ({"p": "1"}, {"s": "2"}, {"p": "1", "e": "x"}):
+                    get("/mail/part", f=folder, m=uid, **part)
+                for way in ("reply", "reply-all", "forward", "draft"):
+                    get("/compose", f=folder, **{way: uid})
+                post("/compose/snooze", f=folder, m=uid, **{"in": "24"})
+                for do in ("trash", "flag", "junk", "copy", "move", "destroy"):
+                    post("/mail/do", f=folder, u=uid, do=do, to="INBOX")
+            get("/mail", f=folder, q="in:all words")
+            get("/mail/folders", f=folder)
+            for do in ("rename", "remove"):
+                post("/mail/folders", f=folder if folder != "INBOX" else "Private", name="Mine", do=do)
+        post("/mail/undo", undo=has["undo"], f="INBOX")
+        for do in ("save", "discard", "send"):
+            post("/compose", multipart=True, draft="1", original="INBOX 1", to="", cc="", bcc="", subject="", text="", sure="1", do=do, **{"from": self.alice})
+        get("/compose/outbox", new=has["row"])
+        post("/compose/outbox/stop", id=has["row"])
+        for number in ("0", "1"):
+            get("/settings/filters/rule", n=number)
+            post("/settings/filters", do=f"remove-{number}", n=number)
+        get("/settings/filters", n="0")
+        get("/settings/filters/raw", name="mailkiln")
+        post("/settings/filters/raw", do="delete", name="mailkiln")
+        post("/settings/filters/rule", n="0", name="x")
+        post("/account/sessions/end", which=has["label"])
+        post("/account/app-passwords/withdraw", current="pass word", name="Alice phone")
+
+        self.assertEqual(self.kept(), before)
+        left = routes() - asked.keys() - WITHOUT.keys()
+        self.assertFalse(left, "routes that are neither asked nor named as without an object")
+        self.assertFalse(WITHOUT.keys() - routes(), "routes that are gone")
+        print(f"\n{sum(map(len, asked.values()))} requests to {len(asked)} of {len(routes())} routes")
+
+
+if __name__ == "__main__":
+    unittest.main()
