@@ -4,6 +4,7 @@ import re
 import time
 import unittest
 
+import hostile_mail
 from judge import play
 from mail_test import message
 from web import Web, mail_server, oauth_client
@@ -48,8 +49,14 @@ class Browser(unittest.TestCase):
         self.mail.deliver(message(subject, sender="Stranger <stranger@elsewhere.test>").replace("reader@example.test", to), to=to)
         return True
 
+    def write(self, sender, to):
+        """A mail from an account here."""
+        with self.mail.submission(sender) as session:
+            session.sendmail(sender, [to], message("Are you there?", sender=sender).replace("reader@example.test", to))
+        return True
+
     def asks(self):
-        return {"arrived": self.arrived, "deliver": self.deliver}
+        return {"arrived": self.arrived, "deliver": self.deliver, "messages": self.messages, "write": self.write}
 
     def test_the_judge_sees_what_it_must(self):
         play(self.web, "judge")
@@ -78,6 +85,22 @@ class Browser(unittest.TestCase):
         answer = message("Re: Tea", more=f"In-Reply-To: {MESSAGE_ID.search(first)[1]}\r\n")
         account = self.account("pages", first, answer, message("Bill"), everything)
         play(self.web, "pages", account=account)
+
+    def test_nothing_in_a_hostile_mail_runs_asks_or_leads_away(self):
+        account = self.mail.account("hostile")
+        mails = list(hostile_mail.mails())
+        with self.mail.imap(account) as session:
+            for name, text in mails:
+                self.assertEqual(session.append("INBOX", "", None, text)[0], "OK", name)
+        # The first message of a mailbox has the UID 1.
+        play(self.web, "hostile", account=account, mails=[{"uid": uid, "name": name} for uid, (name, _) in enumerate(mails, 1)])
+
+    def test_second_factor_filters_absence_undo_later_snooze_and_keys(self):
+        first = message("Tea", "Shall we?")
+        answers = [message("Re: Tea", text, more=f"In-Reply-To: {MESSAGE_ID.search(first)[1]}\r\nReferences: {MESSAGE_ID.search(first)[1]}\r\n")
+                   for text in ("Yes", "When?")]
+        account = self.account("habits", first, *answers, message("Bill", "words"))
+        play(self.web, "habits", self.asks(), account=account, friend=self.account("habits-friend"), other=self.account("habits-other"))
 
 
 if __name__ == "__main__":
