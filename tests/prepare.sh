@@ -111,6 +111,27 @@ need_name_server() {
   mv -T "$folder.new" "$folder"
 }
 
+# Postfix's resolver of MTA-STS fetches policies as other mail servers do. Unpacked for the same reason.
+need_sts_resolver() {
+  local folder=$cache/mta-sts-resolver
+  export MTA_STS_QUERY=$folder/mta-sts-query
+  [ ! -x "$MTA_STS_QUERY" ] || return 0
+  say "Fetching a resolver of MTA-STS"
+  rm -rf "$folder.new"
+  mkdir -p "$folder.new"
+  (
+    cd "$folder.new" || exit
+    apt-get -q download postfix-mta-sts-resolver >/dev/null 2>&1 || die "apt-get could not download postfix-mta-sts-resolver"
+    dpkg-deb -x *.deb .
+    rm -- *.deb
+    printf '#!/bin/sh\nPYTHONPATH=%q exec /usr/bin/python3 -m postfix_mta_sts_resolver "$@"\n' "$folder/usr/lib/python3/dist-packages" \
+      >mta-sts-query
+    chmod +x mta-sts-query
+  )
+  rm -rf "$folder"
+  mv -T "$folder.new" "$folder"
+}
+
 build_builder() {
   command -v cargo >/dev/null || die "cargo is not here; install Rust 1.95 or newer from rustup.rs, then run this again"
   say "Building mailkiln"

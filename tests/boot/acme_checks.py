@@ -17,7 +17,7 @@ from pebble import HOST, Pebble  # noqa: E402
 
 NAMES = {HOST, *(f"{label}.{domain}" for domain in ("example.test", "second.test")
                  for label in ("autoconfig", "autodiscover", "mta-sts"))}
-LISTENERS = {993: (), 465: (), 995: (), 143: ("-starttls", "imap"), 587: ("-starttls", "smtp"), 25: ("-starttls", "smtp")}
+LISTENERS = {443: (), 993: (), 465: (), 995: (), 143: ("-starttls", "imap"), 587: ("-starttls", "smtp"), 25: ("-starttls", "smtp")}
 # Serving a renewed certificate is promised within a minute; emulated machines answer slowly.
 SERVED_WITHIN = 60
 # One run at a time: the timer's may have its last words to say.

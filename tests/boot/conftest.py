@@ -9,7 +9,7 @@ from driver.kept import kept_folder
 from life import Desk, Life
 
 # Lists of checks in the order in which they run; one that is not named here comes after them.
-ORDER = ("seed_checks", "system_checks", "acme_checks", "mail_checks", "filter_checks", "clamav_checks")
+ORDER = ("seed_checks", "system_checks", "acme_checks", "web_checks", "mail_checks", "filter_checks", "clamav_checks")
 
 
 def pytest_addoption(parser):

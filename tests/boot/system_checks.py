@@ -3,7 +3,6 @@
 import json
 import re
 import socket
-import ssl
 
 from checks import Checks
 from clients import LOCAL, port
@@ -145,31 +144,3 @@ def loopback(world):
     for number in (1465, 1993, 8080, 10025, 10026):
         assert f"dport {number} meta skuid != " in rules, rules
     assert "mailkiln-firewall.service" in world.shell("systemctl show --property=Requires systemd-networkd.service")
-
-
-def asked(number, host, path, tls=True):
-    """What the web unit answers, over HTTPS whatever its certificate is."""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection((LOCAL, port(number)), timeout=60) as plain:
-        with context.wrap_socket(plain, server_hostname=host) if tls else plain as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
-            return b"".join(iter(lambda: connection.recv(4096), b"")).decode()
-
-
-@CHECKS("the web unit answers on 443, and port 80 leads there")
-def web(world):
-    assert world.shell("systemctl is-active mailkiln-web mailkiln-web-http.socket mailkiln-web-https.socket").split() == ["active"] * 3
-    healthy = asked(443, "mail.example.test", "/healthz")
-    assert healthy.startswith("HTTP/1.1 200 ") and "strict-transport-security" in healthy.lower(), healthy[:500]
-    moved = asked(80, "mail.example.test", "/", tls=False)
-    assert moved.startswith("HTTP/1.1 30") and "https://mail.example.test/" in moved, moved[:500]
-    # It holds no capability, and reaches no private network.
-    shown = world.shell("systemctl show mailkiln-web --property=AmbientCapabilities,CapabilityBoundingSet,IPAddressDeny")
-    assert "AmbientCapabilities=\n" in shown and "CapabilityBoundingSet=\n" in shown and "192.168.0.0/16" in shown, shown
-
-
-@CHECKS("the MTA-STS policy that the DNS announces is served under its name")
-def mta_sts(world):
-    policy = asked(443, "mta-sts.example.test", "/.well-known/mta-sts.txt")
-    assert policy.startswith("HTTP/1.1 200 ") and "version: STSv1" in policy and "mx: mail.example.test" in policy, policy[:500]

@@ -43,6 +43,10 @@ IMAGE = (
 LOOPBACK = (Need("ip", "iproute2", "sets up the loopback of the test network"),)
 CLIENTS = (
     Need("curl", "curl", "checks CalDAV and CardDAV"),
+    Need("vdirsyncer", "vdirsyncer", "syncs calendars and contacts as a device does"),
+    Need("/usr/lib/python3/dist-packages/aiodns", "python3-aiodns", "asks the DNS for MTA-STS"),
+    Need("/usr/lib/python3/dist-packages/aiohttp", "python3-aiohttp", "fetches the MTA-STS policy"),
+    Need("/usr/lib/python3/dist-packages/yaml", "python3-yaml", "the resolver of MTA-STS needs it"),
     Need("swaks", "swaks", "checks SMTP"),
     Need("sieve-connect", "sieve-connect", "checks ManageSieve"),
     Need("ssh", "openssh-client", "looks into the running appliance"),
@@ -118,7 +122,8 @@ set -euo pipefail
 . "$root/tests/prepare.sh"
 need_pebble >&2
 need_name_server >&2
-printf 'PEBBLE=%s\\nCHALLTESTSRV=%s\\nNAMED=%s\\n' "$PEBBLE" "$CHALLTESTSRV" "$NAMED"
+need_sts_resolver >&2
+printf '%s\\n' "PEBBLE=$PEBBLE" "CHALLTESTSRV=$CHALLTESTSRV" "NAMED=$NAMED" "MTA_STS_QUERY=$MTA_STS_QUERY"
 """
 # Programs from crates.io, at the versions that the checks were written for.
 CARGO_TOOLS = {"nextest": "0.9.143", "deny": "0.20.2"}
@@ -133,7 +138,7 @@ def install(needs):
 
 
 def servers():
-    """The programs of pebble and BIND, as environment variables; fetched when the machine has none."""
+    """The programs of pebble, BIND and a resolver of MTA-STS, as environment variables; fetched when the machine has none."""
     done = subprocess.run(["bash", "-c", SERVERS], env=os.environ | {"root": str(ROOT)}, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         sys.exit(done.returncode)

@@ -1,9 +1,10 @@
 """Calendars and contacts through the front door, at the real mail server."""
 
 import base64
+import time
 import unittest
 
-from web import Web, mail_server, oauth_client
+from web import HOST, Web, mail_server, oauth_client
 
 EVENT = """BEGIN:VCALENDAR\r
 VERSION:2.0\r
@@ -70,6 +71,24 @@ class Dav(unittest.TestCase):
             found = self.ask("PROPFIND", moved.headers["Location"], PROPERTIES, Depth="0", Content_Type="text/xml")
             self.assertEqual(found.status, 207, found.text)
             self.assertIn("current-user-principal", found.text)
+
+    def test_a_body_that_nobody_reads_costs_no_connection(self):
+        """vdirsyncer sends head and body one after the other, and its next request on the same connection."""
+        body = PROPERTIES.encode()
+        for path in ("/", "/.well-known/caldav", f"{self.home(self.alice)}/"):
+            connection = self.web.browser().connect()
+            for _ in range(2):
+                connection.putrequest("PROPFIND", path)
+                connection.putheader("Host", HOST)
+                connection.putheader("Content-Length", str(len(body)))
+                connection.endheaders()
+                time.sleep(0.3)
+                connection.send(body)
+                answer = connection.getresponse()
+                answer.read()
+                self.assertIn(answer.status, (307, 401, 405), path)
+                connection.auto_open = 0
+            connection.close()
 
     def test_the_api_is_not_reached(self):
         for path in ("/api/principal", "/auth/token", "/dav/../api/principal", "/dav/%2e%2e/api/principal", "/jmap/"):

@@ -16,7 +16,12 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use http::{Request, StatusCode};
+use bytes::Bytes;
+use futures_util::future::ready;
+use futures_util::stream::once;
+use http::{Request, StatusCode, Version};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -38,6 +43,8 @@ use stall::Unstalled;
 const HEAD: usize = 32 * 1024;
 /// Longest path with its query, bytes.
 const TARGET: usize = 8 * 1024;
+/// A body of HTTP/1 up to this size is read before anybody answers, bytes.
+const SMALL: u64 = 16 * 1024;
 /// Streams of one HTTP/2 connection at the same time.
 const STREAMS: u32 = 100;
 /// Streams that a client reset before we took them up (rapid reset, CVE-2023-44487).
@@ -210,7 +217,9 @@ impl Door {
         }
         let client = client.unwrap_or_else(|| Client::behind_proxy(request.headers()));
         let paced = |body| Body::new(Paced::new(body, Duration::from_secs(read_seconds)));
-        let mut request = request.map(paced);
+        let (parts, body) = request.map(paced).into_parts();
+        let body = if parts.version < Version::HTTP_2 { whole(body).await } else { body };
+        let mut request = Request::from_parts(parts, body);
         request.extensions_mut().insert(client);
         router.oneshot(request).await
     }
@@ -226,6 +235,19 @@ fn oversized(request: &Request<Incoming>) -> Option<StatusCode> {
         Some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
     } else {
         None
+    }
+}
+
+/// A small body, read to its end. Where nobody needs one, as for a redirect, the answer would be there before a body that comes
+/// after its head; hyper then ends the connection without a word, on which the client already sends its next request.
+async fn whole(body: Body) -> Body {
+    if !body.size_hint().exact().is_some_and(|size| (1..=SMALL).contains(&size)) {
+        return body;
+    }
+    match body.collect().await {
+        Ok(read) => Body::from(read.to_bytes()),
+        // Whoever reads it hears of the failure.
+        Err(error) => Body::from_stream(once(ready(Err::<Bytes, _>(error)))),
     }
 }
 
