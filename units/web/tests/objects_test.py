@@ -162,7 +162,8 @@ class Objects(unittest.TestCase):
         left = routes() - asked.keys() - WITHOUT.keys()
         self.assertFalse(left, "routes that are neither asked nor named as without an object")
         self.assertFalse(WITHOUT.keys() - routes(), "routes that are gone")
-        print(f"\n{sum(len(each) for each in asked.values())} requests to {len(asked)} of {len(routes())} routes")
+        requests = len([status for each in asked.values() for status in each])
+        print(f"\n{requests} requests to {len(asked)} of {len(routes())} routes")
 
 
 if __name__ == "__main__":
