@@ -78,7 +78,7 @@ class Dav(unittest.TestCase):
         for path in ("/", "/.well-known/caldav", f"{self.home(self.alice)}/"):
             connection = self.web.browser().connect()
             for _ in range(2):
-                connection.putrequest("PROPFIND", path)
+                connection.putrequest("PROPFIND", path, skip_host=True)
                 connection.putheader("Host", HOST)
                 connection.putheader("Content-Length", str(len(body)))
                 connection.endheaders()
