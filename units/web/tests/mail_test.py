@@ -7,8 +7,9 @@ import time
 import unittest
 import urllib.parse
 
+from web import Web, mail_server, oauth_client  # first: it says where `server` is
+
 from server import TODAY, trusting
-from web import Web, mail_server, oauth_client
 
 PASSWORD = "pass word"
 HOSTILE = """<html><body><p>Hello <b>there</b></p><script>alert(1)</script><img src="https://evil.test/x.png">
