@@ -96,7 +96,7 @@ def test_toy(checkout, mailkiln, tmp_path):
     changed = run(checkout, "git", "status", "--porcelain", stdout=subprocess.PIPE, text=True).stdout.splitlines()
     assert sorted(changed) == [" M mailkiln.lock", "?? units/toy/"]
     difference = run(checkout, "git", "diff", "-U0", "mailkiln.lock", stdout=subprocess.PIPE, text=True).stdout
-    lines = [line for line in difference.splitlines() if line[0] in "+-" and line[1] not in "+-"]
+    lines = [line for line in difference.splitlines() if line[:1] in ("+", "-") and line[1:2] not in ("+", "-")]
     assert lines and all(line.startswith("+") for line in lines), difference
     spec = ROOT / "tests/boot/mail.toml"
     run(checkout, mailkiln, "build", "-c", spec, "--target", "x86_64", "--format", "img", "-o", tmp_path / "out", "--lock", "mailkiln.lock")

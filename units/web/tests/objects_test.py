@@ -23,7 +23,7 @@ WITHOUT = {
     "/account/second-factor/confirm": "of the browser's own account", "/account/second-factor/stop": "of the browser's own account",
     "/account/app-passwords/add": "of the browser's own account", "/settings/filters/adopt": "of the browser's own account",
     "/mail/remote/{token}": "an address outside, signed; src/remote has its tests", "/mail/picture/{token}": "a token that only the frame of the message has; mail_test.py",
-    "/dav/{*path}": "dav_test.py",
+    "/dav/{*path}": "dav_test.py", "/compose/format": "what the browser sends, in another form",
 }
 
 
@@ -146,6 +146,10 @@ class Objects(unittest.TestCase):
         post("/mail/undo", undo=has["undo"], f="INBOX")
         for do in ("save", "discard", "send"):
             post("/compose", multipart=True, draft="1", original="INBOX 1", to="", cc="", bcc="", subject="", text="", sure="1", do=do, **{"from": self.alice})
+        for uid in ("1", "2"):
+            page = mallory.request("GET", f"/compose/image/{uid}/0")
+            asked.setdefault("/compose/image/{uid}/{id}", []).append(page.status)
+            self.assertGreaterEqual(page.status, 400)
         get("/compose/outbox", new=has["row"])
         post("/compose/outbox/stop", id=has["row"])
         for number in ("0", "1"):

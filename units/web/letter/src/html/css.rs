@@ -187,6 +187,11 @@ fn split_important(value: &[Piece]) -> (&[Piece], bool) {
     (value, false)
 }
 
+/// Returns true for a character with which a word or a number may go on.
+fn is_of_word(sign: char) -> bool {
+    sign.is_alphanumeric() || matches!(sign, '-' | '_' | '%' | '.')
+}
+
 /// Writes a value, or nothing if any piece of it is not allowed.
 fn write_pieces(
     out: &mut String,
@@ -196,6 +201,10 @@ fn write_pieces(
     blocked: &mut usize,
 ) -> Option<()> {
     for piece in pieces {
+        // Two that stood beside each other without a space, as after a lost sign, would be read as one the next time.
+        if !matches!(piece, Piece::Space | Piece::Mark(_)) && out.ends_with(is_of_word) {
+            out.push(' ');
+        }
         match piece {
             Piece::Ident(name) => out.push_str(plain_name(name)?),
             Piece::Hash(name)

@@ -85,7 +85,7 @@ async function outbox(context) {
   const page = await signIn(context, known.account, "/compose");
   await page.locator("#to").fill(known.other);
   await page.locator("#subject").fill("Too soon");
-  await page.locator("#text").fill("Words");
+  await page.locator("#text:visible, #editor:visible").fill("Words");
   await button(page, "Send").click();
   await button(page, "Undo").click();
   await page.locator("#text").waitFor();

@@ -31,7 +31,7 @@ export default async function (browser) {
     await page.getByRole("button", { name: "Attach", exact: true }).click();
     await page.getByText("The draft is saved.").waitFor();
     await page.getByRole("list", { name: "Attached files" }).getByText("plan.txt").waitFor();
-    await page.locator("#text").fill(`I bring the plan, which is attached.\n\n${text}`);
+    await page.locator("#text:visible, #editor:visible").fill(`I bring the plan, which is attached.\n\n${text}`);
     await page.getByRole("button", { name: "Send", exact: true }).click();
     await page.getByText(/The message is sent in/).waitFor();
 
