@@ -1,5 +1,7 @@
 """What people do with the webmail, in chromium: with and without its script, on a wide screen and on a telephone (browser/)."""
 
+import os
+import pathlib
 import re
 import time
 import unittest
@@ -7,6 +9,7 @@ import unittest
 import hostile_mail
 from judge import play
 from mail_test import message
+from picture import small
 from web import Web, mail_server, oauth_client
 
 MESSAGE_ID = re.compile("Message-ID: (<.*>)")
@@ -101,6 +104,20 @@ class Browser(unittest.TestCase):
                    for text in ("Yes", "When?")]
         account = self.account("habits", first, *answers, message("Bill", "words"))
         play(self.web, "habits", self.asks(), account=account, friend=self.account("habits-friend"), other=self.account("habits-other"))
+
+    def test_pictures(self):
+        mails = [("Mailkiln <updates@project.test>", "Version 1.4 is out", "What is new in this version"),
+                 ("Jonas Weber <jonas@elsewhere.test>", "Re: Minutes of Tuesday", "Thanks, two small corrections below."),
+                 ("Library <desk@library.test>", "Your books are due on Friday", "Three books are due. You can renew them once."),
+                 ("Mira Okafor <mira@elsewhere.test>", "Photos from the lake", "All of them are in the album now."),
+                 ("Bike shop <hello@bikes.test>", "Your bicycle is ready", "We changed the chain and both brakes."),
+                 ("Ann Lindqvist <ann@elsewhere.test>", "Summer fair", "Hello,\r\n\r\nTables and benches come at nine. Who can help to carry them?\r\n"
+                  "The programme is at https://fair.test/programme\r\n\r\n> Shall we meet at the gate?\r\n\r\nAnn")]
+        account = self.account("jo", *(message(subject, text, sender).replace("reader@example.test", "jo@example.test") for sender, subject, text in mails))
+        play(self.web, "pictures", account=account, pictures=str(self.web.directory))
+        if wanted := os.environ.get("PICTURES"):
+            for path in self.web.directory.glob("*.png"):
+                (pathlib.Path(wanted) / path.name).write_bytes(small(path.read_bytes()))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ export default async function (browser) {
 
   const mail = await signIn(guest, known.account);
   await judge(mail, "list");
+  await mail.locator(".others summary").click();
   await mail.locator(".orders summary").click();
   await mail.locator(".find-help summary").click();
   await judge(mail, "list, menus open");

@@ -123,14 +123,17 @@ fn tools(view: &View, place: &Place, listing: &Listing, all: &[Folder]) -> Marku
             }
             @if is(SpecialUse::Junk) { (button("not-junk", "mail.not-junk", "quiet")) }
             @else { (button("archive", "mail.archive", "quiet")) (button("junk", "mail.junk", "quiet")) }
-            (button("read", "mail.mark-read", "quiet"))
-            (button("unread", "mail.mark-unread", "quiet"))
-            (button("flag", "mail.flag", "quiet"))
-            (button("unflag", "mail.unflag", "quiet"))
-            span.move {
-                (folders::choice(view, place, all, "to"))
-                (button("move", "mail.move", "quiet"))
-                (button("copy", "mail.copy", "quiet"))
+            details.others {
+                summary { (text("mail.more-tools")) }
+                div.tools {
+                    (button("read", "mail.mark-read", "quiet"))
+                    (button("unread", "mail.mark-unread", "quiet"))
+                    (button("flag", "mail.flag", "quiet"))
+                    (button("unflag", "mail.unflag", "quiet"))
+                    (folders::choice(view, place, all, "to")) " "
+                    (button("move", "mail.move", "quiet"))
+                    (button("copy", "mail.copy", "quiet"))
+                }
             }
             @if !listing.everywhere && listing.total > 0 {
                 label.all {
