@@ -7,6 +7,12 @@ import { createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
+/** The field that is written in: the editor, or without a script the plain one. */
+export const TEXT = "#text:visible, #editor:visible";
+
+/** What is written in it. */
+export const written = (page) => page.locator(TEXT).evaluate((it) => it.value ?? it.innerText);
+
 export const WIDE = { width: 1280, height: 800 };
 export const PHONE = { width: 390, height: 844 };
 // A machine that does much else needs long for a page; no test is about how long.

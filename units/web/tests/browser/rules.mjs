@@ -23,6 +23,8 @@ const validator = new HtmlValidate({
     "no-implicit-close": "off",
     // All boxes of a list have one name: those that are ticked are sent.
     "form-dup-name": ["error", { shared: ["radio", "button", "reset", "submit", "checkbox"] }],
+    // The editor is none that HTML has an element for.
+    "prefer-native-element": ["error", { exclude: ["textbox"] }],
     // A list may have a name, and that of attached files has no heading that would give it one.
     "aria-label-misuse": ["error", { allowAnyNamable: true }],
   },

@@ -1,5 +1,5 @@
 // What else people do: second factor, conversations, filters, absence, undo, later, snooze, sign-out everywhere, keys alone.
-import { ask, check, known, open, origin, row, say, signIn } from "../harness.mjs";
+import { ask, check, known, open, origin, row, say, signIn, TEXT, written } from "../harness.mjs";
 import { code } from "../totp.mjs";
 
 const button = (page, name) => page.getByRole("button", { name, exact: true });
@@ -85,17 +85,17 @@ async function outbox(context) {
   const page = await signIn(context, known.account, "/compose");
   await page.locator("#to").fill(known.other);
   await page.locator("#subject").fill("Too soon");
-  await page.locator("#text:visible, #editor:visible").fill("Words");
+  await page.locator(TEXT).fill("Words");
   await button(page, "Send").click();
   await button(page, "Undo").click();
-  await page.locator("#text").waitFor();
-  check((await page.locator("#text").inputValue()).includes("Words"), "what was undone is there to write on");
+  await page.locator(TEXT).waitFor();
+  check((await written(page)).includes("Words"), "what was undone is there to write on");
   await page.locator("main summary", { hasText: "Send later" }).click();
   await page.locator("#when").fill(new Date(Date.now() + 7200_000).toISOString().slice(0, 16));
   await button(page, "Send at this time").click();
   await page.getByText("The message is sent on").waitFor();
   await button(page, "Do not send").click();
-  await page.locator("#text").waitFor();
+  await page.locator(TEXT).waitFor();
   await button(page, "Discard").click();
   await page.goto(`${origin}/compose/outbox`);
   await page.getByText("Nothing waits to be sent or to come back.").waitFor();
@@ -156,12 +156,12 @@ async function keys(context) {
   await page.locator("#subject").waitFor();
   await press("r");
   await page.waitForURL(/\/compose\?reply/);
-  await tabTo("#text");
+  await tabTo("#text, #editor");
   await page.keyboard.type("By keys alone. ");
   await tabTo("button[value=save]:not(.hidden)");
   await press("Enter");
   await page.getByText("The draft is saved.").waitFor();
-  check((await page.locator("#text").inputValue()).includes("By keys alone."), "the draft has what was typed");
+  check((await written(page)).includes("By keys alone."), "the draft has what was typed");
 }
 
 async function factor(context) {

@@ -1,5 +1,5 @@
 // Every page and what opens in it, judged by axe and html-validate (rules.mjs).
-import { check, known, open, origin, row, say, signIn } from "../harness.mjs";
+import { check, known, open, origin, row, say, signIn, TEXT } from "../harness.mjs";
 import { accessible, collect, valid } from "../rules.mjs";
 import { code } from "../totp.mjs";
 
@@ -63,7 +63,7 @@ export default async function (browser) {
 
   await go("/compose");
   await mail.locator("#to").fill("nobody at all");
-  await mail.locator("#text:visible, #editor:visible").fill("Words");
+  await mail.locator(TEXT).fill("Words");
   await mail.locator("#files").setInputFiles({ name: "plan.txt", mimeType: "text/plain", buffer: Buffer.from("plan") });
   await mail.getByText("Send later").click();
   await button(mail, "Send").click();
@@ -74,7 +74,7 @@ export default async function (browser) {
   await go("/compose");
   await mail.locator("#to").fill(known.account);
   await mail.locator("#subject").fill("Later");
-  await mail.locator("#text:visible, #editor:visible").fill("Words");
+  await mail.locator(TEXT).fill("Words");
   await mail.locator("main summary").first().click();
   await mail.locator("#when").fill(new Date(Date.now() + 7200_000).toISOString().slice(0, 16));
   await button(mail, "Send at this time").click();

@@ -1,5 +1,5 @@
 // Sign-in, list, message, answer with a file, search: four ways to look at them.
-import { check, known, open, PHONE, row, say, signIn, WIDE } from "../harness.mjs";
+import { check, known, open, PHONE, row, say, signIn, WIDE, TEXT } from "../harness.mjs";
 
 const WAYS = {
   wide: { viewport: WIDE },
@@ -31,7 +31,7 @@ export default async function (browser) {
     await page.getByRole("button", { name: "Attach", exact: true }).click();
     await page.getByText("The draft is saved.").waitFor();
     await page.getByRole("list", { name: "Attached files" }).getByText("plan.txt").waitFor();
-    await page.locator("#text:visible, #editor:visible").fill(`I bring the plan, which is attached.\n\n${text}`);
+    await page.locator(TEXT).fill(`I bring the plan, which is attached.\n\n${text}`);
     await page.getByRole("button", { name: "Send", exact: true }).click();
     await page.getByText(/The message is sent in/).waitFor();
 
