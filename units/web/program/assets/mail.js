@@ -7,6 +7,13 @@ const pane = document.getElementById("pane");
 const typing = "input:not([type=checkbox]), textarea, select, [contenteditable]";
 let waiting = null;
 let sure = 0;
+let shown = location.search;
+
+/** What the address bar says from now on, and the page shows. */
+function remember(how, address) {
+  history[how](null, "", address);
+  shown = location.search;
+}
 
 /** Fetches a part of a page of our own, which the server has escaped. */
 async function part(address, name, options = {}) {
@@ -66,7 +73,7 @@ function markOpen() {
 async function showList(address, push) {
   try {
     const { text, url } = await part(address, "list");
-    if (push) history.pushState(null, "", url);
+    if (push) remember("pushState", url);
     putList(text);
     document.getElementById("list").scrollTop = 0;
     document.getElementById("list-title").focus({ preventScroll: true });
@@ -78,7 +85,7 @@ async function showList(address, push) {
 async function showMessage(address, push) {
   try {
     const { text } = await part(address, "pane");
-    if (push) history.pushState(null, "", address);
+    if (push) remember("pushState", address);
     pane.innerHTML = policy.createHTML(text);
     pane.scrollTop = 0;
     markOpen();
@@ -95,7 +102,7 @@ async function showMessage(address, push) {
 function close(push) {
   const address = new URL(location.href);
   address.searchParams.delete("m");
-  if (push) history.pushState(null, "", address);
+  if (push) remember("pushState", address);
   pane.replaceChildren();
   markOpen();
   current()?.querySelector("a").focus();
@@ -135,7 +142,7 @@ async function send(form, button) {
     const address = new URL(url);
     const stays = keep && !(gone && chosen.includes(keep));
     if (stays && !chosen.includes(keep)) address.searchParams.set("m", keep);
-    history.replaceState(null, "", address);
+    remember("replaceState", address);
     if (!address.searchParams.has("m")) pane.replaceChildren();
     putList(text);
     at(rows().find((row) => row.dataset.uid === nextUid) ?? rows()[0]);
@@ -212,12 +219,16 @@ function live() {
 }
 
 async function refresh() {
-  const key = current()?.dataset.uid;
   try {
     const answer = await fetch(document.getElementById("list").dataset.place, { headers: { "x-part": "list", accept: "text/html" } });
     if (!answer.ok) return;
-    putList(await answer.text());
-    at(rows().find((row) => row.dataset.uid === key));
+    const text = await answer.text();
+    const key = current()?.dataset.uid;
+    const focused = document.activeElement?.closest(".row")?.dataset.uid;
+    const row = (uid) => uid && rows().find((one) => one.dataset.uid === uid);
+    putList(text);
+    at(row(key));
+    row(focused)?.querySelector("a").focus({ preventScroll: true });
   } catch { /* The next piece of news tries again. */ }
 }
 
@@ -227,6 +238,8 @@ if (root) {
     if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.target) return;
     const address = new URL(link.href);
     if (address.origin !== location.origin || address.pathname !== "/mail") return;
+    // An anchor on this page, such as the link over all navigation, is the browser's.
+    if (address.hash && address.search === location.search) return;
     event.preventDefault();
     if (link.dataset.close !== undefined) close(true);
     else if (address.searchParams.has("m")) showMessage(link.href, true);
@@ -281,6 +294,9 @@ if (root) {
     if (to.value) send(form, form.querySelector("button[value=move]"));
   });
   addEventListener("popstate", async () => {
+    // Anchors come by here too.
+    if (location.search === shown) return;
+    shown = location.search;
     pane.replaceChildren();
     await showList(location.href, false);
     if (new URLSearchParams(location.search).has("m")) showMessage(location.href, false);
