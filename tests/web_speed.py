@@ -9,6 +9,7 @@ import html
 import itertools
 import pathlib
 import re
+import shutil
 import socket
 import statistics
 import sys
@@ -20,6 +21,7 @@ import roundcube
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "units/web/tests"), str(ROOT / "units/mail-server/tests")]
 
+import judge  # noqa: E402
 import web as tests  # noqa: E402
 from server import PORTS, TODAY, trusting  # noqa: E402
 
@@ -191,6 +193,10 @@ def figures(messages, times, peer_folder=None):
         print(f"  web unit, nobody signed in: {roundcube.share(web.process.pid):.1f} MiB")
         pages(web, peer, address, times)
         print(f"  web unit, one signed in: {roundcube.share(web.process.pid):.1f} MiB" + (f"; Roundcube {peer.resident():.1f} MiB" if peer else ""))
+        if shutil.which("chromium"):
+            judge.play(web, "weight", account=address)
+        else:
+            print("  chromium is not here: the first view is not measured")
         accounts = [mail.account(f"person{number}") for number in range(USERS)]
         for account in accounts:
             fill(mail, account, 20)
