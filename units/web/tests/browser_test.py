@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import sqlite3
 import time
 import unittest
 
@@ -58,8 +59,14 @@ class Browser(unittest.TestCase):
             session.sendmail(sender, [to], message("Are you there?", sender=sender).replace("reader@example.test", to))
         return True
 
+    def expire(self):
+        """All sessions have been idle for long."""
+        with sqlite3.connect(self.web.directory / "state/web.sqlite") as database:
+            database.execute("UPDATE sessions SET used = used - 100000000")
+        return True
+
     def asks(self):
-        return {"arrived": self.arrived, "deliver": self.deliver, "messages": self.messages, "write": self.write}
+        return {"expire": self.expire, "arrived": self.arrived, "deliver": self.deliver, "messages": self.messages, "write": self.write}
 
     def test_the_judge_sees_what_it_must(self):
         play(self.web, "judge")

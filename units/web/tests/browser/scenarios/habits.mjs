@@ -1,12 +1,13 @@
-// What else people do: second factor, conversations, filters, absence, undo, later, snooze, sign-out everywhere, keys alone.
+// What else people do: second factor, conversations, filters, absence, undo, later, snooze, an old session, sign-out everywhere, keys alone.
 import { ask, check, known, open, origin, row, say, signIn, TEXT, written } from "../harness.mjs";
 import { code } from "../totp.mjs";
 
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 
 export default async function (browser) {
-  for (const part of [guesses, everywhere, conversation, filter, absence, outbox, snooze, keys, factor]) {
-    const context = await browser.window({ expected: part === guesses ? [/status of 403/] : [] });
+  const expected = new Map([[guesses, [/status of 403/]], [expiry, [/status of 401/]]]);
+  for (const part of [guesses, everywhere, expiry, conversation, filter, absence, outbox, snooze, keys, factor]) {
+    const context = await browser.window({ expected: expected.get(part) ?? [] });
     await part(context, browser);
     await context.close();
     say(part.name);
@@ -34,6 +35,19 @@ async function everywhere(context, browser) {
   await there.reload();
   check(there.url().includes("/sign-in"), "the other window is signed out too");
   await other.close();
+}
+
+/** A page that was left open for too long: what is asked for next leads to the sign-in, and from there back. */
+async function expiry(context) {
+  const page = await signIn(context, known.account);
+  await ask("expire");
+  await row(page, "Tea").locator("a").click();
+  await page.waitForURL(/\/sign-in/);
+  await page.locator("#account").fill(known.account);
+  await page.locator("#password").fill(known.password);
+  await button(page, "Sign in").click();
+  await page.waitForURL(new RegExp(`^${origin}/mail`));
+  await open(page, "Tea");
 }
 
 async function conversation(context) {
