@@ -1,6 +1,8 @@
-"""Runs jobs: each as soon as what it needs is there, at most two at a time, and only one in which cargo compiles."""
+"""Runs jobs: each as soon as what it needs is there, at most two at a time, and beside them one in which cargo compiles."""
 
+import contextlib
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -11,6 +13,7 @@ import traceback
 from driver import cases
 from driver.job import Case, Outcome, State
 
+# Beside these, one in which cargo compiles: it is niced, and takes what waiting for a boot leaves of the processors.
 AT_ONCE = 2
 HEARTBEAT_SECONDS = 30
 # What is shown of a job's output while another runs beside it; all of it is in its log.
@@ -54,9 +57,8 @@ class Schedule:
                 self.give_up(job, lost)
                 return True
             waited = {*job.requires, *job.after} & names
-            if not waited <= self.outcomes.keys() or len(self.running) >= AT_ONCE:
-                continue
-            if job.cargo and any(other.job.cargo for other in self.running.values()):
+            alike = sum(other.job.cargo == job.cargo for other in self.running.values())
+            if not waited <= self.outcomes.keys() or alike >= (1 if job.cargo else AT_ONCE):
                 continue
             self.running[job.name] = Running(self, job)
             self.running[job.name].start()
@@ -147,6 +149,7 @@ class Running(threading.Thread):
                 self.process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
                     env=environment, start_new_session=True)  # fmt: skip
+                self.yield_to_others()
         except OSError as error:
             self.put(f"error: {step.command[0]} can't be started: {error}\n", log)
             return 127, str(error)
@@ -154,6 +157,12 @@ class Running(threading.Thread):
             printed.append(line)
             self.put(line, log)
         return self.process.wait(), "".join(printed)
+
+    def yield_to_others(self):
+        """Between sessions Linux shares processors by the niceness of the session, not of its processes (sched(7), autogroup)."""
+        if self.job.nice:
+            with contextlib.suppress(OSError):
+                pathlib.Path(f"/proc/{self.process.pid}/autogroup").write_text(str(self.job.nice), encoding="ascii")
 
     def put(self, line, log):
         """Into the log, and onto the terminal where it matters."""

@@ -122,14 +122,22 @@ def test_steps_go_on(tmp_path):
     assert [case.outcome for case in outcomes["one"].cases] == ["failed", "passed"]
 
 
-@pytest.mark.parametrize("cargo, most", [(False, AT_ONCE), (True, 1)])
-def test_at_once(tmp_path, cargo, most):
-    """Two jobs run at a time, and only one in which cargo compiles."""
-    script = f"mkdir {tmp_path}/on-$$; sleep 0.2; set -- {tmp_path}/on-*; echo $#; rmdir {tmp_path}/on-$$"
-    outcomes, _ = ran(tmp_path, *(shell(str(number), script, cargo=cargo) for number in range(5)))
+@pytest.mark.parametrize("kinds, most", [((False,), AT_ONCE), ((True,), 1), ((False, True), AT_ONCE + 1)])
+def test_at_once(tmp_path, kinds, most):
+    """Two jobs run at a time, and beside them one in which cargo compiles."""
+    script = f"mkdir {tmp_path}/on-$$; sleep 0.3; set -- {tmp_path}/on-*; echo $#; rmdir {tmp_path}/on-$$"
+    outcomes, _ = ran(tmp_path, *(shell(str(number), script, cargo=kinds[number % len(kinds)]) for number in range(6)))
     assert all(outcome.state is State.PASSED for outcome in outcomes.values())
     counts = [int(outcome.log.read_text()) for outcome in outcomes.values()]
     assert max(counts) == most, counts
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/autogroup").exists(), reason="this kernel has no sessions that share processors")
+def test_nice(tmp_path):
+    """What compiles leaves the processors to what does not, also as a session."""
+    jobs = [shell(str(nice), "sleep 0.3; cat /proc/self/autogroup", nice=nice) for nice in (0, 10)]
+    outcomes, _ = ran(tmp_path, *jobs)
+    assert [outcomes[job.name].log.read_text().split(" nice ")[1].strip() for job in jobs] == ["0", "10"]
 
 
 def test_order_of_preference(tmp_path):
