@@ -7,20 +7,12 @@ import time
 import unittest
 import urllib.parse
 
-from web import Web, mail_server, oauth_client
+from web import Served, Web, mail_server, oauth_client
 
 BOUNDARY = "----form"
 
 
-class Compose(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.mail = mail_server().__enter__()
-        cls.addClassCleanup(cls.mail.__exit__)
-        oauth_client(cls.mail)
-        cls.web = Web(cls.mail).__enter__()
-        cls.addClassCleanup(cls.web.__exit__)
-
+class Compose(Served):
     def writer(self, name):
         address = self.mail.account(name)
         browser = self.web.browser()

@@ -4,7 +4,7 @@ import base64
 import time
 import unittest
 
-from web import HOST, Web, mail_server, oauth_client
+from web import HOST, Served
 
 EVENT = """BEGIN:VCALENDAR\r
 VERSION:2.0\r
@@ -21,14 +21,10 @@ END:VCALENDAR\r
 PROPERTIES = """<?xml version="1.0"?><propfind xmlns="DAV:"><prop><current-user-principal/><resourcetype/></prop></propfind>"""
 
 
-class Dav(unittest.TestCase):
+class Dav(Served):
     @classmethod
     def setUpClass(cls):
-        cls.mail = mail_server().__enter__()
-        cls.addClassCleanup(cls.mail.__exit__)
-        oauth_client(cls.mail)
-        cls.web = Web(cls.mail).__enter__()
-        cls.addClassCleanup(cls.web.__exit__)
+        super().setUpClass()
         cls.alice, cls.bob = cls.mail.account("dav-alice"), cls.mail.account("dav-bob")
 
     def ask(self, method, path, body=None, user=None, **headers):

@@ -15,9 +15,8 @@ import subprocess
 import sys
 import threading
 import time
-import unittest
 
-from web import HOST, MailServer, Web, mail_server, oauth_client
+from web import HOST, Served
 
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCES = HERE / "browser"
@@ -91,19 +90,8 @@ def answer(node, value):
     node.stdin.flush()
 
 
-class Judged(unittest.TestCase):
-    """Tests with a browser: a mail server and a web unit in front of it, which all of a class share, and what is in the mailboxes."""
-
-    mail: MailServer
-    web: Web
-
-    @classmethod
-    def setUpClass(cls):
-        cls.mail = mail_server().__enter__()
-        cls.addClassCleanup(cls.mail.__exit__)
-        oauth_client(cls.mail)
-        cls.web = Web(cls.mail).__enter__()
-        cls.addClassCleanup(cls.web.__exit__)
+class Judged(Served):
+    """Tests with a browser, and what is in the mailboxes."""
 
     def account(self, name, *messages):
         """A new account with messages in its inbox."""

@@ -7,7 +7,7 @@ import time
 import unittest
 import urllib.parse
 
-from web import Web, mail_server, oauth_client  # first: it says where `server` is
+from web import Served  # first: it says where `server` is
 
 from server import TODAY, trusting
 
@@ -35,15 +35,7 @@ def hostile():
             "<script>alert(1)</script>\r\n--m--\r\n")
 
 
-class Mail(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.mail = mail_server().__enter__()
-        cls.addClassCleanup(cls.mail.__exit__)
-        oauth_client(cls.mail)
-        cls.web = Web(cls.mail).__enter__()
-        cls.addClassCleanup(cls.web.__exit__)
-
+class Mail(Served):
     def reader(self, name, *messages):
         """A new account with messages in its inbox, and its browser."""
         address = self.mail.account(name)

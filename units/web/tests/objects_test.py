@@ -11,7 +11,7 @@ import time
 import unittest
 import urllib.parse
 
-from web import Web, mail_server, oauth_client
+from web import Served
 from mail_test import DOT
 from server import TODAY
 
@@ -61,15 +61,7 @@ def private():
     return letter.as_bytes()
 
 
-class Objects(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.mail = mail_server().__enter__()
-        cls.addClassCleanup(cls.mail.__exit__)
-        oauth_client(cls.mail)
-        cls.web = Web(cls.mail).__enter__()
-        cls.addClassCleanup(cls.web.__exit__)
-
+class Objects(Served):
     def setUp(self):
         self.alice, self.mallory = self.mail.account("alice"), self.mail.account("mallory")
         self.browsers = {}

@@ -11,7 +11,7 @@ import struct
 import time
 import unittest
 
-from web import Web, mail_server, oauth_client
+from web import Served
 
 PASSWORD = "pass word"
 
@@ -24,15 +24,7 @@ def code(secret, offset=0):
     return f"{(struct.unpack('>I', digest[start:start + 4])[0] & 0x7fffffff) % 1000000:06}"
 
 
-class SignIn(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.mail = mail_server().__enter__()
-        cls.addClassCleanup(cls.mail.__exit__)
-        oauth_client(cls.mail)
-        cls.web = Web(cls.mail).__enter__()
-        cls.addClassCleanup(cls.web.__exit__)
-
+class SignIn(Served):
     def restart(self, more=""):
         """With nothing in memory, so that delays of other tests are forgotten."""
         self.assertEqual(self.web.stop()[0], 0)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
 import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -109,6 +110,21 @@ mta_sts = "{POLICY.replace(chr(10), chr(92) + 'n')}"
     def browser(self):
         """A browser without cookies."""
         return Browser(self)
+
+
+class Served(unittest.TestCase):
+    """Tests of a web unit in front of a mail server, which all of a class share."""
+
+    mail: MailServer
+    web: Web
+
+    @classmethod
+    def setUpClass(cls):
+        cls.mail = mail_server().__enter__()
+        cls.addClassCleanup(cls.mail.__exit__)
+        oauth_client(cls.mail)
+        cls.web = Web(cls.mail).__enter__()
+        cls.addClassCleanup(cls.web.__exit__)
 
 
 class Page:
