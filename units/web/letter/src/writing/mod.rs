@@ -16,5 +16,6 @@ pub use message::{
     Attachment, Body, InlineImage, Outgoing, WriteError, for_sending, message_id, without_bcc,
 };
 pub use rich::{
-    editable, forwarded_html, is_content_id, rich_signature, shown_images, text_for_editor,
+    editable, editable_along, forwarded_html, is_content_id, rich_signature, shown_images,
+    text_for_editor,
 };

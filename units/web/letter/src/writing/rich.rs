@@ -162,6 +162,11 @@ pub fn rich_signature(signature: &str) -> String {
     format!("<div>--&nbsp;<br>{}</div>", text::to_html(signature.trim_end()))
 }
 
+/// The HTML of a message for the editor of a new one, with the images that go along; `None` as [`editable`].
+pub fn editable_along(letter: &Letter, images: &[String]) -> Option<String> {
+    editable(letter, &Known(images.iter().map(String::as_str).collect()))
+}
+
 /// The body of a message that is forwarded in rich text, with the images that go along.
 pub fn forwarded_html(letter: &Letter, images: &[String]) -> String {
     let known = Known(images.iter().map(String::as_str).collect());

@@ -83,7 +83,7 @@ const TOOLS: &[Tool] = &[
 /// The field, and what rich text needs.
 pub(super) fn field(session: &Session, draft: &Draft) -> Markup {
     let text = |key| session.text(key);
-    let held = Held { draft: draft.stored, images: &draft.images };
+    let held = Held { place: draft.place, draft: draft.stored, images: &draft.images };
     let rich = draft.html.as_deref().map(|html| html::clean(html, &Policy::quoting(&held)).body);
     html! {
         @if draft.html.is_some() && draft.stored.is_some() {

@@ -8,9 +8,11 @@ mod editor;
 mod format;
 mod page;
 mod pictures;
+mod place;
 mod queue;
 mod save;
 mod start;
+mod templates;
 mod upload;
 
 use std::sync::Arc;
@@ -30,6 +32,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/compose", get(start::show).post(save::act).layer(DefaultBodyLimit::disable()))
         .route("/compose/format", post(format::change).layer(DefaultBodyLimit::disable()))
         .route("/compose/image/{uid}/{id}", get(pictures::show))
+        .route("/compose/templates", get(templates::show).post(templates::act))
+        .route("/compose/templates/image/{uid}/{id}", get(pictures::show_of_template))
         .route("/compose/outbox", get(queue::show))
         .route("/compose/outbox/stop", post(queue::stop))
         .route("/compose/snooze", post(queue::snooze))

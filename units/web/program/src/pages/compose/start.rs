@@ -7,11 +7,12 @@ use mailkiln_letter::html::{NoImages, Policy};
 use mailkiln_letter::reading::{self, Letter};
 use mailkiln_letter::writing::{self, Answer, Recipient};
 use mailkiln_servers::Error;
-use mailkiln_servers::imap::{self, SpecialUse};
+use mailkiln_servers::imap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::draft::{Draft, identities, prefers_rich};
-use super::{page, save};
+use super::place::Place;
+use super::{page, save, templates};
 use crate::form::{Fields, Query};
 use crate::mailbox::problem;
 use crate::problem::Problem;
@@ -29,13 +30,19 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     let uid = |name: &str| query.text(name).parse::<u32>().ok().filter(|uid| *uid > 0);
     let mut guard = session.app.mailboxes.open(&session).await?;
     let imap = guard.imap()?;
-    let takes_up = ["draft", "reply", "reply-all", "forward"].iter().any(|it| uid(it).is_some());
+    let takes_up = ["draft", "template", "reply", "reply-all", "forward"];
+    let takes_up = takes_up.iter().any(|it| uid(it).is_some());
     let slot = if takes_up { Some(turn().await?) } else { None };
     let mut doubts = Vec::new();
+    let place = Place::read(query.text("place"));
     let draft = if let Some(uid) = uid("draft") {
-        let folder = save::folder(imap, SpecialUse::Drafts).await?;
+        let folder = place.folder(imap).await?;
         let letter = reading::read(&fetch(&session, imap, &folder, uid).await?);
-        Draft::of(&letter, uid, query.text("original"))
+        Draft::of(&letter, place, uid, query.text("original"))
+    } else if let Some(uid) = uid("template") {
+        templates::begin(&session, imap, uid).await?
+    } else if place == Place::Templates {
+        templates::empty(&session)
     } else if let Some(uid) = uid("reply") {
         answer(&session, imap, &query, uid, false).await?.0
     } else if let Some(uid) = uid("reply-all") {
@@ -48,14 +55,10 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
         empty(&session, &query)
     };
     drop(slot);
-    let people = save::people(imap).await;
+    let offers = save::offers(imap, place).await;
     drop(guard);
-    Ok(page::show(
-        &session,
-        &draft,
-        &page::Say { done: query.text("done"), doubts, ..page::Say::default() },
-        &people,
-    ))
+    let say = page::Say { done: query.text("done"), doubts, ..page::Say::default() };
+    Ok(page::show(&session, &draft, &say, &offers))
 }
 
 pub(super) async fn turn() -> Result<SemaphorePermit<'static>, Problem> {
