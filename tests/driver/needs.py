@@ -95,6 +95,7 @@ BROWSER = (
     Need("chromium", "chromium", "shows the pages of the webmail"),
     Need("node", "nodejs", "drives chromium"),
     Need("npm", "npm", "fetches what the pages are judged with"),
+    Need("/usr/lib/python3/dist-packages/PIL", "python3-pil", "makes pictures of the pages small"),
 )
 ASSEMBLERS = (
     Need("x86_64-linux-gnu-as", "binutils-x86-64-linux-gnu", "checks the launchers of a Nix store"),

@@ -1,7 +1,7 @@
 """Runs a scenario of browser/scenarios in Debian's chromium, by Playwright (docs/internals/tests.md).
 
 In: a web unit, and what the scenario needs to know. Out: nothing, or the failure that node tells. The packages come from npm as
-browser/package-lock.json has them, once, into the cache.
+browser/package-lock.json has them, once, into the cache. `Judged` is the base of the tests that do so.
 """
 
 import fcntl
@@ -14,8 +14,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import unittest
 
-from web import HOST
+from web import HOST, MailServer, Web, mail_server, oauth_client
 
 HERE = pathlib.Path(__file__).resolve().parent
 SOURCES = HERE / "browser"
@@ -87,3 +89,53 @@ def answer(node, value):
     """One line to a scenario."""
     node.stdin.write(json.dumps(value) + "\n")
     node.stdin.flush()
+
+
+class Judged(unittest.TestCase):
+    """Tests with a browser: a mail server and a web unit in front of it, which all of a class share, and what is in the mailboxes."""
+
+    mail: MailServer
+    web: Web
+
+    @classmethod
+    def setUpClass(cls):
+        cls.mail = mail_server().__enter__()
+        cls.addClassCleanup(cls.mail.__exit__)
+        oauth_client(cls.mail)
+        cls.web = Web(cls.mail).__enter__()
+        cls.addClassCleanup(cls.web.__exit__)
+
+    def account(self, name, *messages):
+        """A new account with messages in its inbox."""
+        address = self.mail.account(name)
+        with self.mail.imap(address) as session:
+            for text in messages:
+                self.assertEqual(session.append("INBOX", "", None, text.encode())[0], "OK")
+        return address
+
+    def stored(self, account, folder="INBOX"):
+        """The messages of a folder, as bytes."""
+        with self.mail.imap(account) as session:
+            if session.select(f'"{folder}"')[0] != "OK":
+                return []
+            numbers = session.search(None, "ALL")[1][0].split()
+            return [session.fetch(number, "(BODY.PEEK[])")[1][0][1] for number in numbers]
+
+    def messages(self, account, folder="INBOX"):
+        """The messages of a folder, as text."""
+        return [raw.decode("utf-8", "replace") for raw in self.stored(account, folder)]
+
+    def arrived(self, account, count=1, folder="INBOX", seconds=120):
+        """Waits for so many messages; returns those that there are then."""
+        end = time.monotonic() + seconds
+        while len(found := self.messages(account, folder)) < count and time.monotonic() < end:
+            time.sleep(0.5)
+        return found
+
+    def asks(self):
+        """What a scenario may ask for, by name."""
+        return {"arrived": self.arrived, "messages": self.messages}
+
+    def play(self, name, **known):
+        """Runs a scenario, which knows `known`."""
+        play(self.web, name, self.asks(), **known)

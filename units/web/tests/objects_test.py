@@ -1,5 +1,9 @@
 """Whoever asks for what another account has gets nothing of it: every route of the program that names an object, by every way to name it."""
 
+import base64
+import email.message
+import email.policy
+import html
 import pathlib
 import re
 import sqlite3
@@ -8,10 +12,14 @@ import unittest
 import urllib.parse
 
 from web import Web, mail_server, oauth_client
-from mail_test import message
+from mail_test import DOT
+from server import TODAY
 
 SOURCES = pathlib.Path(__file__).resolve().parents[1] / "program/src"
 SECRET = "words that are of Alice alone"
+# What follows the end of a PNG is no part of what it shows.
+PICTURE = base64.b64decode(DOT) + SECRET.encode()
+SEAL = "seal@elsewhere.test"
 # Routes that name no object of an account, with why.
 WITHOUT = {
     "/": "leads to the list", "/assets/{digest}/{name}": "the same for everyone", "/healthz": "the same for everyone", "/robots.txt": "the same for everyone",
@@ -26,6 +34,10 @@ WITHOUT = {
     "/dav/{*path}": "dav_test.py", "/compose/format": "what the browser sends, in another form",
 }
 
+# Names of folders; the longer ones a server with shared folders might take for Alice's.
+FOLDERS = ("INBOX", "Drafts", "Private", "Shared Folders/alice@example.test/INBOX", "Shared Folders/alice@example.test/Private",
+           "user/alice@example.test/INBOX", "~alice@example.test/INBOX", "../alice@example.test/INBOX")
+
 
 def routes():
     """Every address that the program's sources route, but for those of other names."""
@@ -35,6 +47,18 @@ def routes():
         if "names" not in path.parts:
             found |= set(re.findall(r'\.route\(\s*"([^"]+)"', text))
     return {route for route in found if not route.startswith("/.well-known/c")}
+
+
+def private():
+    """A message with the secret in its text, in an attachment and in an image that stands in its text."""
+    letter = email.message.EmailMessage(policy=email.policy.SMTP)
+    for name, value in (("From", "Ann <ann@elsewhere.test>"), ("To", "alice@example.test"), ("Subject", SECRET), ("Date", TODAY),
+                        ("Message-ID", "<private@elsewhere.test>")):
+        letter[name] = value
+    letter.set_content(f"<p>{SECRET} <img src='cid:{SEAL}'></p>", subtype="html")
+    letter.add_related(PICTURE, "image", "png", cid=f"<{SEAL}>")
+    letter.add_attachment(SECRET, "plain", filename="plan.txt")
+    return letter.as_bytes()
 
 
 class Objects(unittest.TestCase):
@@ -52,13 +76,11 @@ class Objects(unittest.TestCase):
         for account in (self.alice, self.mallory):
             self.browsers[account] = self.web.browser()
             self.browsers[account].sign_in(account)
-        more = "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
-        body = (f"--b\r\nContent-Type: text/plain\r\n\r\n{SECRET}\r\n--b\r\nContent-Type: application/pdf\r\n"
-                f"Content-Disposition: attachment; filename=plan.pdf\r\n\r\n{SECRET}\r\n--b--\r\n")
         with self.mail.imap(self.alice) as session:
             session.create("Private")
+            session.create(f'"{SECRET}"')
             for folder in ("INBOX", "INBOX", "Drafts", "Private"):
-                session.append(folder, "", None, message(SECRET, body, more=more).encode())
+                self.assertEqual(session.append(folder, "", None, private())[0], "OK")
 
     def kept(self):
         """All that Alice has: what Mallory does must leave it as it is."""
@@ -72,7 +94,7 @@ class Objects(unittest.TestCase):
         with sqlite3.connect(f"file:{self.web.directory}/state/web.sqlite?mode=ro", uri=True) as database:
             waiting = [tuple(row) for row in database.execute("SELECT id, account FROM outbox WHERE account = ?", [self.alice])]
             sessions = database.execute("SELECT count(*) FROM sessions WHERE account = ?", [self.alice]).fetchone()
-        rules = self.browsers[self.alice].get("/settings/filters").text.count("Alice’s rule")
+        rules = self.browsers[self.alice].get("/settings/filters").text.count(SECRET)
         apps = self.browsers[self.alice].get("/account").text.count("Alice phone")
         return folders, found, waiting, sessions, rules, apps
 
@@ -87,7 +109,7 @@ class Objects(unittest.TestCase):
         self.assertEqual(answer.status, 303, answer.text)
         row = re.search(r'name="id" value="(\d+)"', alice.get("/compose/outbox").text)[1]
         page = alice.get("/settings/filters/rule")
-        alice.send(page, "/settings/filters/rule", name="Alice’s rule", **{"field-0": "subject", "how-0": "contains", "value-0": "x", "seen": "1",
+        alice.send(page, "/settings/filters/rule", name=SECRET, **{"field-0": "subject", "how-0": "contains", "value-0": "x", "seen": "1",
                    "stops": "", "off": "", "discard": "", "flagged": "", "copy": "", "all": "0"})
         alice.send(alice.get("/account"), "/account/app-passwords/add", current="pass word", name="Alice phone")
         listed = alice.get("/mail")
@@ -98,19 +120,72 @@ class Objects(unittest.TestCase):
                      if action == "/account/sessions/end" and fields["which"] not in ("others", "all"))
         return {"row": row, "label": label, "undo": undo}
 
+    def questions(self, has):
+        """Every route that shows an object, and addresses there that name one of Alice's."""
+        def ask(route, **fields):
+            return route, f"{route}?{urllib.parse.urlencode(fields)}"
+
+        for folder in FOLDERS:
+            for uid in ("1", "2"):
+                yield ask("/mail", f=folder, m=uid)
+                for route in ("/mail/body", "/mail/headers", "/mail/source", "/mail/conversation"):
+                    yield ask(route, f=folder, m=uid)
+                for part in ({"p": "1"}, {"p": "0-1"}, {"s": "2"}, {"p": "1", "e": "x"}):
+                    yield ask("/mail/part", f=folder, m=uid, **part)
+                for way in ("reply", "reply-all", "forward", "draft"):
+                    yield ask("/compose", f=folder, **{way: uid})
+            yield ask("/mail", f=folder, q="in:all words")
+            yield ask("/mail/folders", f=folder)
+        for uid in ("1", "2"):
+            yield "/compose/image/{uid}/{id}", f"/compose/image/{uid}/{SEAL}"
+        yield ask("/compose/outbox", new=has["row"])
+        for number in ("0", "1"):
+            yield ask("/settings/filters/rule", n=number)
+        yield ask("/settings/filters", n="0")
+        yield ask("/settings/filters/raw", name="mailkiln")
+
+    def owner_sees(self, questions):
+        """Alice gets what the questions are about: that others get nothing would prove nothing otherwise."""
+        alice = self.browsers[self.alice]
+        answers = [(route, path, alice.request("GET", path)) for route, path in questions]
+        shown = {route for route, _, page in answers if page.status == 200 and SECRET.encode() in page.body}
+        self.assertFalse({route for route, _ in questions} - shown, "routes that show their owner nothing of hers")
+        images = {path for _, path, page in answers if page.body == PICTURE}
+        self.assertIn(f"/compose/image/1/{SEAL}", images, "the image of a draft")
+        self.assertTrue([path for path in images if path.startswith("/mail/part")], "the image of a message, as a file")
+        frame = alice.get("/mail/body?f=INBOX&m=2")
+        picture = re.search(r'src="(/mail/picture/[^"]+)"', frame.text)[1]
+        self.assertEqual(alice.request("GET", html.unescape(picture)).body, PICTURE, "the image of a message, in its frame")
+
+    def of_mallory(self):
+        """All that is in Mallory's mailboxes, decoded."""
+        found = []
+        with self.mail.imap(self.mallory) as session:
+            for line in session.list()[1]:
+                session.select(re.search(r'(?:"[^"]*"|\S+)$', line.decode())[0], readonly=True)
+                for number in session.search(None, "ALL")[1][0].split():
+                    letter = email.message_from_bytes(session.fetch(number, "(BODY.PEEK[])")[1][0][1])
+                    found += [letter.as_bytes(), *(part.get_payload(decode=True) or b"" for part in letter.walk())]
+        return found
+
     def test_nobody_gets_or_changes_what_another_account_has(self):
         has = self.prepare()
+        questions = list(self.questions(has))
+        self.owner_sees(questions)
         before = self.kept()
         mallory = self.browsers[self.mallory]
         csrf = mallory.get("/account").form("/sign-out")["csrf"]
         asked = {}
 
-        def get(route, **fields):
-            path = f"{route}?{urllib.parse.urlencode(fields)}"
-            page = mallory.request("GET", path)
-            asked.setdefault(route, []).append(page.status)
-            self.assertNotIn(SECRET.encode(), page.body, path)
-            self.assertLess(page.status, 500, path)
+        def look():
+            for route, path in questions:
+                page = mallory.request("GET", path)
+                asked.setdefault(route, []).append(page.status)
+                self.assertNotIn(SECRET.encode(), page.body, path)
+                self.assertNotIn(b"/mail/picture/", page.body, path)
+                self.assertLess(page.status, 500, path)
+                if route.startswith("/compose/image"):
+                    self.assertEqual(page.status, 404, path)
 
         def post(route, multipart=False, **fields):
             fields = {"csrf": csrf} | fields
@@ -124,43 +199,31 @@ class Objects(unittest.TestCase):
             self.assertNotIn(SECRET.encode(), page.body, (route, fields))
             self.assertLess(page.status, 500, (route, fields, page.text))
 
-        # Names of folders that a server with shared folders might take for Alice's.
-        folders = ("INBOX", "Drafts", "Private", f"Shared Folders/{self.alice}/INBOX", f"Shared Folders/{self.alice}/Private", f"user/{self.alice}/INBOX",
-                   f"~{self.alice}/INBOX", f"../{self.alice}/INBOX")
-        for folder in folders:
+        look()
+        for folder in FOLDERS:
             for uid in ("1", "2"):
-                get("/mail", f=folder, m=uid)
-                for route in ("/mail/body", "/mail/headers", "/mail/source", "/mail/conversation"):
-                    get(route, f=folder, m=uid)
-                for part in ({"p": "1"}, {"s": "2"}, {"p": "1", "e": "x"}):
-                    get("/mail/part", f=folder, m=uid, **part)
-                for way in ("reply", "reply-all", "forward", "draft"):
-                    get("/compose", f=folder, **{way: uid})
                 post("/compose/snooze", f=folder, m=uid, **{"in": "24"})
                 for do in ("trash", "flag", "junk", "copy", "move", "destroy"):
                     post("/mail/do", f=folder, u=uid, do=do, to="INBOX")
-            get("/mail", f=folder, q="in:all words")
-            get("/mail/folders", f=folder)
             for do in ("rename", "remove"):
                 post("/mail/folders", f=folder if folder != "INBOX" else "Private", name="Mine", do=do)
         post("/mail/undo", undo=has["undo"], f="INBOX")
-        for do in ("save", "discard", "send"):
-            post("/compose", multipart=True, draft="1", original="INBOX 1", to="", cc="", bcc="", subject="", text="", sure="1", do=do, **{"from": self.alice})
-        for uid in ("1", "2"):
-            page = mallory.request("GET", f"/compose/image/{uid}/0")
-            asked.setdefault("/compose/image/{uid}/{id}", []).append(page.status)
-            self.assertGreaterEqual(page.status, 400)
-        get("/compose/outbox", new=has["row"])
+        image = f'<img src="cid:{SEAL}"><img src="/compose/image/1/{SEAL}">'
+        for more in ({"text": ""}, {"text": "", "rich": "1", "html": image}):
+            for do in ("save", "discard", "send"):
+                post("/compose", multipart=True, draft="1", original="INBOX 1", to="", cc="", bcc="", subject="", sure="1", do=do,
+                     **more, **{"from": self.alice})
         post("/compose/outbox/stop", id=has["row"])
         for number in ("0", "1"):
-            get("/settings/filters/rule", n=number)
             post("/settings/filters", do=f"remove-{number}", n=number)
-        get("/settings/filters", n="0")
-        get("/settings/filters/raw", name="mailkiln")
         post("/settings/filters/raw", do="delete", name="mailkiln")
         post("/settings/filters/rule", n="0", name="x")
         post("/account/sessions/end", which=has["label"])
         post("/account/app-passwords/withdraw", current="pass word", name="Alice phone")
+        # What was asked for may have come to be hers.
+        look()
+        for text in self.of_mallory():
+            self.assertNotIn(SECRET.encode(), text)
 
         self.assertEqual(self.kept(), before)
         left = routes() - asked.keys() - WITHOUT.keys()

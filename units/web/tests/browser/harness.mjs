@@ -43,6 +43,17 @@ export function check(holds, words) {
   if (!holds) throw new Error(words);
 }
 
+/** What the next dialog of a page is to say; any other dialog is a fault. */
+const announced = new Map();
+
+/** Does `act`, says yes to the one dialog with these words that it opens, and returns what `act` does. */
+export async function expectDialog(page, words, act) {
+  announced.set(page, words);
+  const done = await act();
+  check(!announced.delete(page), `no dialog says ${words}`);
+  return done;
+}
+
 /** Where every name but ours leads: a socket that keeps what it is asked, and answers nothing. */
 async function trap() {
   const heard = [];
@@ -98,6 +109,11 @@ class Browser {
     });
     context.on("weberror", (error) => fault(`script: ${error.error()}`));
     context.on("dialog", async (dialog) => {
+      if (announced.get(dialog.page())?.test(dialog.message())) {
+        announced.delete(dialog.page());
+        await dialog.accept();
+        return;
+      }
       fault(`dialog: ${dialog.message()}`);
       await dialog.dismiss();
     });
