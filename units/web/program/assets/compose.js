@@ -92,7 +92,8 @@ async function change() {
   say("");
   const to = editor ? "plain" : "rich";
   if (editor?.getRoot().querySelector(":not(div, br)") && !confirm(area.dataset.sure)) return;
-  const body = new URLSearchParams({ csrf: form.elements.csrf.value, to, text: editor ? "" : plain.value, html: editor ? html() : "" });
+  const once = "once" in area.dataset ? "1" : "";
+  const body = new URLSearchParams({ csrf: form.elements.csrf.value, to, once, text: editor ? "" : plain.value, html: editor ? html() : "" });
   try {
     const answer = await fetch("/compose/format", { method: "POST", body });
     if (!answer.ok) throw new Error(answer.status);

@@ -85,10 +85,10 @@ fn take_data_images(body: &str, message_id: &str) -> Option<(String, Vec<InlineI
 }
 
 /// The ids of images that keep their `cid:` addresses.
-struct Known<'a>(Vec<&'a str>);
+pub(super) struct Known<'a>(Vec<&'a str>);
 
 impl<'a> Known<'a> {
-    fn of(images: &'a [InlineImage]) -> Self {
+    pub(super) fn of(images: &'a [InlineImage]) -> Self {
         Self(images.iter().map(|one| one.content_id.as_str()).collect())
     }
 }

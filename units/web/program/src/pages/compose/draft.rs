@@ -45,7 +45,7 @@ pub(crate) const FORMAT: &str = "compose-format";
 const LINE: usize = 20_000;
 
 /// The addresses that a reader writes from: the account's own first, then those of the settings.
-pub(super) fn identities(session: &Session) -> Vec<Recipient> {
+pub(crate) fn identities(session: &Session) -> Vec<Recipient> {
     let preference = |name| session.view.preferences.get(name).unwrap_or_default();
     let own =
         Recipient { name: preference("name").to_owned(), address: session.account.to_string() };
@@ -71,7 +71,7 @@ pub(super) fn own_files<'a>(
 }
 
 /// Whether the account writes with formatting, unless a message says otherwise.
-pub(super) fn prefers_rich(session: &Session) -> bool {
+pub(crate) fn prefers_rich(session: &Session) -> bool {
     session.view.preferences.get(FORMAT) != Some("plain")
 }
 

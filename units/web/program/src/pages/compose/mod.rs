@@ -4,7 +4,7 @@
 //! browser that dies loses nothing that was saved. Every button saves first. Everything works without a script.
 
 mod draft;
-mod editor;
+pub(crate) mod editor;
 mod format;
 mod page;
 mod pictures;
@@ -23,7 +23,8 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 
-pub(crate) use draft::FORMAT;
+pub(crate) use draft::{FORMAT, identities, prefers_rich};
+pub(crate) use upload::Upload;
 
 /// The group's addresses, below `/compose`.
 pub(crate) fn routes() -> Router<Arc<App>> {

@@ -1,14 +1,13 @@
 //! The page to write on.
 
 use axum::response::Response;
-use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use maud::{Markup, html};
 
 use super::draft::{Draft, identities};
-use super::editor;
+use super::editor::{self, Text};
+use super::pictures::Held;
 use super::place::Place;
 use super::templates::{self, Template};
-use crate::guard;
 use crate::layout::{Page, Section};
 use crate::session::Session;
 
@@ -60,7 +59,7 @@ pub(super) fn show(session: &Session, draft: &Draft, say: &Say<'_>, offers: &Off
             datalist id="people" { @for one in &offers.people { option value=(one); } }
             label for="subject" { (text("compose.subject")) }
             input id="subject" name="subject" value=(draft.subject) maxlength="20000";
-            (editor::field(session, draft))
+            (text_field(session, draft))
             (files(session, draft))
             @if is_template {
                 p.tools {
@@ -83,17 +82,28 @@ pub(super) fn show(session: &Session, draft: &Draft, say: &Say<'_>, offers: &Off
         }
         (editor::link_dialog(session))
     };
-    let mut response = view.page(Page {
-        section: Some(Section::Compose),
-        title: title.to_owned(),
-        content,
-        scripts: &["compose.js"],
-        styles: &["compose.css"],
-        ..Page::default()
-    });
-    let policy = HeaderValue::from_static(guard::WRITING);
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-    response
+    editor::page(
+        session,
+        Page {
+            section: Some(Section::Compose),
+            title: title.to_owned(),
+            content,
+            ..Page::default()
+        },
+    )
+}
+
+fn text_field(session: &Session, draft: &Draft) -> Markup {
+    let held = Held { place: draft.place, draft: draft.stored, images: &draft.images };
+    let has_formatting = draft.html.is_some() && draft.stored.is_some();
+    let written = Text {
+        plain: &draft.text,
+        html: draft.html.as_deref(),
+        images: &held,
+        needs_script: has_formatting.then_some("compose.needs-script"),
+        is_short: false,
+    };
+    editor::field(session, &written)
 }
 
 /// What the last button did, and what is wrong.

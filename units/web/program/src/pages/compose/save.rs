@@ -55,15 +55,7 @@ pub(super) async fn act(session: Session, upload: Upload) -> Result<Response, Pr
             return Ok(page::show(&session, &draft, &say, &Offers::default()));
         }
     };
-    if stored.bad.is_some() || stored.is_stale {
-        let bad = |bad: &BadAddress| {
-            session.view.language.fill("compose.bad-address", &[("address", &bad.0)])
-        };
-        let say = Say {
-            problem: stored.bad.as_ref().map(bad).unwrap_or_default(),
-            doubts: if stored.is_stale { vec![draft.place.stale()] } else { Vec::new() },
-            ..Say::default()
-        };
+    if let Some(say) = unsettled(&session, &draft, &stored) {
         let offers = offers(imap, draft.place).await;
         return Ok(page::show(&session, &draft, &say, &offers));
     }
@@ -93,11 +85,30 @@ pub(super) async fn act(session: Session, upload: Upload) -> Result<Response, Pr
     Ok(Redirect::to(&address(&draft, done)).into_response())
 }
 
+/// What has to be said before anything goes on.
+fn unsettled(session: &Session, draft: &Draft, stored: &Stored) -> Option<Say<'static>> {
+    if stored.bad.is_none() && !stored.is_stale {
+        return None;
+    }
+    let bad = |bad: &BadAddress| {
+        session.view.language.fill("compose.bad-address", &[("address", &bad.0)])
+    };
+    Some(Say {
+        problem: stored.bad.as_ref().map(bad).unwrap_or_default(),
+        doubts: if stored.is_stale { vec![draft.place.stale()] } else { Vec::new() },
+        ..Say::default()
+    })
+}
+
 /// The page of what is stored.
 fn address(draft: &Draft, done: &str) -> String {
     let uid = draft.stored.map(|uid| uid.to_string()).unwrap_or_default();
-    let (original, place) = (escaped(&draft.original), draft.place.name());
-    format!("/compose?draft={uid}&place={place}&original={original}&done={done}")
+    match draft.place {
+        Place::Drafts => {
+            format!("/compose?draft={uid}&original={}&done={done}", escaped(&draft.original))
+        }
+        Place::Templates => format!("/compose?draft={uid}&place=templates&done={done}"),
+    }
 }
 
 /// Takes away what is stored. A template can be brought back from the trash.

@@ -17,6 +17,7 @@ use crate::form::{Fields, Query};
 use crate::mailbox::problem;
 use crate::problem::Problem;
 use crate::session::Session;
+use crate::signatures;
 
 /// A message that is answered, forwarded or taken up again is in memory; so many at the same time. Not those of `upload`, which
 /// last for as long as a slow browser sends files.
@@ -52,7 +53,7 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     } else if let Some(uid) = uid("forward") {
         forward(&session, imap, &query, uid).await?
     } else {
-        empty(&session, &query)
+        empty(&session, &query).await?
     };
     drop(slot);
     let offers = save::offers(imap, place).await;
@@ -84,43 +85,28 @@ pub(super) async fn fetch(
     })
 }
 
-fn signature(session: &Session) -> String {
-    own_signature(session)
-        .map(|signature| format!("\n\n-- \n{}\n", signature.trim_end()))
-        .unwrap_or_default()
-}
-
-/// For rich text.
-fn rich_signature(session: &Session) -> String {
-    own_signature(session)
-        .map(|signature| format!("<div><br></div>{}", writing::rich_signature(signature)))
-        .unwrap_or_default()
-}
-
-fn own_signature(session: &Session) -> Option<&str> {
-    session.view.preferences.get("signature").filter(|signature| !signature.trim().is_empty())
-}
-
 fn own_address(session: &Session) -> String {
     session.account.to_string()
 }
 
 /// An empty page, or one that a link has begun. Only text of the link gets in: no recipient hides, no file is attached.
-fn empty(session: &Session, query: &Fields) -> Draft {
+async fn empty(session: &Session, query: &Fields) -> Result<Draft, Problem> {
     let line = |name: &str| {
         query.text(name).chars().filter(|one| !one.is_control()).take(2000).collect::<String>()
     };
     let body: String = query.text("body").chars().take(20_000).collect();
-    Draft {
-        from: own_address(session),
+    let from = own_address(session);
+    let signature = signatures::of(session, &from).await?;
+    Ok(Draft {
+        from,
         to: line("to"),
         cc: line("cc"),
         subject: line("subject"),
         html: prefers_rich(session)
-            .then(|| writing::text_for_editor(&body) + &rich_signature(session)),
-        text: format!("{body}{}", signature(session)),
+            .then(|| writing::text_for_editor(&body) + &signature.below_html()),
+        text: format!("{body}{}", signature.below_text()),
         ..Draft::default()
-    }
+    })
 }
 
 fn typed(list: &[Recipient]) -> String {
@@ -153,15 +139,17 @@ async fn answer(
     // Answers come from the address that the message went to.
     let reached = letter.headers.to.iter().chain(&letter.headers.cc).map(|one| &one.address);
     let from = reached.into_iter().find(|to| own.iter().any(|own| own.eq_ignore_ascii_case(to)));
+    let from = from.cloned().unwrap_or_else(|| own_address(session));
+    let signature = signatures::of(session, &from).await?;
     let was_blind = head.was_blind;
     let attribution = attribution(session, &letter);
     let quote = writing::quoted_text(&letter, &attribution);
     let rich = prefers_rich(session).then(|| {
         let quote = writing::quoted_html(&letter, &attribution, &Policy::quoting(&NoImages));
-        format!("<div><br></div><div><br></div>{quote}{}", rich_signature(session))
+        format!("<div><br></div><div><br></div>{quote}{}", signature.below_html())
     });
-    let mut draft = begun(head, format!("\n\n{quote}{}", signature(session)), rich);
-    draft.from = from.cloned().unwrap_or_else(|| own_address(session));
+    let mut draft = begun(head, format!("\n\n{quote}{}", signature.below_text()), rich);
+    draft.from = from;
     draft.original = format!("\\Answered {uid} {folder}");
     Ok((draft, was_blind))
 }
@@ -213,12 +201,13 @@ async fn forward(
     ] {
         about.push_str(&format!("{}: {value}\n", session.text(key)));
     }
-    let text = format!("{}\n\n{about}\n{}", signature(session), writing::plain_text(&letter));
+    let signature = signatures::of(session, &own_address(session)).await?;
+    let text = format!("{}\n\n{about}\n{}", signature.below_text(), writing::plain_text(&letter));
     let mut contents = save::contents(&bytes, &letter)?;
     let images = save::ids(&contents.images);
     let html = prefers_rich(session).then(|| {
         let original = writing::forwarded_html(&letter, &images);
-        let begin = format!("<div><br></div>{}<div><br></div>", rich_signature(session));
+        let begin = format!("<div><br></div>{}<div><br></div>", signature.below_html());
         format!("{begin}{}<div><br></div>{original}", writing::text_for_editor(&about))
     });
     if html.as_ref().is_none_or(|html| html.len() > QUOTE) {
