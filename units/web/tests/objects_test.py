@@ -71,7 +71,8 @@ class Objects(Served):
         with self.mail.imap(self.alice) as session:
             session.create("Private")
             session.create(f'"{SECRET}"')
-            for folder in ("INBOX", "INBOX", "Drafts", "Private"):
+            session.create("Templates")
+            for folder in ("INBOX", "INBOX", "Drafts", "Private", "Templates"):
                 self.assertEqual(session.append(folder, "", None, private())[0], "OK")
 
     def kept(self):
@@ -79,19 +80,20 @@ class Objects(Served):
         with self.mail.imap(self.alice) as session:
             folders = sorted(line.decode() for line in session.list()[1])
             found = []
-            for folder in ("INBOX", "Drafts", "Private", "Snoozed", "Deleted Items"):
+            for folder in ("INBOX", "Drafts", "Private", "Templates", "Snoozed", "Deleted Items"):
                 if session.select(f'"{folder}"', readonly=True)[0] == "OK":
                     numbers = session.search(None, "ALL")[1][0].split()
                     found += [session.fetch(number, "(UID FLAGS BODY.PEEK[])")[1][0] for number in numbers]
         with sqlite3.connect(f"file:{self.web.directory}/state/web.sqlite?mode=ro", uri=True) as database:
             waiting = [tuple(row) for row in database.execute("SELECT id, account FROM outbox WHERE account = ?", [self.alice])]
+            signatures = database.execute("SELECT text FROM signatures WHERE account = ?", [self.alice]).fetchall()
             sessions = database.execute("SELECT count(*) FROM sessions WHERE account = ?", [self.alice]).fetchone()
         rules = self.browsers[self.alice].get("/settings/filters").text.count(SECRET)
         apps = self.browsers[self.alice].get("/account").text.count("Alice phone")
-        return folders, found, waiting, sessions, rules, apps
+        return folders, found, waiting, signatures, sessions, rules, apps
 
     def prepare(self):
-        """An outbox row, a rule, an app password, an undo token, a session label of Alice's."""
+        """An outbox row, a rule, an app password, an undo token, a session label, a signature of Alice's."""
         alice = self.browsers[self.alice]
         page = alice.get("/compose")
         when = time.strftime("%Y-%m-%dT%H:%M", time.gmtime(time.time() + 7200))
@@ -110,6 +112,9 @@ class Objects(Served):
         undo = re.search(r'name="undo" value="([^"]+)"', moved.text)[1]
         label = next(fields["which"] for action, fields in alice.get("/account").forms()
                      if action == "/account/sessions/end" and fields["which"] not in ("others", "all"))
+        fields = alice.get("/settings/signature").form("/settings/signature") | {"text": SECRET}
+        body = "".join(f'--f\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n' for name, value in fields.items())
+        alice.post("/settings/signature", (body + "--f--\r\n").encode(), {"Content-Type": "multipart/form-data; boundary=f"})
         return {"row": row, "label": label, "undo": undo}
 
     def questions(self, has):
@@ -130,6 +135,12 @@ class Objects(Served):
             yield ask("/mail/folders", f=folder)
         for uid in ("1", "2"):
             yield "/compose/image/{uid}/{id}", f"/compose/image/{uid}/{SEAL}"
+            yield "/compose/templates/image/{uid}/{id}", f"/compose/templates/image/{uid}/{SEAL}"
+            yield ask("/compose", template=uid)
+            yield ask("/compose", place="templates", draft=uid)
+        yield ask("/compose/templates")
+        for address in ("", self.alice):
+            yield ask("/settings/signature", of=address)
         yield ask("/compose/outbox", new=has["row"])
         for number in ("0", "1"):
             yield ask("/settings/filters/rule", n=number)
@@ -144,6 +155,7 @@ class Objects(Served):
         self.assertFalse({route for route, _ in questions} - shown, "routes that show their owner nothing of hers")
         images = {path for _, path, page in answers if page.body == PICTURE}
         self.assertIn(f"/compose/image/1/{SEAL}", images, "the image of a draft")
+        self.assertIn(f"/compose/templates/image/1/{SEAL}", images, "the image of a template")
         self.assertTrue([path for path in images if path.startswith("/mail/part")], "the image of a message, as a file")
         frame = alice.get("/mail/body?f=INBOX&m=2")
         picture = re.search(r'src="(/mail/picture/[^"]+)"', frame.text)[1]
@@ -176,7 +188,7 @@ class Objects(Served):
                 self.assertNotIn(SECRET.encode(), page.body, path)
                 self.assertNotIn(b"/mail/picture/", page.body, path)
                 self.assertLess(page.status, 500, path)
-                if route.startswith("/compose/image"):
+                if "/image/" in route:
                     self.assertEqual(page.status, 404, path)
 
         def post(route, multipart=False, **fields):
@@ -200,11 +212,14 @@ class Objects(Served):
             for do in ("rename", "remove"):
                 post("/mail/folders", f=folder if folder != "INBOX" else "Private", name="Mine", do=do)
         post("/mail/undo", undo=has["undo"], f="INBOX")
-        image = f'<img src="cid:{SEAL}"><img src="/compose/image/1/{SEAL}">'
+        image = f'<img src="cid:{SEAL}"><img src="/compose/image/1/{SEAL}"><img src="/compose/templates/image/1/{SEAL}">'
         for more in ({"text": ""}, {"text": "", "rich": "1", "html": image}):
-            for do in ("save", "discard", "send"):
-                post("/compose", multipart=True, draft="1", original="INBOX 1", to="", cc="", bcc="", subject="", sure="1", do=do,
-                     **more, **{"from": self.alice})
+            for place in ("", "templates"):
+                for do in ("save", "insert", "template", "discard", "send"):
+                    post("/compose", multipart=True, draft="1", place=place, template="1", original="INBOX 1", to="", cc="", bcc="", subject="", sure="1",
+                         do=do, **more, **{"from": self.alice})
+            post("/settings/signature", multipart=True, of=self.alice, **more)
+        post("/compose/templates", uid="1", do="remove")
         post("/compose/outbox/stop", id=has["row"])
         for number in ("0", "1"):
             post("/settings/filters", do=f"remove-{number}", n=number)

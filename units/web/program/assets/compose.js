@@ -19,14 +19,14 @@ const rules = {
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   // Attributes that are no addresses, such as widths, have to fit too: the last two kinds.
-  ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto|tel|blob):|\/compose\/image\/\d|[^a-z/]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
+  ALLOWED_URI_REGEXP: /^(?:(?:https?|mailto|tel|blob):|\/compose\/(?:templates\/)?image\/\d|[^a-z/]|[a-z+.-]+(?:[^a-z+.\-:]|$))/i,
 };
 
 /** Foreign HTML as nodes for the editor. Images from elsewhere would say who writes, and when. */
 function clean(html) {
   const made = DOMPurify.sanitize(html, { ...rules, RETURN_DOM_FRAGMENT: true });
   for (const image of made.querySelectorAll("img")) {
-    if (!/^(?:blob:|data:image\/|\/compose\/image\/\d)/.test(image.getAttribute("src") ?? "")) image.remove();
+    if (!/^(?:blob:|data:image\/|\/compose\/(?:templates\/)?image\/\d)/.test(image.getAttribute("src") ?? "")) image.remove();
   }
   return document.importNode(made, true);
 }
@@ -79,7 +79,7 @@ function named() {
 function html() {
   let text = editor.getHTML();
   for (const [url, image] of images) text = text.replaceAll(`"${url}"`, `"cid:${image.id}"`);
-  return text.replace(/ src="\/compose\/image\/\d+\//g, ' src="cid:');
+  return text.replace(/ src="\/compose\/(?:templates\/)?image\/\d+\//g, ' src="cid:');
 }
 
 function say(problem) {
@@ -92,7 +92,8 @@ async function change() {
   say("");
   const to = editor ? "plain" : "rich";
   if (editor?.getRoot().querySelector(":not(div, br)") && !confirm(area.dataset.sure)) return;
-  const body = new URLSearchParams({ csrf: form.elements.csrf.value, to, text: editor ? "" : plain.value, html: editor ? html() : "" });
+  const once = "once" in area.dataset ? "1" : "";
+  const body = new URLSearchParams({ csrf: form.elements.csrf.value, to, once, text: editor ? "" : plain.value, html: editor ? html() : "" });
   try {
     const answer = await fetch("/compose/format", { method: "POST", body });
     if (!answer.ok) throw new Error(answer.status);

@@ -25,6 +25,7 @@ const STEPS: &[Step] = &[
     session::guesses::STEP,
     session::code::STEP,
     crate::outbox::STEP,
+    crate::signatures::STEP,
 ];
 
 /// Why the database did not do what was asked.

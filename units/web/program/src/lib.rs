@@ -32,6 +32,7 @@ mod router;
 mod seal;
 pub mod serve;
 mod session;
+mod signatures;
 mod sockets;
 mod tls;
 

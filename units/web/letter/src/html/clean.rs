@@ -144,6 +144,13 @@ pub(crate) fn with_image_addresses(
     tokens::write(&tokens)
 }
 
+/// Cleaned HTML without its images.
+pub(crate) fn without_images(cleaned: &str) -> String {
+    let mut tokens = tokens::read_verbatim(cleaned);
+    tokens.retain(|token| !matches!(token, tokens::Token::Start { name, .. } if name == "img"));
+    tokens::write(&tokens)
+}
+
 /// HTML as the text in it, for what can't be shown otherwise.
 fn as_text(html: &str, policy: &Policy<'_>) -> (String, Vec<Link>) {
     let shown = round(&format!("<div>{}</div>", crate::text::to_html(&to_text(html))), policy);

@@ -16,8 +16,8 @@ mod selectors;
 mod tokens;
 mod urls;
 
-pub(crate) use clean::with_image_addresses;
 pub use clean::{CLEAN_LIMIT, Cleaned, clean, to_text};
+pub(crate) use clean::{with_image_addresses, without_images};
 pub use css::{clean_declarations, clean_style_sheet};
 pub use links::{Link, Suspicion, inspect_link};
 pub use policy::{BODY_CLASS, Images, NoImages, PREFIX, Policy, WARNING_CLASS, allowed_elements};

@@ -9,6 +9,7 @@ mod body;
 mod fields;
 mod message;
 mod rich;
+mod signature;
 
 pub use address::{BadAddress, Recipient, is_address, recipients};
 pub use answer::{Answer, answer, forward, plain_text, quoted_html, quoted_text, subject_with};
@@ -16,5 +17,7 @@ pub use message::{
     Attachment, Body, InlineImage, Outgoing, WriteError, for_sending, message_id, without_bcc,
 };
 pub use rich::{
-    editable, forwarded_html, is_content_id, rich_signature, shown_images, text_for_editor,
+    editable, editable_along, forwarded_html, is_content_id, rich_signature, shown_images,
+    text_for_editor,
 };
+pub use signature::{BadSignature, SIGNATURE_HTML, SIGNATURE_IMAGE, SIGNATURE_TEXT, Signature};

@@ -85,10 +85,10 @@ fn take_data_images(body: &str, message_id: &str) -> Option<(String, Vec<InlineI
 }
 
 /// The ids of images that keep their `cid:` addresses.
-struct Known<'a>(Vec<&'a str>);
+pub(super) struct Known<'a>(Vec<&'a str>);
 
 impl<'a> Known<'a> {
-    fn of(images: &'a [InlineImage]) -> Self {
+    pub(super) fn of(images: &'a [InlineImage]) -> Self {
         Self(images.iter().map(|one| one.content_id.as_str()).collect())
     }
 }
@@ -160,6 +160,11 @@ pub fn text_for_editor(text: &str) -> String {
 /// A signature for an editor, with the line that other programs know it by (RFC 3676, section 4.3).
 pub fn rich_signature(signature: &str) -> String {
     format!("<div>--&nbsp;<br>{}</div>", text::to_html(signature.trim_end()))
+}
+
+/// The HTML of a message for the editor of a new one, with the images that go along; `None` as [`editable`].
+pub fn editable_along(letter: &Letter, images: &[String]) -> Option<String> {
+    editable(letter, &Known(images.iter().map(String::as_str).collect()))
 }
 
 /// The body of a message that is forwarded in rich text, with the images that go along.

@@ -25,7 +25,7 @@ use crate::session::{Credential, Id, Session};
 
 pub(crate) use news::{News, Watch};
 pub(crate) use results::{Asked, Results};
-pub(crate) use special::special;
+pub(crate) use special::{is_templates, special, templates};
 
 /// A connection that is not used for so long is closed.
 const IDLE: Duration = Duration::from_secs(300);

@@ -26,6 +26,29 @@ pub(crate) async fn special(
     Ok(name.to_owned())
 }
 
+/// The folder with templates. RFC 6154 has no use for it, so programs know it by this name: ours, Thunderbird and others.
+const TEMPLATES: &str = "Templates";
+
+/// Whether templates lie in this folder.
+pub(crate) fn is_templates(folder: &Folder) -> bool {
+    folder.wire.eq_ignore_ascii_case(TEMPLATES)
+}
+
+/// The folder with templates, of those that `folders` lists, as the server writes it; made where it is missing.
+///
+/// # Errors
+/// Those of the server, which may refuse to make it.
+pub(crate) async fn templates(
+    imap: &mut imap::Session,
+    folders: &[Folder],
+) -> Result<String, Error> {
+    if let Some(folder) = folders.iter().find(|folder| is_templates(folder)) {
+        return Ok(folder.wire.clone());
+    }
+    imap.create(TEMPLATES).await?;
+    Ok(TEMPLATES.to_owned())
+}
+
 fn name(wanted: SpecialUse) -> &'static str {
     match wanted {
         SpecialUse::Inbox => "INBOX",

@@ -156,10 +156,11 @@ async function draft(browser) {
 
 async function quoted(browser) {
   const page = await writer(browser);
-  await page.goto(`${origin}/settings`);
-  await page.locator("#signature").fill("Ida’s end\nwww.example.org");
-  await page.locator("form[action='/settings'] button:not(.quiet)").click();
-  await page.waitForURL(/\/settings\?done=saved/);
+  await page.goto(`${origin}/settings/signature`);
+  await editor(page).click();
+  await page.keyboard.type("Ida’s end");
+  await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.waitForURL(/done=saved/);
 
   await page.goto(`${origin}/compose?reply=1&f=INBOX`);
   await page.locator("#editor blockquote h1").waitFor();

@@ -5,6 +5,7 @@ use mailkiln_letter::reading::{Letter, Mailbox, Part};
 use mailkiln_letter::writing::{self, BadAddress, Body, Outgoing, Recipient};
 
 use super::pictures::Held;
+use super::place::Place;
 use super::upload::Contents;
 use crate::form::Fields;
 use crate::layout;
@@ -15,7 +16,9 @@ use crate::session::{Session, now};
 /// What a form holds. Recipients are as they were typed.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Draft {
-    /// UID in Drafts, once it is there.
+    /// Whether it is a template.
+    pub(super) place: Place,
+    /// UID in the folder, once it is there.
     pub(super) stored: Option<u32>,
     /// The author's address, one of the identities.
     pub(super) from: String,
@@ -42,7 +45,7 @@ pub(crate) const FORMAT: &str = "compose-format";
 const LINE: usize = 20_000;
 
 /// The addresses that a reader writes from: the account's own first, then those of the settings.
-pub(super) fn identities(session: &Session) -> Vec<Recipient> {
+pub(crate) fn identities(session: &Session) -> Vec<Recipient> {
     let preference = |name| session.view.preferences.get(name).unwrap_or_default();
     let own =
         Recipient { name: preference("name").to_owned(), address: session.account.to_string() };
@@ -68,7 +71,7 @@ pub(super) fn own_files<'a>(
 }
 
 /// Whether the account writes with formatting, unless a message says otherwise.
-pub(super) fn prefers_rich(session: &Session) -> bool {
+pub(crate) fn prefers_rich(session: &Session) -> bool {
     session.view.preferences.get(FORMAT) != Some("plain")
 }
 
@@ -85,6 +88,7 @@ impl Draft {
             None => fields.text("text").replace("\r\n", "\n"),
         };
         Self {
+            place: Place::read(fields.text("place")),
             stored: fields.text("draft").parse().ok().filter(|uid| *uid > 0),
             from: line("from"),
             to: line("to"),
@@ -101,8 +105,8 @@ impl Draft {
         }
     }
 
-    /// A draft that lies in Drafts.
-    pub(super) fn of(letter: &Letter, uid: u32, original_field: &str) -> Self {
+    /// A draft or template that is stored.
+    pub(super) fn of(letter: &Letter, place: Place, uid: u32, original_field: &str) -> Self {
         let headers = &letter.headers;
         let list = |all: &[Mailbox]| {
             let typed = all.iter().map(|one| {
@@ -113,7 +117,9 @@ impl Draft {
         };
         let shown = writing::shown_images(letter);
         let images: Vec<String> = shown.iter().filter_map(|part| part.content_id.clone()).collect();
+        let held = Held { place, draft: Some(uid), images: &images };
         Self {
+            place,
             stored: Some(uid),
             from: headers.from.first().map(|one| one.address.clone()).unwrap_or_default(),
             to: list(&headers.to),
@@ -121,12 +127,41 @@ impl Draft {
             bcc: list(&headers.bcc),
             subject: headers.subject.clone(),
             text: writing::plain_text(letter),
-            html: writing::editable(letter, &Held { draft: Some(uid), images: &images }),
+            html: writing::editable(letter, &held),
             in_reply_to: headers.in_reply_to.clone(),
             references: headers.references.clone(),
             original: original(original_field),
             files: own_files(letter, &shown).map(|part| (part.name.clone(), part.size)).collect(),
             images,
+        }
+    }
+
+    /// A new message that begins as a template does. `images` are those that go along.
+    pub(super) fn from_template(letter: &Letter, images: Vec<String>) -> Self {
+        Self {
+            place: Place::Drafts,
+            stored: None,
+            html: writing::editable_along(letter, &images),
+            images,
+            in_reply_to: Vec::new(),
+            references: Vec::new(),
+            files: Vec::new(),
+            ..Self::of(letter, Place::Templates, 0, "")
+        }
+    }
+
+    /// Puts a template above what is written. Fields that say something already keep that.
+    pub(super) fn begin_with(&mut self, template: Self) {
+        if let Some(html) = &mut self.html {
+            let above = template.html.unwrap_or_else(|| writing::text_for_editor(&template.text));
+            html.insert_str(0, &above);
+        }
+        self.text = format!("{}\n\n{}", template.text.trim_end(), self.text);
+        if self.subject.trim().is_empty() {
+            self.subject = template.subject;
+        }
+        if [&self.to, &self.cc, &self.bcc].iter().all(|field| field.trim().is_empty()) {
+            (self.to, self.cc, self.bcc) = (template.to, template.cc, template.bcc);
         }
     }
 
@@ -267,6 +302,33 @@ mod tests {
             read("text=&html=%3Cp%3E%3Cb%3Ex%3C/b%3E%3C/p%3E%3Cscript%3Ey%3C/script%3E&rich=1");
         assert_eq!(rich.text, "x\n", "the doubts before sending are about the text");
         assert!(rich.html.is_some());
+    }
+
+    #[test]
+    fn a_template_comes_first_and_takes_no_place() {
+        let template = || Draft {
+            subject: "Template".into(),
+            to: "a@b.example".into(),
+            text: "Dear\n".into(),
+            html: Some("<p>Dear</p>".into()),
+            ..Draft::default()
+        };
+        let mut empty = Draft { html: Some("<div>x</div>".into()), ..Draft::default() };
+        empty.begin_with(template());
+        assert_eq!((empty.subject.as_str(), empty.to.as_str()), ("Template", "a@b.example"));
+        assert_eq!(empty.html.as_deref(), Some("<p>Dear</p><div>x</div>"));
+        let mut answer = Draft {
+            subject: "Re: x".into(),
+            cc: "c@d.example".into(),
+            text: "> x".into(),
+            ..Draft::default()
+        };
+        answer.begin_with(template());
+        assert_eq!((answer.subject.as_str(), answer.to.as_str()), ("Re: x", ""));
+        assert_eq!((answer.text.as_str(), answer.html), ("Dear\n\n> x", None));
+        let mut rich = Draft { html: Some(String::new()), ..Draft::default() };
+        rich.begin_with(Draft { html: None, text: "a < b".into(), ..template() });
+        assert_eq!(rich.html.as_deref(), Some("<div>a &lt; b</div>"));
     }
 
     #[test]

@@ -1,11 +1,14 @@
-//! The text on the page: a field for plain text, and what compose.js makes an editor for rich text of. Without a script there is the field.
+//! The text on a page: a field for plain text, and what compose.js makes an editor for rich text of. Without a script there is the field.
+//! Messages and signatures are written in it.
 
-use mailkiln_letter::html::{self, Policy};
+use axum::response::Response;
+use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use mailkiln_letter::html::{self, Images, Policy};
 use maud::{Markup, PreEscaped, html};
 
-use super::draft::Draft;
-use super::pictures::Held;
 use crate::assets;
+use crate::guard;
+use crate::layout::Page;
 use crate::session::Session;
 
 /// A button of the editor.
@@ -80,16 +83,27 @@ const TOOLS: &[Tool] = &[
     tool("clear", "compose.clear", None, false, "M3 3.5h8M7 3.5l-1.6 9M9.5 9.5l4 4M13.5 9.5l-4 4"),
 ];
 
+/// What is written.
+pub(crate) struct Text<'a> {
+    pub(crate) plain: &'a str,
+    /// The same as HTML, where it is rich. It is cleaned here.
+    pub(crate) html: Option<&'a str>,
+    /// Whom the HTML's images are asked of.
+    pub(crate) images: &'a dyn Images,
+    /// The key of what is said where formatting would be lost without a script.
+    pub(crate) needs_script: Option<&'static str>,
+    /// Whether it is a few lines alone; then the choice of rich or plain is for them alone too.
+    pub(crate) is_short: bool,
+}
+
 /// The field, and what rich text needs.
-pub(super) fn field(session: &Session, draft: &Draft) -> Markup {
+pub(crate) fn field(session: &Session, written: &Text<'_>) -> Markup {
     let text = |key| session.text(key);
-    let held = Held { draft: draft.stored, images: &draft.images };
-    let rich = draft.html.as_deref().map(|html| html::clean(html, &Policy::quoting(&held)).body);
+    let policy = Policy::quoting(written.images);
+    let rich = written.html.map(|html| html::clean(html, &policy).body);
     html! {
-        @if draft.html.is_some() && draft.stored.is_some() {
-            noscript { p.hint { (text("compose.needs-script")) } }
-        }
-        div.writing id="writing" data-rich[rich.is_some()]
+        @if let Some(key) = written.needs_script { noscript { p.hint { (session.text(key)) } } }
+        div.writing.short[written.is_short] id="writing" data-rich[rich.is_some()] data-once[written.is_short]
             data-squire=(assets::address("squire.mjs")) data-purify=(assets::address("purify.min.js"))
             data-to-plain=(text("compose.to-plain")) data-to-rich=(text("compose.to-rich"))
             data-sure=(text("compose.loses-formatting")) data-failed=(text("compose.format-failed")) data-not-image=(text("compose.not-image")) {
@@ -105,10 +119,19 @@ pub(super) fn field(session: &Session, draft: &Draft) -> Markup {
                 input.hidden id="picture" type="file" accept="image/png,image/jpeg,image/gif,image/webp" tabindex="-1" aria-label=(text("compose.image"));
             }
             // A parser takes the first line break away.
-            textarea id="text" name="text" rows="18" spellcheck="true" { "\n" (draft.text) }
+            textarea id="text" name="text" rows=(if written.is_short { 5 } else { 18 }) spellcheck="true" { "\n" (written.plain) }
             @if let Some(rich) = rich { textarea id="html" hidden disabled { "\n" (rich) } }
         }
     }
+}
+
+/// A page with such a field: it loads the script, and lets DOMPurify make HTML.
+pub(crate) fn page(session: &Session, page: Page) -> Response {
+    let page = Page { scripts: &["compose.js"], styles: &["compose.css"], ..page };
+    let mut response = session.view.page(page);
+    let policy = HeaderValue::from_static(guard::WRITING);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    response
 }
 
 fn toolbar(session: &Session) -> Markup {
@@ -126,7 +149,7 @@ fn toolbar(session: &Session) -> Markup {
 }
 
 /// Asks where a link leads. Outside of the page's form: it is one of its own.
-pub(super) fn link_dialog(session: &Session) -> Markup {
+pub(crate) fn link_dialog(session: &Session) -> Markup {
     let text = |key| session.text(key);
     html! {
         dialog id="link" aria-label=(text("compose.link")) {

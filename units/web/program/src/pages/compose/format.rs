@@ -1,4 +1,4 @@
-//! From rich text to plain and back, for the switch on the page. What was chosen is kept for the next message.
+//! From rich text to plain and back, for the switch on the page. What was chosen is kept for the next message, but for `once`.
 
 use axum::response::{IntoResponse as _, Response};
 use mailkiln_letter::html;
@@ -13,7 +13,9 @@ use crate::session::Session;
 /// script cleans it before it is shown.
 pub(super) async fn change(session: Session, Form(fields): Form) -> Result<Response, Problem> {
     let to_rich = fields.text("to") == "rich";
-    session.prefer(FORMAT, if to_rich { String::new() } else { "plain".to_owned() }).await?;
+    if fields.text("once").is_empty() {
+        session.prefer(FORMAT, if to_rich { String::new() } else { "plain".to_owned() }).await?;
+    }
     Ok(if to_rich {
         writing::text_for_editor(fields.text("text"))
     } else {

@@ -4,13 +4,15 @@
 //! browser that dies loses nothing that was saved. Every button saves first. Everything works without a script.
 
 mod draft;
-mod editor;
+pub(crate) mod editor;
 mod format;
 mod page;
 mod pictures;
+mod place;
 mod queue;
 mod save;
 mod start;
+mod templates;
 mod upload;
 
 use std::sync::Arc;
@@ -21,7 +23,8 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 
-pub(crate) use draft::FORMAT;
+pub(crate) use draft::{FORMAT, identities, prefers_rich};
+pub(crate) use upload::Upload;
 
 /// The group's addresses, below `/compose`.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -30,6 +33,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/compose", get(start::show).post(save::act).layer(DefaultBodyLimit::disable()))
         .route("/compose/format", post(format::change).layer(DefaultBodyLimit::disable()))
         .route("/compose/image/{uid}/{id}", get(pictures::show))
+        .route("/compose/templates", get(templates::show).post(templates::act))
+        .route("/compose/templates/image/{uid}/{id}", get(pictures::show_of_template))
         .route("/compose/outbox", get(queue::show))
         .route("/compose/outbox/stop", post(queue::stop))
         .route("/compose/snooze", post(queue::snooze))

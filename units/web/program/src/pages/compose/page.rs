@@ -1,12 +1,13 @@
 //! The page to write on.
 
 use axum::response::Response;
-use http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use maud::{Markup, html};
 
 use super::draft::{Draft, identities};
-use super::editor;
-use crate::guard;
+use super::editor::{self, Text};
+use super::pictures::Held;
+use super::place::Place;
+use super::templates::{self, Template};
 use crate::layout::{Page, Section};
 use crate::session::Session;
 
@@ -23,21 +24,31 @@ pub(super) struct Say<'a> {
     pub(super) ask: bool,
 }
 
+/// What the fields suggest.
+#[derive(Debug, Default)]
+pub(super) struct Offers {
+    /// Recipients.
+    pub(super) people: Vec<String>,
+    /// What can be inserted.
+    pub(super) templates: Vec<Template>,
+}
+
 /// The page.
-pub(super) fn show(session: &Session, draft: &Draft, say: &Say<'_>, people: &[String]) -> Response {
+pub(super) fn show(session: &Session, draft: &Draft, say: &Say<'_>, offers: &Offers) -> Response {
     let text = |key| session.text(key);
     let view = &session.view;
+    let is_template = draft.place == Place::Templates;
+    let title = text(if is_template { "compose.template" } else { "compose.title" });
+    let save = text(if is_template { "compose.template-save" } else { "compose.save" });
     let content = html! {
-        h1 { (text("compose.title")) }
-        @if !say.problem.is_empty() { p.problem role="alert" { (say.problem) } }
-        @if say.done == "saved" { p.done role="status" { (text("compose.saved")) } }
-        @for doubt in &say.doubts { p.problem role="alert" { (view.language.text(doubt)) } }
+        h1 { (title) }
+        (said(session, draft, say))
         form method="post" action="/compose" enctype="multipart/form-data" {
             // First: it is looked at before any file is read.
             (view.csrf())
             (hidden(draft, say.ask))
             // The first button is what the Enter key means.
-            button.hidden name="do" value="save" tabindex="-1" { (text("compose.save")) }
+            button.hidden name="do" value="save" tabindex="-1" { (save) }
             (from(session, draft))
             @for (name, key, value) in [("to", "compose.to", &draft.to), ("cc", "compose.cc", &draft.cc), ("bcc", "compose.bcc", &draft.bcc)] {
                 label for=(name) { (view.language.text(key)) }
@@ -45,40 +56,105 @@ pub(super) fn show(session: &Session, draft: &Draft, say: &Say<'_>, people: &[St
                     aria-describedby=[(name == "to").then_some("people-hint")];
             }
             p.hint id="people-hint" { (text("compose.people-hint")) }
-            datalist id="people" { @for one in people { option value=(one); } }
+            datalist id="people" { @for one in &offers.people { option value=(one); } }
             label for="subject" { (text("compose.subject")) }
             input id="subject" name="subject" value=(draft.subject) maxlength="20000";
-            (editor::field(session, draft))
+            (text_field(session, draft))
             (files(session, draft))
-            p.tools {
-                button name="do" value="send" { @if say.ask { (text("compose.send-anyway")) } @else { (text("compose.send")) } } " "
-                button.quiet name="do" value="save" { (text("compose.save")) } " "
-                button.quiet.danger name="do" value="discard" { (text("compose.discard")) }
-            }
-            details {
-                summary { (text("compose.later")) }
-                label for="when" { (text("compose.when")) }
-                input id="when" name="when" type="datetime-local" aria-describedby="when-hint";
-                p.hint id="when-hint" {
-                    (view.language.fill("compose.when-hint", &[("zone", &view.preferences.get("time-zone").unwrap_or("UTC"))]))
+            @if is_template {
+                p.tools {
+                    button name="do" value="save" { (save) } " "
+                    @if draft.stored.is_some() { button.quiet.danger name="do" value="discard" { (text("compose.template-remove")) } }
                 }
-                button.quiet name="do" value="later" { (text("compose.send-later")) }
+            } @else {
+                p.tools {
+                    button name="do" value="send" { @if say.ask { (text("compose.send-anyway")) } @else { (text("compose.send")) } } " "
+                    button.quiet name="do" value="save" { (save) } " "
+                    button.quiet.danger name="do" value="discard" { (text("compose.discard")) }
+                }
+                (later(session))
+                (insert(session, offers))
             }
         }
-        p { a href="/compose/outbox" { (text("compose.outbox")) } }
+        p {
+            @if is_template { a href="/compose/templates" { (text("compose.templates")) } }
+            @else { a href="/compose/outbox" { (text("compose.outbox")) } }
+        }
         (editor::link_dialog(session))
     };
-    let mut response = view.page(Page {
-        section: Some(Section::Compose),
-        title: text("compose.title").to_owned(),
-        content,
-        scripts: &["compose.js"],
-        styles: &["compose.css"],
-        ..Page::default()
-    });
-    let policy = HeaderValue::from_static(guard::WRITING);
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
-    response
+    editor::page(
+        session,
+        Page {
+            section: Some(Section::Compose),
+            title: title.to_owned(),
+            content,
+            ..Page::default()
+        },
+    )
+}
+
+fn text_field(session: &Session, draft: &Draft) -> Markup {
+    let held = Held { place: draft.place, draft: draft.stored, images: &draft.images };
+    let has_formatting = draft.html.is_some() && draft.stored.is_some();
+    let written = Text {
+        plain: &draft.text,
+        html: draft.html.as_deref(),
+        images: &held,
+        needs_script: has_formatting.then_some("compose.needs-script"),
+        is_short: false,
+    };
+    editor::field(session, &written)
+}
+
+/// What the last button did, and what is wrong.
+fn said(session: &Session, draft: &Draft, say: &Say<'_>) -> Markup {
+    let text = |key| session.text(key);
+    let done = match (say.done, draft.place) {
+        ("saved", Place::Drafts) => text("compose.saved"),
+        ("saved", Place::Templates) | ("template", _) => text("compose.template-saved"),
+        ("inserted", _) => text("compose.template-inserted"),
+        _ => "",
+    };
+    html! {
+        @if !say.problem.is_empty() { p.problem role="alert" { (say.problem) } }
+        @if !done.is_empty() { p.done role="status" { (done) } }
+        @for doubt in &say.doubts { p.problem role="alert" { (session.view.language.text(doubt)) } }
+    }
+}
+
+fn later(session: &Session) -> Markup {
+    let (view, text) = (&session.view, |key| session.text(key));
+    html! {
+        details {
+            summary { (text("compose.later")) }
+            label for="when" { (text("compose.when")) }
+            input id="when" name="when" type="datetime-local" aria-describedby="when-hint";
+            p.hint id="when-hint" {
+                (view.language.fill("compose.when-hint", &[("zone", &view.preferences.get("time-zone").unwrap_or("UTC"))]))
+            }
+            button.quiet name="do" value="later" { (text("compose.send-later")) }
+        }
+    }
+}
+
+/// What was written as a template, and templates into what is written.
+fn insert(session: &Session, offers: &Offers) -> Markup {
+    let text = |key| session.text(key);
+    html! {
+        details {
+            summary { (text("compose.templates")) }
+            @if !offers.templates.is_empty() {
+                label for="template" { (text("compose.template")) }
+                select id="template" name="template" aria-describedby="template-hint" {
+                    @for one in &offers.templates { option value=(one.uid) { (templates::name(session, one)) } }
+                }
+                p.hint id="template-hint" { (text("compose.template-insert-hint")) }
+                button.quiet name="do" value="insert" { (text("compose.template-insert")) } " "
+            }
+            button.quiet name="do" value="template" { (text("compose.template-keep")) }
+            p { a href="/compose/templates" { (text("compose.templates-all")) } }
+        }
+    }
 }
 
 fn hidden(draft: &Draft, sure: bool) -> Markup {
@@ -86,6 +162,7 @@ fn hidden(draft: &Draft, sure: bool) -> Markup {
     html! {
         @for (name, value) in [
             ("draft", uid),
+            ("place", draft.place.name().to_owned()),
             ("in-reply-to", draft.in_reply_to.join(" ")),
             ("references", draft.references.join(" ")),
             ("original", draft.original.clone()),

@@ -8,11 +8,13 @@ use mailkiln_servers::Error;
 use mailkiln_servers::imap::{self, SpecialUse};
 
 use super::draft::{Draft, own_files};
-use super::page::{self, Say};
+use super::page::{self, Offers, Say};
+use super::place::Place;
 use super::queue;
 use super::start::fetch;
+use super::templates;
 use super::upload::{Contents, Upload};
-use crate::form::escaped;
+use crate::form::{Fields, escaped};
 use crate::mailbox::{problem, special};
 use crate::outbox::{self, Kind, New};
 use crate::problem::Problem;
@@ -42,36 +44,24 @@ pub(super) async fn act(session: Session, upload: Upload) -> Result<Response, Pr
     let mut guard = session.app.mailboxes.open(&session).await?;
     let imap = guard.imap()?;
     if action == "discard" {
-        if let Some(uid) = draft.stored {
-            let folder = folder(imap, SpecialUse::Drafts).await?;
-            imap.select(&folder).await.map_err(problem)?;
-            imap.expunge(&[uid]).await.map_err(problem)?;
-        }
-        return Ok(Redirect::to("/mail").into_response());
+        return discard(imap, &draft).await;
     }
-    let stored = match renew(&session, imap, &mut draft, &action, upload.contents).await {
+    let stored = match change(&session, imap, &mut draft, fields, upload.contents).await {
         Ok(stored) => stored,
         Err(Problem::Internal) => return Err(Problem::Internal),
         Err(reason) => {
             // What was typed stays on the page.
             let say = Say { problem: session.text(reason.key()).to_owned(), ..Say::default() };
-            return Ok(page::show(&session, &draft, &say, &[]));
+            return Ok(page::show(&session, &draft, &say, &Offers::default()));
         }
     };
-    if stored.bad.is_some() || stored.is_stale {
-        let bad = |bad: &BadAddress| {
-            session.view.language.fill("compose.bad-address", &[("address", &bad.0)])
-        };
-        let say = Say {
-            problem: stored.bad.as_ref().map(bad).unwrap_or_default(),
-            doubts: if stored.is_stale { vec!["compose.stale"] } else { Vec::new() },
-            ..Say::default()
-        };
-        let people = people(imap).await;
-        return Ok(page::show(&session, &draft, &say, &people));
+    if let Some(say) = unsettled(&session, &draft, &stored) {
+        let offers = offers(imap, draft.place).await;
+        return Ok(page::show(&session, &draft, &say, &offers));
     }
-    if action == "send" || action == "later" {
-        let people = people(imap).await;
+    // A template has no button for it.
+    if matches!(action.as_str(), "send" | "later") && draft.place == Place::Drafts {
+        let offers = offers(imap, draft.place).await;
         drop(guard);
         return send(
             &session,
@@ -80,14 +70,74 @@ pub(super) async fn act(session: Session, upload: Upload) -> Result<Response, Pr
             &action,
             fields.text("when"),
             fields.text("sure"),
-            &people,
+            &offers,
         )
         .await;
     }
-    let uid = stored.uid.map(|uid| uid.to_string()).unwrap_or_default();
-    let original = escaped(&draft.original);
-    Ok(Redirect::to(&format!("/compose?draft={uid}&original={original}&done=saved"))
-        .into_response())
+    let done = match action.as_str() {
+        "template" if draft.place == Place::Drafts => {
+            templates::keep(&session, imap, stored.outgoing).await?;
+            "template"
+        }
+        "insert" => "inserted",
+        _ => "saved",
+    };
+    Ok(Redirect::to(&address(&draft, done)).into_response())
+}
+
+/// What has to be said before anything goes on.
+fn unsettled(session: &Session, draft: &Draft, stored: &Stored) -> Option<Say<'static>> {
+    if stored.bad.is_none() && !stored.is_stale {
+        return None;
+    }
+    let bad = |bad: &BadAddress| {
+        session.view.language.fill("compose.bad-address", &[("address", &bad.0)])
+    };
+    Some(Say {
+        problem: stored.bad.as_ref().map(bad).unwrap_or_default(),
+        doubts: if stored.is_stale { vec![draft.place.stale()] } else { Vec::new() },
+        ..Say::default()
+    })
+}
+
+/// The page of what is stored.
+fn address(draft: &Draft, done: &str) -> String {
+    let uid = draft.stored.map(|uid| uid.to_string()).unwrap_or_default();
+    match draft.place {
+        Place::Drafts => {
+            format!("/compose?draft={uid}&original={}&done={done}", escaped(&draft.original))
+        }
+        Place::Templates => format!("/compose?draft={uid}&place=templates&done={done}"),
+    }
+}
+
+/// Takes away what is stored. A template can be brought back from the trash.
+async fn discard(imap: &mut imap::Session, draft: &Draft) -> Result<Response, Problem> {
+    if draft.place == Place::Templates {
+        return templates::remove(imap, draft.stored).await;
+    }
+    if let Some(uid) = draft.stored {
+        let folder = draft.place.folder(imap).await?;
+        imap.select(&folder).await.map_err(problem)?;
+        imap.expunge(&[uid]).await.map_err(problem)?;
+    }
+    Ok(Redirect::to("/mail").into_response())
+}
+
+/// What a button changes before all is stored.
+async fn change(
+    session: &Session,
+    imap: &mut imap::Session,
+    draft: &mut Draft,
+    fields: &Fields,
+    mut more: Contents,
+) -> Result<Stored, Problem> {
+    let action = fields.text("do");
+    if action == "insert" {
+        let uid = fields.text("template").parse().map_err(|_| Problem::NotFound)?;
+        templates::insert(session, imap, uid, draft, &mut more).await?;
+    }
+    renew(session, imap, draft, action, more).await
 }
 
 async fn send(
@@ -97,9 +147,9 @@ async fn send(
     action: &str,
     when: &str,
     sure: &str,
-    people: &[String],
+    offers: &Offers,
 ) -> Result<Response, Problem> {
-    let again = |say: Say<'_>| Ok(page::show(session, &draft, &say, people));
+    let again = |say: Say<'_>| Ok(page::show(session, &draft, &say, offers));
     let text = |key| session.text(key).to_owned();
     let recipients = outgoing.envelope();
     if recipients.is_empty() {
@@ -119,7 +169,7 @@ async fn send(
     };
     let folder = {
         let mut guard = session.app.mailboxes.open(session).await?;
-        folder(guard.imap()?, SpecialUse::Drafts).await?
+        Place::Drafts.folder(guard.imap()?).await?
     };
     let new = New {
         kind: Kind::Send,
@@ -133,15 +183,6 @@ async fn send(
     };
     let id = outbox::enter(session, new).await?;
     Ok(Redirect::to(&format!("/compose/outbox?new={id}")).into_response())
-}
-
-/// The folder for a purpose, made where there is none.
-pub(super) async fn folder(
-    imap: &mut imap::Session,
-    wanted: SpecialUse,
-) -> Result<String, Problem> {
-    let folders = imap.folders().await.map_err(problem)?;
-    special(imap, &folders, wanted).await.map_err(problem)
 }
 
 /// Stores what the form holds, with the files of the draft before it but one that the button takes out. Afterwards `draft` says
@@ -165,7 +206,7 @@ async fn renew(
         contents.files.remove(index);
     }
     contents.files.extend(more.files);
-    contents.images.extend(more.images);
+    add_images(&mut contents, more.images);
     if draft.html.is_none() {
         images_as_files(&mut contents);
     }
@@ -175,6 +216,17 @@ async fn renew(
     draft.images = images;
     draft.stored = stored.uid;
     Ok(Stored { is_stale, ..stored })
+}
+
+/// A template that is inserted twice brings its images twice. One of another image's name becomes a file.
+fn add_images(contents: &mut Contents, more: Vec<InlineImage>) {
+    for image in more {
+        match contents.images.iter().find(|one| one.content_id == image.content_id) {
+            None => contents.images.push(image),
+            Some(known) if *known == image => {}
+            Some(_) => contents.files.push(as_file(image)),
+        }
+    }
 }
 
 /// Plain text shows no images: they go along as files.
@@ -205,8 +257,8 @@ async fn kept(
     draft: &Draft,
 ) -> Result<Option<Contents>, Problem> {
     let Some(uid) = draft.stored else { return Ok(Some(Contents::default())) };
-    let drafts = folder(imap, SpecialUse::Drafts).await?;
-    let bytes = match fetch(session, imap, &drafts, uid).await {
+    let folder = draft.place.folder(imap).await?;
+    let bytes = match fetch(session, imap, &folder, uid).await {
         Ok(bytes) => bytes,
         Err(Problem::NotFound) => return Ok(None),
         Err(other) => return Err(other),
@@ -239,35 +291,55 @@ pub(super) async fn store(
     contents: Contents,
 ) -> Result<Stored, Problem> {
     let (outgoing, bad) = draft.message(session, contents)?;
-    let bytes = outgoing.write().map_err(|_| Problem::BadRequest)?;
-    let size = bytes.len() as u64;
-    // With the files of earlier uploads it may be too large to be opened again.
-    if size > session.app.configuration.limits.message_bytes() {
-        return Err(Problem::TooLarge);
-    }
-    let drafts = folder(imap, SpecialUse::Drafts).await?;
-    let appended = imap.append(&drafts, &["\\Draft", "\\Seen"], size, &mut bytes.as_slice()).await;
-    let uid = appended.map_err(|error| match error {
-        Error::Refused { code, .. }
-            if code == "OVERQUOTA" || code == "LIMIT" || code == "TOOBIG" =>
-        {
-            Problem::TooLarge
-        }
-        other => problem(other),
-    })?;
+    let folder = draft.place.folder(imap).await?;
+    let uid = append(session, imap, &folder, &outgoing).await?;
     // It may be gone already. If it stays, nothing is lost: the new one is stored.
     if let Some(old) = draft.stored
-        && imap.select(&drafts).await.is_ok()
+        && imap.select(&folder).await.is_ok()
     {
         let _ = imap.expunge(&[old]).await;
     }
     Ok(Stored { uid, outgoing, bad, is_stale: false })
 }
 
+/// Stores what is written in a folder.
+pub(super) async fn append(
+    session: &Session,
+    imap: &mut imap::Session,
+    folder: &str,
+    outgoing: &Outgoing,
+) -> Result<Option<u32>, Problem> {
+    let bytes = outgoing.write().map_err(|_| Problem::BadRequest)?;
+    let size = bytes.len() as u64;
+    // With the files of earlier uploads it may be too large to be opened again.
+    if size > session.app.configuration.limits.message_bytes() {
+        return Err(Problem::TooLarge);
+    }
+    let appended = imap.append(folder, &["\\Draft", "\\Seen"], size, &mut bytes.as_slice()).await;
+    appended.map_err(|error| match error {
+        Error::Refused { code, .. }
+            if code == "OVERQUOTA" || code == "LIMIT" || code == "TOOBIG" =>
+        {
+            Problem::TooLarge
+        }
+        other => problem(other),
+    })
+}
+
+/// What the fields of the page suggest.
+pub(super) async fn offers(imap: &mut imap::Session, place: Place) -> Offers {
+    let templates = match place {
+        Place::Drafts => templates::list(imap).await.unwrap_or_default(),
+        Place::Templates => Vec::new(),
+    };
+    Offers { people: people(imap).await, templates }
+}
+
 /// Addresses for the list that the recipient fields offer: of the newest messages that were sent, then received.
-pub(super) async fn people(imap: &mut imap::Session) -> Vec<String> {
+async fn people(imap: &mut imap::Session) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
-    let sent = folder(imap, SpecialUse::Sent).await.unwrap_or_default();
+    let folders = imap.folders().await.unwrap_or_default();
+    let sent = special(imap, &folders, SpecialUse::Sent).await.unwrap_or_default();
     for (name, own) in [(sent.as_str(), true), ("INBOX", false)] {
         let Ok(selected) = imap.select(name).await else { continue };
         let last = selected.exists;

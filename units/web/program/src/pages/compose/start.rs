@@ -7,15 +7,17 @@ use mailkiln_letter::html::{NoImages, Policy};
 use mailkiln_letter::reading::{self, Letter};
 use mailkiln_letter::writing::{self, Answer, Recipient};
 use mailkiln_servers::Error;
-use mailkiln_servers::imap::{self, SpecialUse};
+use mailkiln_servers::imap;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::draft::{Draft, identities, prefers_rich};
-use super::{page, save};
+use super::place::Place;
+use super::{page, save, templates};
 use crate::form::{Fields, Query};
 use crate::mailbox::problem;
 use crate::problem::Problem;
 use crate::session::Session;
+use crate::signatures;
 
 /// A message that is answered, forwarded or taken up again is in memory; so many at the same time. Not those of `upload`, which
 /// last for as long as a slow browser sends files.
@@ -29,13 +31,19 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     let uid = |name: &str| query.text(name).parse::<u32>().ok().filter(|uid| *uid > 0);
     let mut guard = session.app.mailboxes.open(&session).await?;
     let imap = guard.imap()?;
-    let takes_up = ["draft", "reply", "reply-all", "forward"].iter().any(|it| uid(it).is_some());
+    let takes_up = ["draft", "template", "reply", "reply-all", "forward"];
+    let takes_up = takes_up.iter().any(|it| uid(it).is_some());
     let slot = if takes_up { Some(turn().await?) } else { None };
     let mut doubts = Vec::new();
+    let place = Place::read(query.text("place"));
     let draft = if let Some(uid) = uid("draft") {
-        let folder = save::folder(imap, SpecialUse::Drafts).await?;
+        let folder = place.folder(imap).await?;
         let letter = reading::read(&fetch(&session, imap, &folder, uid).await?);
-        Draft::of(&letter, uid, query.text("original"))
+        Draft::of(&letter, place, uid, query.text("original"))
+    } else if let Some(uid) = uid("template") {
+        templates::begin(&session, imap, uid).await?
+    } else if place == Place::Templates {
+        templates::empty(&session)
     } else if let Some(uid) = uid("reply") {
         answer(&session, imap, &query, uid, false).await?.0
     } else if let Some(uid) = uid("reply-all") {
@@ -45,17 +53,13 @@ pub(super) async fn show(session: Session, Query(query): Query) -> Result<Respon
     } else if let Some(uid) = uid("forward") {
         forward(&session, imap, &query, uid).await?
     } else {
-        empty(&session, &query)
+        empty(&session, &query).await?
     };
     drop(slot);
-    let people = save::people(imap).await;
+    let offers = save::offers(imap, place).await;
     drop(guard);
-    Ok(page::show(
-        &session,
-        &draft,
-        &page::Say { done: query.text("done"), doubts, ..page::Say::default() },
-        &people,
-    ))
+    let say = page::Say { done: query.text("done"), doubts, ..page::Say::default() };
+    Ok(page::show(&session, &draft, &say, &offers))
 }
 
 pub(super) async fn turn() -> Result<SemaphorePermit<'static>, Problem> {
@@ -81,43 +85,28 @@ pub(super) async fn fetch(
     })
 }
 
-fn signature(session: &Session) -> String {
-    own_signature(session)
-        .map(|signature| format!("\n\n-- \n{}\n", signature.trim_end()))
-        .unwrap_or_default()
-}
-
-/// For rich text.
-fn rich_signature(session: &Session) -> String {
-    own_signature(session)
-        .map(|signature| format!("<div><br></div>{}", writing::rich_signature(signature)))
-        .unwrap_or_default()
-}
-
-fn own_signature(session: &Session) -> Option<&str> {
-    session.view.preferences.get("signature").filter(|signature| !signature.trim().is_empty())
-}
-
 fn own_address(session: &Session) -> String {
     session.account.to_string()
 }
 
 /// An empty page, or one that a link has begun. Only text of the link gets in: no recipient hides, no file is attached.
-fn empty(session: &Session, query: &Fields) -> Draft {
+async fn empty(session: &Session, query: &Fields) -> Result<Draft, Problem> {
     let line = |name: &str| {
         query.text(name).chars().filter(|one| !one.is_control()).take(2000).collect::<String>()
     };
     let body: String = query.text("body").chars().take(20_000).collect();
-    Draft {
-        from: own_address(session),
+    let from = own_address(session);
+    let signature = signatures::of(session, &from).await?;
+    Ok(Draft {
+        from,
         to: line("to"),
         cc: line("cc"),
         subject: line("subject"),
         html: prefers_rich(session)
-            .then(|| writing::text_for_editor(&body) + &rich_signature(session)),
-        text: format!("{body}{}", signature(session)),
+            .then(|| writing::text_for_editor(&body) + &signature.below_html()),
+        text: format!("{body}{}", signature.below_text()),
         ..Draft::default()
-    }
+    })
 }
 
 fn typed(list: &[Recipient]) -> String {
@@ -150,15 +139,17 @@ async fn answer(
     // Answers come from the address that the message went to.
     let reached = letter.headers.to.iter().chain(&letter.headers.cc).map(|one| &one.address);
     let from = reached.into_iter().find(|to| own.iter().any(|own| own.eq_ignore_ascii_case(to)));
+    let from = from.cloned().unwrap_or_else(|| own_address(session));
+    let signature = signatures::of(session, &from).await?;
     let was_blind = head.was_blind;
     let attribution = attribution(session, &letter);
     let quote = writing::quoted_text(&letter, &attribution);
     let rich = prefers_rich(session).then(|| {
         let quote = writing::quoted_html(&letter, &attribution, &Policy::quoting(&NoImages));
-        format!("<div><br></div><div><br></div>{quote}{}", rich_signature(session))
+        format!("<div><br></div><div><br></div>{quote}{}", signature.below_html())
     });
-    let mut draft = begun(head, format!("\n\n{quote}{}", signature(session)), rich);
-    draft.from = from.cloned().unwrap_or_else(|| own_address(session));
+    let mut draft = begun(head, format!("\n\n{quote}{}", signature.below_text()), rich);
+    draft.from = from;
     draft.original = format!("\\Answered {uid} {folder}");
     Ok((draft, was_blind))
 }
@@ -210,12 +201,13 @@ async fn forward(
     ] {
         about.push_str(&format!("{}: {value}\n", session.text(key)));
     }
-    let text = format!("{}\n\n{about}\n{}", signature(session), writing::plain_text(&letter));
+    let signature = signatures::of(session, &own_address(session)).await?;
+    let text = format!("{}\n\n{about}\n{}", signature.below_text(), writing::plain_text(&letter));
     let mut contents = save::contents(&bytes, &letter)?;
     let images = save::ids(&contents.images);
     let html = prefers_rich(session).then(|| {
         let original = writing::forwarded_html(&letter, &images);
-        let begin = format!("<div><br></div>{}<div><br></div>", rich_signature(session));
+        let begin = format!("<div><br></div>{}<div><br></div>", signature.below_html());
         format!("{begin}{}<div><br></div>{original}", writing::text_for_editor(&about))
     });
     if html.as_ref().is_none_or(|html| html.len() > QUOTE) {

@@ -26,10 +26,10 @@ static SLOTS: Semaphore = Semaphore::const_new(2);
 
 /// What a message holds besides its text.
 #[derive(Debug, Default)]
-pub(super) struct Contents {
-    pub(super) files: Vec<Attachment>,
+pub(crate) struct Contents {
+    pub(crate) files: Vec<Attachment>,
     /// Images that the text shows.
-    pub(super) images: Vec<InlineImage>,
+    pub(crate) images: Vec<InlineImage>,
 }
 
 impl Contents {
@@ -56,9 +56,9 @@ impl Contents {
 }
 
 /// What was sent.
-pub(super) struct Upload {
-    pub(super) fields: Fields,
-    pub(super) contents: Contents,
+pub(crate) struct Upload {
+    pub(crate) fields: Fields,
+    pub(crate) contents: Contents,
     /// Held while the message is in memory.
     _slot: SemaphorePermit<'static>,
 }

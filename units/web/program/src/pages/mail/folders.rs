@@ -9,7 +9,7 @@ use super::place::Place;
 use super::show::hidden;
 use crate::form::{Form, Query};
 use crate::layout::{Page, Section, View};
-use crate::mailbox::problem;
+use crate::mailbox::{is_templates, problem};
 use crate::problem::Problem;
 use crate::session::Session;
 
@@ -23,6 +23,7 @@ pub(super) fn name(view: &View, folder: &Folder) -> String {
         Some(SpecialUse::Archive) => language.text("mail.folder-archive"),
         Some(SpecialUse::Junk) => language.text("mail.folder-junk"),
         Some(SpecialUse::Trash) => language.text("mail.folder-trash"),
+        None if is_templates(folder) => language.text("mail.folder-templates"),
         None => return super::row::short(folder.last()),
     };
     text.to_owned()

@@ -11,7 +11,7 @@ use super::message::{self, Message};
 use super::place::Place;
 use super::{conversation, folders, show, when};
 use crate::form::escaped;
-use crate::mailbox::{Mailbox, problem};
+use crate::mailbox::{Mailbox, is_templates, problem};
 use crate::problem::Problem;
 use crate::session::Session;
 
@@ -158,6 +158,9 @@ fn actions(session: &Session, place: &Place, message: &Message, all: &[Folder]) 
         form.tools method="post" action="/mail/do" aria-label=(text("mail.tools-message")) {
             (folders::form_fields(&session.view, place))
             input type="hidden" name="u" value=(uid);
+            @if all.iter().any(|it| it.wire == place.folder && is_templates(it)) {
+                a.button href=(write("template")) { (text("mail.use-template")) } " "
+            }
             @if is(SpecialUse::Drafts) { a.button href=(write("draft")) { (text("mail.edit-draft")) } }
             a.button data-reply href=(write("reply")) { (text("mail.reply")) } " "
             a.button.quiet data-reply-all href=(write("reply-all")) { (text("mail.reply-all")) } " "

@@ -1,4 +1,4 @@
-//! Language, looks, time zone, names and signature.
+//! Language, looks, time zone and names.
 
 use axum::response::{IntoResponse as _, Redirect, Response};
 use jiff::tz::TimeZone;
@@ -13,8 +13,6 @@ use crate::pages::compose::FORMAT;
 use crate::problem::Problem;
 use crate::session::Session;
 
-/// Longest signature, bytes.
-const SIGNATURE: usize = 4000;
 /// Identities besides the account's own.
 const IDENTITIES: usize = 50;
 
@@ -76,8 +74,6 @@ fn form(session: &Session, typed: Option<&Fields>) -> Markup {
             label for="identities" { (text("settings.identities")) }
             textarea id="identities" name="identities" rows="3" aria-describedby="identities-hint" { "\n" (kept("identities")) }
             p.hint id="identities-hint" { (text("settings.identities-hint")) }
-            label for="signature" { (text("settings.signature")) }
-            textarea id="signature" name="signature" rows="4" maxlength=(SIGNATURE) { "\n" (kept("signature")) }
             button { (text("settings.save")) }
         }
     }
@@ -92,9 +88,6 @@ fn wrong(session: &Session, fields: &Fields) -> Option<String> {
     match writing::recipients(fields.text("identities")) {
         Err(bad) => Some(session.view.language.fill("compose.bad-address", &[("address", &bad.0)])),
         Ok(list) if list.len() > IDENTITIES => Some(session.text("settings.too-many").to_owned()),
-        Ok(_) if fields.text("signature").len() > SIGNATURE => {
-            Some(session.text("settings.too-long").to_owned())
-        }
         Ok(_) => None,
     }
 }
@@ -124,7 +117,6 @@ pub(super) async fn save(session: Session, Form(fields): Form) -> Result<Respons
         ("time-zone", fields.text("time-zone").trim().to_owned()),
         ("name", name.trim().to_owned()),
         ("identities", fields.text("identities").trim().to_owned()),
-        ("signature", fields.text("signature").replace("\r\n", "\n").trim_end().to_owned()),
     ] {
         session.prefer(key, value).await?;
     }

@@ -6,20 +6,27 @@ mod general;
 mod raw;
 mod rule;
 mod scripts;
+mod signature;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use maud::{Markup, html};
 
 use crate::app::App;
+use crate::layout::{Page, Section};
 use crate::session::Session;
 
 /// The group's addresses, below `/settings`.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/settings", get(general::show).post(general::save))
+        .route(
+            "/settings/signature",
+            get(signature::show).post(signature::save).layer(DefaultBodyLimit::disable()),
+        )
         .route("/settings/filters", get(filters::show).post(filters::act))
         .route("/settings/filters/adopt", post(filters::adopt))
         .route("/settings/filters/rule", get(rule::show).post(rule::save))
@@ -31,6 +38,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 fn tabs(session: &Session, here: &str) -> Markup {
     let pages = [
         ("/settings", "settings.general"),
+        ("/settings/signature", "settings.signature"),
         ("/settings/filters", "settings.filters"),
         ("/settings/away", "settings.away"),
         ("/settings/filters/raw", "settings.raw"),
@@ -51,13 +59,17 @@ fn page(
     title: &'static str,
     content: &Markup,
 ) -> axum::response::Response {
-    let content = html! { h1 { (session.text(title)) } (tabs(session, here)) (content) };
-    session.view.page(crate::layout::Page {
-        section: Some(crate::layout::Section::Settings),
+    session.view.page(framed(session, here, title, content))
+}
+
+/// The same, for one that is answered in another way.
+fn framed(session: &Session, here: &str, title: &'static str, content: &Markup) -> Page {
+    Page {
+        section: Some(Section::Settings),
         title: session.text(title).to_owned(),
-        content,
-        ..crate::layout::Page::default()
-    })
+        content: html! { h1 { (session.text(title)) } (tabs(session, here)) (content) },
+        ..Page::default()
+    }
 }
 
 /// What the last form did: its result or what was wrong with it.
