@@ -14,6 +14,7 @@ from driver.parts import PARTS, jobs_of
 from driver.rust_selection import nextest_selection
 from driver.schedule import AT_ONCE, Schedule
 from driver.scripts import scripts
+from driver.workplace import ROOT
 
 
 class Asked:
@@ -235,6 +236,30 @@ def test_an_upward_dependency_fails():
         "tree (floor 1) depends on format (floor 3): a crate may only use lower floors",
         "new is not in the drawing",
     ]
+
+
+def test_an_upward_dependency_of_a_crate_fails_the_lint(tmp_path, monkeypatch, capsys):
+    """The builder's own crates pass; with one line more in a Cargo.toml, `python3 -m driver.layers` fails and names it."""
+    page = "docs/internals/layers.md"
+    for path in (ROOT / "Cargo.toml", ROOT / page, *ROOT.glob("builder/*/Cargo.toml")):
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+        if path.parent.parent.name == "builder":
+            (copy.parent / "src").mkdir()
+            (copy.parent / "src/lib.rs").touch()
+    monkeypatch.setattr(layers, "ROOT", tmp_path)
+    monkeypatch.setattr(layers, "PAGE", tmp_path / page)
+    monkeypatch.setattr("sys.argv", ["layers"])
+    with pytest.raises(SystemExit) as ended:
+        layers.main()
+    assert ended.value.code == 0, capsys.readouterr().out
+    manifest = tmp_path / "builder/pin/Cargo.toml"
+    manifest.write_text(manifest.read_text().replace("[dependencies]\n", "[dependencies]\nmailkiln-assemble.workspace = true\n"))
+    with pytest.raises(SystemExit) as ended:
+        layers.main()
+    assert ended.value.code == 1
+    assert f"{page}: pin (floor 0) depends on assemble (floor 6): a crate may only use lower floors" in capsys.readouterr().out
 
 
 def test_words_are_found_where_people_read_them():

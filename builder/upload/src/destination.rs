@@ -44,6 +44,8 @@ pub struct Entry {
     pub settings: &'static [Setting],
     /// What to do next, a template of `next`.
     pub next: &'static str,
+    /// What [`Destination::facts`] has for it besides what is known of every image.
+    pub facts: &'static [&'static str],
     /// Makes it ready; nothing is sent.
     pub open: fn(&Context) -> Result<Box<dyn Destination>, UploadError>,
 }
@@ -126,7 +128,7 @@ pub trait Destination: Send + Sync {
     /// As requests fail.
     fn remove(&self, stored: &Stored) -> Result<(), UploadError>;
 
-    /// What the commands to start a machine need besides the image: region, endpoint, bucket.
+    /// What the commands to start a machine need besides the image, under the names of [`Entry::facts`]: region, bucket.
     fn facts(&self) -> BTreeMap<&'static str, String>;
 }
 

@@ -1,11 +1,12 @@
 //! What to do with an image that is in the cloud: commands, Terraform, and what mail needs from the provider.
 //!
 //! In: the destination's template (`next/NAME.hbs`), the image, facts of the destination. Out: three texts. A template's
-//! sections begin with lines `== commands ==`, `== terraform ==` and `== mail ==`.
+//! sections begin with lines `== commands ==`, `== terraform ==` and `== mail ==`; they are told apart before anything is put
+//! into them.
 
-use std::collections::BTreeMap;
-
+use mailkiln_template::{BadTemplate, Templates};
 use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::artifact::{Artifact, plain};
 use crate::destination::{Destination, Entry, Stored};
@@ -35,105 +36,81 @@ pub fn next(
     artifact: &Artifact,
     stored: &Stored,
 ) -> Result<Next, UploadError> {
-    let mut facts: BTreeMap<&str, String> = destination.facts();
-    let ports: Vec<String> = PORTS.iter().map(ToString::to_string).collect();
-    for (key, value) in [
-        ("image", stored.id.clone()),
-        ("image_name", stored.name.clone()),
-        ("machine", plain(artifact.name.split('.').next().unwrap_or_default())),
-        ("arch", artifact.arch.gnu().to_owned()),
-        ("debian_arch", artifact.arch.debian().to_owned()),
-        ("file", artifact.path.display().to_string()),
-        ("ports", ports.join(" ")),
-        ("ports_with_commas", ports.join(", ")),
-        ("disk_gib", artifact.disk_gib().max(10).to_string()),
-    ] {
-        facts.insert(key, value);
-    }
+    let own = destination.facts().into_iter().map(|(name, value)| (name.to_owned(), value.into()));
+    let facts = own.chain(common(artifact, stored)).collect();
     render(entry.next, &facts)
+        .map_err(|error| UploadError::answer("the template of next steps", error.to_string()))
 }
 
-fn render(template: &str, facts: &BTreeMap<&str, String>) -> Result<Next, UploadError> {
-    let text = fill(template, facts)?;
-    let mut sections: BTreeMap<String, String> = BTreeMap::new();
-    let mut current = String::new();
-    for line in text.lines() {
-        match line.strip_prefix("== ").and_then(|rest| rest.strip_suffix(" ==")) {
-            Some(name) => name.clone_into(&mut current),
-            None => {
-                let section = sections.entry(current.clone()).or_default();
-                section.push_str(line);
-                section.push('\n');
-            }
-        }
-    }
-    let mut take = |name: &str| sections.remove(name).unwrap_or_default().trim().to_owned();
-    Ok(Next { commands: take("commands"), terraform: take("terraform"), mail: take("mail") })
+/// What is known of every image.
+fn common(artifact: &Artifact, stored: &Stored) -> Map<String, Value> {
+    let facts = json!({
+        "image": stored.id,
+        "image_name": stored.name,
+        "machine": plain(artifact.name.split('.').next().unwrap_or_default()),
+        "arch": artifact.arch.gnu(),
+        "ports": PORTS,
+        "disk_gib": artifact.disk_gib().max(10),
+    });
+    facts.as_object().cloned().unwrap_or_default()
 }
 
-/// The template with a fact in place of each `{{name}}`.
-fn fill(template: &str, facts: &BTreeMap<&str, String>) -> Result<String, UploadError> {
-    let (mut text, mut rest) = (String::new(), template);
-    while let Some((before, after)) = rest.split_once("{{") {
-        let (name, behind) = after.split_once("}}").unwrap_or((after, ""));
-        let fact = facts.get(name).ok_or_else(|| {
-            UploadError::answer("the template of next steps", format!("nothing is called `{name}`"))
-        })?;
-        text.push_str(before);
-        text.push_str(fact);
-        rest = behind;
-    }
-    text.push_str(rest);
-    Ok(text)
+fn render(template: &str, facts: &Map<String, Value>) -> Result<Next, BadTemplate> {
+    let templates = Templates::default();
+    let section = |name: &str| {
+        let (_, text) = template.split_once(&format!("== {name} ==\n")).unwrap_or_default();
+        let text = text.split("\n== ").next().unwrap_or_default();
+        templates.render(text, facts).map(|text| text.trim().to_owned())
+    };
+    Ok(Next {
+        commands: section("commands")?,
+        terraform: section("terraform")?,
+        mail: section("mail")?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifact::sample;
     use crate::destination::ALL;
 
-    /// What `next` gives every template.
-    const COMMON: [&str; 10] = [
-        "image",
-        "image_name",
-        "machine",
-        "arch",
-        "debian_arch",
-        "file",
-        "ports",
-        "ports_with_commas",
-        "disk_gib",
-        "region",
-    ];
-    /// What single destinations give theirs.
-    const OWN: [(&str, &[&str]); 10] = [
-        ("folder", &["folder"]),
-        ("s3", &["bucket"]),
-        ("aws", &[]),
-        ("gcp", &["project", "bucket"]),
-        ("azure", &["group"]),
-        ("openstack", &["auth_url"]),
-        ("hetzner", &["location"]),
-        ("digitalocean", &[]),
-        ("oracle", &["compartment"]),
-        ("proxmox", &["node", "storage"]),
-    ];
+    /// What every destination says of an image, if it is called so.
+    fn next_of(entry: &Entry, id: &str, name: &str, own: &str) -> Next {
+        let folder = tempfile::tempdir().unwrap();
+        let stored = Stored { id: id.to_owned(), name: name.to_owned(), created: String::new() };
+        let own = entry.facts.iter().map(|fact| ((*fact).to_owned(), own.into()));
+        let facts = own.chain(common(&sample(folder.path(), b"disk"), &stored)).collect();
+        render(entry.next, &facts).unwrap()
+    }
 
     #[test]
     fn every_template_renders_with_what_its_destination_gives() {
-        assert_eq!(ALL.len(), OWN.len());
         for entry in ALL {
-            let own = OWN.iter().find(|(name, _)| *name == entry.name).unwrap().1;
-            let facts: BTreeMap<&str, String> =
-                COMMON.iter().chain(own).map(|name| (*name, format!("<{name}>"))).collect();
-            let next = render(entry.next, &facts).unwrap();
-            let names_the_image = ["<image>", "<image_name>"].map(|it| next.commands.contains(it));
+            let next = next_of(entry, "the-image", "its-name", "own");
+            let names_the_image = ["the-image", "its-name"].map(|it| next.commands.contains(it));
             assert!(names_the_image.contains(&true), "{}", entry.name);
             assert!(!next.mail.is_empty(), "{}", entry.name);
-            assert!(!next.commands.contains("{{") && !next.terraform.contains("{{"));
+            assert!(entry.facts.is_empty() || next.commands.contains("own"), "{}", entry.name);
+            assert!(!format!("{next:?}").contains("{{"), "{}", entry.name);
         }
-        assert!(
-            render("{{image}} {{nothing}}", &BTreeMap::from([("image", String::new())])).is_err()
-        );
+        assert!(render("== mail ==\n{{text image}} {{text nothing}}", &Map::new()).is_err());
+    }
+
+    #[test]
+    fn odd_names_are_quoted() {
+        let odd = "/srv/it's a $(touch x) \"y\"\n== mail ==\n${z}";
+        for entry in ALL {
+            let next = next_of(entry, odd, odd, odd);
+            // What is left of the commands without quoted words has nothing of it.
+            let words = next.commands.replace("\\'", "");
+            let bare: String = words.split('\'').step_by(2).collect();
+            assert!(!bare.contains("touch") && !bare.contains("${z}"), "{}: {bare}", entry.name);
+            assert!(!next.mail.contains("\n${z}"), "{}: {}", entry.name, next.mail);
+            assert!(!next.terraform.contains(" ${z}"), "{}: {}", entry.name, next.terraform);
+        }
+        let next = next_of(ALL[0], "x", "a b.img", "/srv/it's $HOME \"x\"");
+        let expected = r#"cd '/srv/it'\''s $HOME "x"' && sha256sum -c 'a b.img.sha256'"#;
+        assert_eq!(next.commands, expected);
     }
 }

@@ -45,6 +45,7 @@ pub static ENTRY: Entry = Entry {
         Setting::new("profile", &["AWS_PROFILE"], "profile of the AWS CLI").or("default"),
     ],
     next: include_str!("../../next/aws.hbs"),
+    facts: &["region"],
     open,
 };
 

@@ -53,6 +53,7 @@ pub static ENTRY: Entry = Entry {
             .or("https://management.azure.com"),
     ],
     next: include_str!("../../next/azure.hbs"),
+    facts: &["group", "region"],
     open,
 };
 

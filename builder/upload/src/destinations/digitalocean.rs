@@ -37,6 +37,7 @@ pub static ENTRY: Entry = Entry {
         Setting::new("part-mib", &[], "size of a part in MiB").or("8"),
     ],
     next: include_str!("../../next/digitalocean.hbs"),
+    facts: &["region"],
     open,
 };
 

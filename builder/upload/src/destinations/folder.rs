@@ -27,6 +27,7 @@ pub static ENTRY: Entry = Entry {
     formats: &[],
     settings: &[Setting::new("path", &[], "the folder; it must be there")],
     next: include_str!("../../next/folder.hbs"),
+    facts: &["folder"],
     open,
 };
 

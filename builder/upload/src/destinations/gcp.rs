@@ -47,6 +47,7 @@ pub static ENTRY: Entry = Entry {
         Setting::new("chunk-mib", &[], "size of a piece in MiB").or("16"),
     ],
     next: include_str!("../../next/gcp.hbs"),
+    facts: &["project"],
     open,
 };
 

@@ -40,6 +40,7 @@ pub static ENTRY: Entry = Entry {
         Setting::new("device", &[], "the disk there").or("/dev/sda"),
     ],
     next: include_str!("../../next/hetzner.hbs"),
+    facts: &["location"],
     open,
 };
 

@@ -42,6 +42,7 @@ pub static ENTRY: Entry = Entry {
         Setting::new("store", &[], "the store that keeps it, where Glance has several"),
     ],
     next: include_str!("../../next/openstack.hbs"),
+    facts: &[],
     open,
 };
 

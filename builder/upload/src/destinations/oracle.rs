@@ -50,6 +50,7 @@ pub static ENTRY: Entry = Entry {
         Setting::new("part-mib", &[], "size of a part in MiB").or("16"),
     ],
     next: include_str!("../../next/oracle.hbs"),
+    facts: &["compartment", "region"],
     open,
 };
 

@@ -37,6 +37,7 @@ pub static ENTRY: Entry = Entry {
         Setting::new("content", &[], "the content type of the upload").or("import"),
     ],
     next: include_str!("../../next/proxmox.hbs"),
+    facts: &["node", "storage"],
     open,
 };
 

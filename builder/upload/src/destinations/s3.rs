@@ -34,6 +34,7 @@ pub static ENTRY: Entry = Entry {
         Setting::new("profile", &["AWS_PROFILE"], "profile of the AWS CLI").or("default"),
     ],
     next: include_str!("../../next/s3.hbs"),
+    facts: &["bucket"],
     open,
 };
 
