@@ -4,6 +4,8 @@
 //! The host's own cargo does the fetching, with the user's settings for registries, mirrors and
 //! certificates; nothing it brings is used unless it hashes to what `Cargo.lock` says.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::env;
 use std::fs::{self, File};
 use std::io;
@@ -39,18 +41,29 @@ pub(crate) fn obtain(
     if missing(crates, cache).is_empty() {
         return Ok(());
     }
-    let home = cargo_home()?;
-    import(crates, &home, cache)?;
+    obtain_from(&cargo_home()?, component, crates, cache, progress)
+}
+
+fn obtain_from(
+    home: &Path,
+    component: &Component,
+    crates: &[LockedCrate],
+    cache: &Cache,
+    progress: &dyn Progress,
+) -> Result<(), CratesError> {
+    import(crates, home, cache)?;
     let wanted = missing(crates, cache);
     if wanted.is_empty() {
         return Ok(());
     }
     progress.advance(Step::Fetch, 0, wanted.len(), &wanted[0].name);
-    fetch(component, cache)?;
-    import(crates, &home, cache)?;
+    fetch(component, &wanted, home, cache)?;
+    import(crates, home, cache)?;
     match missing(crates, cache).first() {
         None => Ok(()),
-        Some(locked) => Err(CratesError::NotBrought { name: locked.to_string(), home }),
+        Some(locked) => {
+            Err(CratesError::NotBrought { name: locked.to_string(), home: home.to_owned() })
+        }
     }
 }
 
@@ -97,16 +110,29 @@ fn registries(cache: &Path) -> Result<Vec<PathBuf>, FileError> {
     Ok(paths)
 }
 
-/// Runs `cargo fetch` on a copy of the component's manifests. Not with `--locked`: the published
-/// manifests may ask for crates that patched ones, and so `Cargo.lock`, do not have. cargo adds
-/// those to the copy; what is locked stays as it is, and its digests are ours to verify.
-fn fetch(component: &Component, cache: &Cache) -> Result<(), CratesError> {
+/// Lets cargo fetch these crates of a component, by a manifest that asks for each by its version. The component's own
+/// manifests would not do: the published manifests of what is patched ask for other crates than the patched ones, and
+/// cargo would drop from `Cargo.lock`, and not fetch, what only patched ones ask for. With `Cargo.lock` beside it cargo
+/// takes what these crates need from there, and versions that were yanked since.
+fn fetch(
+    component: &Component,
+    wanted: &[&LockedCrate],
+    home: &Path,
+    cache: &Cache,
+) -> Result<(), CratesError> {
     let temporary = cache.root().join("tmp");
     let folder = tempfile::tempdir_in(&temporary).at("create", &temporary)?;
-    write_files(folder.path(), &component.files)?;
+    let lock = component.files.get(&component.path("Cargo.lock")).cloned().unwrap_or_default();
+    let files = BTreeMap::from([
+        ("Cargo.toml".to_owned(), manifest(wanted).into_bytes().into()),
+        ("Cargo.lock".to_owned(), lock),
+        ("lib.rs".to_owned(), Cow::default()),
+    ]);
+    write_files(folder.path(), &files)?;
     let output = Command::new("cargo")
         .args(["fetch", "--manifest-path"])
-        .arg(folder.path().join(component.path("Cargo.toml")))
+        .arg(folder.path().join("Cargo.toml"))
+        .env("CARGO_HOME", home)
         .output()
         .map_err(|source| CratesError::NoCargo { source })?;
     if output.status.success() {
@@ -116,6 +142,19 @@ fn fetch(component: &Component, cache: &Cache) -> Result<(), CratesError> {
     let lines: Vec<_> = complaint.lines().collect();
     let last = lines[lines.len().saturating_sub(REPEATED_LINES)..].join("\n");
     Err(CratesError::Cargo { component: component.name.clone(), complaint: last })
+}
+
+/// A manifest that asks for these crates at these versions.
+fn manifest(wanted: &[&LockedCrate]) -> String {
+    let mut text = "[package]\nname = \"crates\"\nversion = \"0.0.0\"\nedition = \"2021\"\n\n\
+                    [lib]\npath = \"lib.rs\"\n\n[workspace]\n\n[dependencies]\n"
+        .to_owned();
+    for (number, LockedCrate { name, version, .. }) in wanted.iter().enumerate() {
+        text += &format!(
+            "crate-{number} = {{ package = \"{name}\", version = \"={version}\", default-features = false }}\n"
+        );
+    }
+    text
 }
 
 /// A crate can't be had.
@@ -164,50 +203,5 @@ pub enum CratesError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use mailkiln_pin::Sha256;
-
-    /// A cargo home whose registries hold these bytes as `x-1.0.0.crate`, and an empty cache.
-    fn homes(registries: &[&str]) -> (tempfile::TempDir, PathBuf, Cache) {
-        let folder = tempfile::tempdir().unwrap();
-        let home = folder.path().join("cargo");
-        for (number, content) in registries.iter().enumerate() {
-            let registry = home.join("registry/cache").join(format!("registry-{number}"));
-            fs::create_dir_all(&registry).unwrap();
-            fs::write(registry.join("x-1.0.0.crate"), content).unwrap();
-        }
-        let cache = Cache::open(&folder.path().join("cache")).unwrap();
-        (folder, home, cache)
-    }
-
-    fn pinned(content: &str) -> [LockedCrate; 1] {
-        [LockedCrate {
-            name: String::from("x"),
-            version: String::from("1.0.0"),
-            sha256: Sha256::of(content.as_bytes()),
-        }]
-    }
-
-    #[test]
-    fn cargos_crates_are_taken_over_if_they_hash_right() {
-        let crates = pinned("right");
-        for registries in [&["right"][..], &["wrong", "right"], &["right", "wrong"]] {
-            let (_folder, home, cache) = homes(registries);
-            import(&crates, &home, &cache).unwrap();
-            assert!(missing(&crates, &cache).is_empty(), "{registries:?}");
-        }
-        let (_folder, home, cache) = homes(&["wrong", "other"]);
-        let error = import(&crates, &home, &cache).unwrap_err();
-        assert!(matches!(error, CratesError::Cache(CacheError::Altered { .. })), "{error}");
-        assert_eq!(missing(&crates, &cache).len(), 1);
-    }
-
-    #[test]
-    fn a_cargo_that_never_fetched_is_no_error() {
-        let (_folder, home, cache) = homes(&[]);
-        let crates = pinned("right");
-        import(&crates, &home, &cache).unwrap();
-        assert_eq!(missing(&crates, &cache).len(), 1);
-    }
-}
+#[path = "crates_tests.rs"]
+mod tests;
