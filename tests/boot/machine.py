@@ -22,7 +22,8 @@ class Machine:
         self.console_path = os.path.join(workdir, f"console-{firmware}-{time.monotonic_ns()}.log")
         self.started = time.monotonic()
         command = [str(program), "--json", "run", str(image), "--disk", str(disk), "--disk-size", disk_size]
-        command += ["--firmware", firmware, "--memory", str(memory), "--console", self.console_path]
+        self.screen = os.path.join(workdir, "screen.png")
+        command += ["--firmware", firmware, "--memory", str(memory), "--console", self.console_path, "--screen", self.screen]
         # Whoever reads what this process prints would wait for a machine that stays.
         errors = open(os.path.join(workdir, "run.log"), "ab") if stays else None
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, text=True,
@@ -96,6 +97,7 @@ class LeftRunning(Machine):
 
     def __init__(self, pid, qemu_pid, console_path):
         self.pid, self.qemu_pid, self.console_path = pid, qemu_pid, console_path
+        self.screen = os.path.join(os.path.dirname(console_path), "screen.png")
         self.started = time.monotonic()
 
     def running(self):

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 
+import PIL.Image
 from checks import Checks
 from clients import LOCAL, port
 from driver.units import UNITS as PROGRAMS
@@ -72,6 +73,21 @@ def secrets(world):
     journal = world.shell("journalctl --no-pager -o cat")
     for address, password in world.passwords.items():
         assert password not in journal, f"the password of {address} is in the journal"
+
+
+@CHECKS("the screen shows that it is ready, and the first passwords until they are forgotten")
+def screen(world):
+    # What stands on the screen, as the kernel knows it: lines that are too long go on in the next one.
+    text = world.shell("cat /dev/vcs1")
+    assert "mailkiln: ready" in text, text
+    forgotten = "no longer shown" in text
+    for address, password in world.machine.passwords().items():
+        assert (password in text) != forgotten, f"{address} on the screen:\n{text}"
+    # And as a person sees it.
+    with PIL.Image.open(world.machine.screen) as picture:
+        greys = picture.convert("L").histogram()
+    dark, bright = sum(greys[:64]), sum(greys[128:])
+    assert dark > bright > 2000, f"{dark} dark and {bright} bright points"
 
 
 @CHECKS("160 MiB of memory or less are used after boot")

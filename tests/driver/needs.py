@@ -35,6 +35,7 @@ QEMU = (
     Need("qemu-system-aarch64", "qemu-system-arm", "runs the ARM appliance"),
     Need("/usr/share/AAVMF/AAVMF_CODE.fd", "qemu-efi-aarch64", "the UEFI firmware that the ARM appliance boots under"),
     Need("/usr/lib/u-boot/qemu_arm64/u-boot.bin", "u-boot-qemu", "the U-Boot that the ARM appliance boots under"),
+    Need("/usr/lib/python3/dist-packages/PIL", "python3-pil", "looks at the appliance's screen"),
 )
 IMAGE = (
     Need("ssh-keygen", "openssh-client", "makes the key that looks into the running appliance"),

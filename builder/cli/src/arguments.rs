@@ -284,6 +284,9 @@ pub struct RunArguments {
     /// Write the serial console to this file instead of the terminal
     #[arg(long, value_name = "FILE")]
     pub console: Option<PathBuf>,
+    /// Add a graphics card and keep a PNG of its screen in this file, drawn anew every two seconds
+    #[arg(long, value_name = "FILE")]
+    pub screen: Option<PathBuf>,
     /// How QEMU runs the guest [default: KVM if it boots here, else TCG]
     #[arg(long, value_enum)]
     pub accelerator: Option<Accelerator>,

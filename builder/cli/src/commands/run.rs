@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::path::Path;
+use std::thread;
 
 use serde::Serialize;
 
 use crate::arguments::RunArguments;
 use crate::failure::Failure;
-use crate::machine::{Accelerator, Guest, Machine, PORTS};
+use crate::machine::{Accelerator, Guest, Machine, PORTS, Screen};
 use crate::printer::Printer;
 
 /// Starts QEMU, says how to reach the appliance, and waits until QEMU ends.
@@ -41,6 +43,11 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
     let scratch =
         tempfile::tempdir().map_err(Failure::file("make a folder in", Path::new("TMPDIR")))?;
     let board = board.map(|board| board.unpack(scratch.path())).transpose();
+    let screen = arguments.screen.as_ref().map(|picture| {
+        std::path::absolute(picture)
+            .map(|picture| Screen { monitor: scratch.path().join("monitor"), picture })
+            .map_err(Failure::file("find", picture))
+    });
     let machine = Machine {
         arch,
         board: board.map_err(|error| Failure::work(&error))?,
@@ -54,10 +61,14 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
         processors: arguments.processors,
         port_offset: arguments.port_offset,
         console: arguments.console.clone(),
+        screen: screen.transpose()?,
     };
     let mut qemu = machine.start(accelerator).map_err(|error| Failure::work(&error))?;
     let has_network = machine.board.as_ref().is_none_or(|board| board.qemu.network.is_some());
     printer.result(&Started::of(qemu.id(), accelerator, arguments, has_network))?;
+    if let Some(screen) = machine.screen.clone() {
+        thread::spawn(move || draw(&screen));
+    }
     let status = qemu.wait().map_err(Failure::file("wait for", Path::new("QEMU")))?;
     if status.success() {
         return Ok(());
@@ -67,6 +78,16 @@ pub(super) fn run(arguments: &RunArguments, printer: &Printer) -> Result<(), Fai
         causes: Vec::new(),
         hint: Some("is a forwarded port taken? `--port-offset` moves them all".to_owned()),
     })
+}
+
+/// Draws the screen until QEMU ends. A machine runs on without its picture.
+fn draw(screen: &Screen) {
+    match screen.watch() {
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+            tracing::warn!("the screen is not drawn into {}: {error}", screen.picture.display());
+        }
+        _ => {}
+    }
 }
 
 /// What runs, and how to reach it.

@@ -13,6 +13,8 @@ pub(super) struct Emulator {
     pub(super) machine: &'static str,
     /// Value of `-cpu` where every instruction is translated.
     pub(super) translated: &'static str,
+    /// Value of `-device` for a graphics card that firmware and kernel draw on without a driver of its own.
+    pub(super) graphics: &'static str,
     /// UEFI: code and variables, where distributions put them.
     pub(super) uefi: &'static [(&'static str, &'static str)],
     /// Debian's package of these.
@@ -24,6 +26,7 @@ const X86_64: Emulator = Emulator {
     package: "qemu-system-x86",
     machine: "q35",
     translated: "max",
+    graphics: "VGA",
     // Debian, Fedora, Arch.
     uefi: &[
         ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
@@ -40,6 +43,7 @@ const AARCH64: Emulator = Emulator {
     machine: "virt",
     // `max` translates pointer authentication, which makes a boot several times slower.
     translated: "cortex-a72",
+    graphics: "ramfb",
     // Debian, Fedora, Arch.
     uefi: &[
         ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),

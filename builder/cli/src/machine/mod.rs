@@ -7,6 +7,7 @@ mod emulator;
 mod firmware;
 mod guest;
 mod parts;
+mod screen;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -23,6 +24,7 @@ pub use accelerator::Accelerator;
 pub use firmware::Firmware;
 pub use guest::{BoardFiles, Guest};
 pub use parts::{Attachment, Card};
+pub use screen::Screen;
 
 /// The credential with which the appliance shows first passwords also on a console that clouds record:
 /// systemd.system-credentials(7), docs/first-boot.md.
@@ -59,6 +61,8 @@ pub struct Machine {
     pub port_offset: u16,
     /// File that gets the serial console; `None` is the terminal.
     pub console: Option<PathBuf>,
+    /// Its screen, where it has one.
+    pub screen: Option<Screen>,
 }
 
 /// QEMU could not be started.
@@ -151,7 +155,7 @@ impl Machine {
             .arg("--version")
             .output()
             .map_err(|source| started(program, package, source))?;
-        // QEMU shall not outlive this program; setpriv (util-linux) asks the kernel for that and becomes QEMU.
+        // QEMU must not outlive this program; setpriv (util-linux) asks the kernel for that and becomes QEMU.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", program]).args(arguments);
         if self.console.is_some() {
@@ -182,6 +186,9 @@ impl Machine {
         add("-accel", accelerator.option().to_owned());
         add("-display", "none".to_owned());
         add("-chardev", console);
+        if let Some(screen) = &self.screen {
+            add("-qmp", format!("unix:{},server=on,wait=off", escaped(&screen.monitor)));
+        }
         let network = format!("user,id=net{forwards}");
         match &self.board {
             Some(board) => self.board_arguments(board, network, &mut add),
@@ -213,6 +220,9 @@ impl Machine {
         }
         add("-netdev", network);
         add("-device", format!("{},netdev=net,romfile=", self.card.device()));
+        if self.screen.is_some() {
+            add("-device", emulator.graphics.to_owned());
+        }
         for (option, value) in self.firmware.options(self.arch)? {
             add(option, value);
         }
