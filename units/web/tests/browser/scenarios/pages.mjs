@@ -81,7 +81,7 @@ export default async function (browser) {
   await mail.getByText("The message is sent on").waitFor();
   await judge(mail, "outbox");
 
-  for (const path of ["/settings", "/settings/filters", "/settings/filters/rule", "/settings/filters/raw", "/settings/away"]) await go(path);
+  for (const path of ["/compose/templates", "/settings", "/settings/signature", "/settings/filters", "/settings/filters/rule", "/settings/filters/raw", "/settings/away"]) await go(path);
   await mail.goto(`${origin}/settings/filters/rule`);
   await mail.getByLabel("Name of the rule").fill("Bills");
   await mail.locator("[name=value-0]").fill("bill");
