@@ -53,22 +53,21 @@ impl Value {
         Self::Attrs(attrs.into_iter().map(|(key, value)| (key.into(), value)).collect())
     }
 
-    /// The same value as TOML has it; `None` for a number that Nix has no notation for. Dates become
-    /// strings.
-    pub fn from_toml(value: &toml::Value) -> Option<Self> {
+    /// The same value as JSON has it; `None` for a number that Nix has no notation for.
+    pub fn from_json(value: &serde_json::Value) -> Option<Self> {
+        use serde_json::Value as Json;
         Some(match value {
-            toml::Value::String(text) => Self::text(text),
-            toml::Value::Integer(number) => Self::Int(*number),
-            toml::Value::Float(number) if number.is_finite() => Self::Float(*number),
-            toml::Value::Float(_) => return None,
-            toml::Value::Boolean(flag) => Self::Bool(*flag),
-            toml::Value::Datetime(time) => Self::text(time.to_string()),
-            toml::Value::Array(list) => {
-                Self::List(list.iter().map(Self::from_toml).collect::<Option<_>>()?)
+            Json::Null => Self::Null,
+            Json::Bool(flag) => Self::Bool(*flag),
+            Json::Number(number) if number.is_f64() => Self::Float(number.as_f64()?),
+            Json::Number(number) => Self::Int(number.as_i64()?),
+            Json::String(text) => Self::text(text),
+            Json::Array(list) => {
+                Self::List(list.iter().map(Self::from_json).collect::<Option<_>>()?)
             }
-            toml::Value::Table(table) => {
+            Json::Object(map) => {
                 let entries =
-                    table.iter().map(|(key, value)| Some((key.clone(), Self::from_toml(value)?)));
+                    map.iter().map(|(key, value)| Some((key.clone(), Self::from_json(value)?)));
                 Self::Attrs(entries.collect::<Option<_>>()?)
             }
         })
@@ -205,10 +204,10 @@ mod tests {
     }
 
     #[test]
-    fn toml_becomes_the_same_value() {
-        let toml: toml::Value = toml::from_str("a = [1, 2.5]\nb.c = 'x'\nd = 2026-01-01").unwrap();
-        let value = Value::from_toml(&toml).unwrap().to_string();
-        assert_eq!(value, "{ a = [ 1 2.5 ]; b = { c = \"x\"; }; d = \"2026-01-01\"; }");
-        assert_eq!(Value::from_toml(&toml::Value::Float(f64::NAN)), None);
+    fn json_becomes_the_same_value() {
+        let json = serde_json::json!({"a": [1, 2.5], "b": {"c": "x"}, "d": null});
+        let value = Value::from_json(&json).unwrap().to_string();
+        assert_eq!(value, "{ a = [ 1 2.5 ]; b = { c = \"x\"; }; d = null; }");
+        assert_eq!(Value::from_json(&serde_json::json!(u64::MAX)), None);
     }
 }

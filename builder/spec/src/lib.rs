@@ -8,6 +8,7 @@ mod address;
 mod advice;
 mod document;
 mod domain_name;
+mod examples;
 mod file;
 mod filter;
 mod fragment;
@@ -20,12 +21,12 @@ mod shape;
 mod size;
 mod ssh_key;
 pub mod target;
-mod template;
 mod timezone;
 
 pub use address::Address;
 pub use advice::advice;
 pub use domain_name::DomainName;
+pub use examples::{DEFAULT, GENERIC};
 pub use filter::{ClamAv, Filter, FilterAction, FilterActions, FilterClass, OnFailure, RuleSource};
 pub use fragment::{FragmentRule, for_the_image, parse_with_fragment};
 pub use model::*;
@@ -35,7 +36,6 @@ pub use rules::{DEFAULT_INTERFACE, parse, static_network};
 pub use schema::json_schema;
 pub use size::display as display_size;
 pub use ssh_key::parse as parse_ssh_key;
-pub use template::{DEFAULT, GENERIC, template};
 
 /// Entry points for fuzzing: foreign bytes must neither panic nor allocate without bound.
 pub mod fuzz {

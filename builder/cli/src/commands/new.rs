@@ -6,11 +6,16 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use mailkiln_spec::DomainName;
+use mailkiln_template::{BadTemplate, Templates};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::arguments::NewArguments;
 use crate::failure::Failure;
 use crate::printer::Printer;
+
+/// A `mail.toml` that explains itself.
+const TEMPLATE: &str = include_str!("../../templates/mail.toml.hbs");
 
 /// Writes the file, unless there is one.
 pub(super) fn run(arguments: &NewArguments, printer: &Printer) -> Result<(), Failure> {
@@ -25,11 +30,16 @@ pub(super) fn run(arguments: &NewArguments, printer: &Printer) -> Result<(), Fai
     let domain: DomainName = domain.parse().map_err(Failure::flaw)?;
     match arguments.demo {
         true => create(path, mailkiln_spec::DEFAULT)?,
-        false => create(path, &mailkiln_spec::template(&domain))?,
+        false => create(path, &commented(&domain).map_err(|error| Failure::work(&error))?)?,
     }
     let path = path.display().to_string();
     let config = if path == "mail.toml" { String::new() } else { format!(" -c {path}") };
     printer.result(&Written { path, domain: Some(domain.to_string()), config })
+}
+
+/// A commented, valid `mail.toml` for a domain, in the domain's own script.
+fn commented(domain: &DomainName) -> Result<String, BadTemplate> {
+    Templates::default().render(TEMPLATE, &json!({"domain": domain.to_unicode()}))
 }
 
 /// Writes a new file; one that exists is left alone, one that fails half way is taken back.
@@ -81,5 +91,42 @@ impl fmt::Display for Written {
         }
         writeln!(f, "  mailkiln check{config}")?;
         writeln!(f, "  mailkiln build{config} --target x86_64")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mailkiln_spec::parse;
+
+    use super::*;
+
+    #[test]
+    fn the_template_is_valid_for_any_domain() {
+        for domain in ["example.org", "bücher.example", "a.b.c.example"] {
+            let domain: DomainName = domain.parse().unwrap();
+            let spec = parse(&commented(&domain).unwrap()).unwrap();
+            assert_eq!(spec.domains[0].name, domain);
+            assert_eq!(spec.host.name.to_string(), format!("mail.{domain}"));
+        }
+    }
+
+    /// Each line that is commented out must be valid once the comment sign is gone.
+    #[test]
+    fn what_the_template_suggests_is_valid_too() {
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl";
+        let text = commented(&"example.org".parse().unwrap())
+            .unwrap()
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(code) if code.starts_with('[') || code.contains(" = ") => code,
+                _ => line,
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+            .replace("ssh-ed25519 AAAA…", key);
+        let spec = parse(&text).unwrap();
+        assert!(spec.ssh.is_some() && spec.relay.is_some() && spec.mirror.is_some());
+        assert_eq!(spec.network.addresses.len(), 2);
     }
 }

@@ -13,7 +13,7 @@ use super::units::HOST_ONLY;
 #[test]
 fn a_foreign_mail_server_is_not_waited_for() {
     let Some(nix) = Nix::here() else { return };
-    let settings = Value::from_toml(&toml::from_str(PLAIN).unwrap()).unwrap().to_string();
+    let settings = Value::from_json(&toml::from_str(PLAIN).unwrap()).unwrap().to_string();
     let config = nix
         .configuration(
             &settings,
@@ -197,7 +197,7 @@ fn what_may_be_an_oversight_is_warned_of() {
 #[test]
 fn a_certificate_of_nixos_is_waited_for_and_read_where_it_is() {
     let Some(nix) = Nix::here() else { return };
-    let settings = Value::from_toml(&toml::from_str(PLAIN).unwrap()).unwrap().to_string();
+    let settings = Value::from_json(&toml::from_str(PLAIN).unwrap()).unwrap().to_string();
     let more = "{ services.mailkiln.useACMEHost = \"wild\"; security.acme.certs.wild = \
                 { webroot = \"/w\"; domain = \"*.example.org\"; group = \"certs\"; directory = \"/var/lib/acme/wild\"; }; }";
     let wanted = "{ inherit (config.systemd.services.mail-server) after wants serviceConfig; \

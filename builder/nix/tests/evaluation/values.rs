@@ -50,7 +50,7 @@ fn any_value_is_the_same_in_nix() {
     let mut runner = TestRunner::deterministic();
     let given: Vec<toml::Value> =
         (0..400).map(|_| values().new_tree(&mut runner).unwrap().current()).collect();
-    let list = Value::from_toml(&toml::Value::Array(given.clone())).unwrap();
+    let list = Value::from_json(&json!(given)).unwrap();
     let found = nix.json(&list.to_string()).unwrap();
     for (found, given) in found.as_array().unwrap().iter().zip(&given) {
         assert!(same(found, given), "{given} became {found}");
