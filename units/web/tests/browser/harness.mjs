@@ -105,7 +105,7 @@ class Browser {
         console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
     });
     context.on("console", (message) => {
-      if (message.type() === "error") fault(`console: ${message.text()} at ${message.page()?.url()}`);
+      if (message.type() === "error") fault(`console: ${message.text()} at ${message.page()?.url()} from ${message.location().url}`);
     });
     context.on("weberror", (error) => fault(`script: ${error.error()}`));
     context.on("dialog", async (dialog) => {
