@@ -46,7 +46,7 @@ pub(super) async fn load(
 
 fn gone(session: &Session, place: &Place) -> Markup {
     html! {
-        p.problem role="alert" { (session.text("mail.gone")) }
+        div.problem role="alert" { h1 { (session.text("mail.gone")) } }
         p { a.back href=(place.closed().here()) { (session.text("mail.back")) } }
     }
 }
@@ -66,7 +66,8 @@ fn pane(
     html! {
         article.message aria-labelledby="subject" {
             p.back { a href=(place.closed().here()) data-close { (text("mail.back")) } }
-            h2 #subject { (subject(session, &letter)) }
+            // A telephone shows it without the list and its heading.
+            h1 #subject { (subject(session, &letter)) }
             (actions(session, place, message, all))
             (snooze(session, place, message))
             dl.fields {
@@ -309,7 +310,7 @@ fn attachments(session: &Session, place: &Place, message: &Message, letter: &Let
     html! {
         @if count > 0 {
             section.attachments aria-labelledby="attached" {
-                h3 #attached { (language.count("mail.attachments", count)) }
+                h2 #attached { (language.count("mail.attachments", count)) }
                 ul {
                     @for part in &of_large {
                         @let name = reading::safe_name(part.name.as_deref(), &part.kind);
