@@ -52,8 +52,10 @@ proptest! {
     }
 
     #[test]
-    fn altered_templates_are_judged(at in 0usize..4000, byte in any::<char>(), cut in 0usize..20) {
-        let text = crate::template(&"example.org".parse().unwrap());
+    fn altered_examples_are_judged(
+        generic: bool, at in 0usize..4000, byte in any::<char>(), cut in 0usize..20,
+    ) {
+        let text = if generic { crate::GENERIC } else { crate::DEFAULT };
         let start = text.floor_char_boundary(at.min(text.len()));
         let end = text.ceil_char_boundary((start + cut).min(text.len()));
         judge_any(&format!("{}{byte}{}", &text[..start], &text[end..]));
