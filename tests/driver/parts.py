@@ -171,7 +171,7 @@ def programs(run):
         junit = run.junit / f"programs-{name}.xml"
         one = step(f"programs {name}", PYTHON, "-m", "driver.programs", name, folder, junit, run.kept / "pytest" / name,
                    *run.pytest_options(), junit=junit, none_is_well=run.selection)  # fmt: skip
-        own = needs.BROWSER if name == "web" else ()
+        own = (*needs.BROWSER, *needs.VENV) if name == "web" else ()
         jobs.append(Job(f"programs {name}", "programs", (one,), needs=(*tools, *own), requires=image(run, "x86_64"), servers=True))
     # Rust tests that need the mail server of the image.
     selections = () if run.selection else (("settings", "builder"), ("clients", "web"))

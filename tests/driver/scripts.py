@@ -5,31 +5,20 @@ The linters come by digest (tests/lint.txt) into a folder of the cache.
 """
 
 import collections
-import hashlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 
-from driver.workplace import PYTHON, ROOT, cache_folder
+from driver.venv import installed
+from driver.workplace import ROOT, cache_folder
 
 PINS = ROOT / "tests/lint.txt"
 
 
 def linters():
-    """The folder of the linters' programs; installed when the cache has not those of tests/lint.txt."""
-    key = hashlib.sha256(PINS.read_bytes()).hexdigest()[:16]
-    folder = cache_folder() / f"linters-{key}"
-    if not (folder / "bin/ruff").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([PYTHON, "-m", "venv", folder], check=True)
-        pip = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        command = [*pip, "--no-deps", "--only-binary", ":all:", "--require-hashes", "-r", PINS]
-        if subprocess.run(command, check=False).returncode:
-            shutil.rmtree(folder)
-            sys.exit(f"error: the linters of {PINS.relative_to(ROOT)} can't be installed; `{' '.join(map(str, command))}` says why")
-    return folder / "bin"
+    """The folder of the linters' programs."""
+    return installed(PINS, "linters")
 
 
 def scripts():

@@ -12,18 +12,14 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 
-from web import HOST, Served
+from web import HOST, Served  # first: it says where `driver` is
 
-HERE = pathlib.Path(__file__).resolve().parent
-SOURCES = HERE / "browser"
-sys.path.insert(0, str(HERE.parents[2] / "tests"))
+from driver.workplace import cache_folder
 
-from driver.workplace import cache_folder  # noqa: E402
-
+SOURCES = pathlib.Path(__file__).resolve().parent / "browser"
 PASSWORD = "pass word"
 # Chromium shares a small machine with much else: this only ends what hangs.
 SECONDS = 300

@@ -19,7 +19,7 @@ import unittest
 import urllib.parse
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent / "mail-server" / "tests"))
+sys.path[:0] = [str(HERE.parents[1] / "mail-server/tests"), str(HERE.parents[2] / "tests")]
 
 import server  # noqa: E402
 from server import DOMAIN, HOST, MailServer, trusting  # noqa: E402, F401
