@@ -270,7 +270,7 @@ class Mail(Served):
         self.assertGreater(len(statuses), 8, "several windows of one person")
         self.assertEqual(hoarder.request("GET", "/mail").status, 200, "pages are not streams")
         self.assertEqual(other.request("GET", "/mail").status, 200)
-        self.assertEqual(stream("127.0.9.2"), 200, "another client has a share of its own")
+        self.assertEqual(stream("127.0.10.1"), 200, "another network has a share of its own")
         for connection, answer in kept:
             answer.close()
             connection.close()
