@@ -237,44 +237,45 @@ class Mail(Served):
         source = browser.get(html.unescape(re.search(r'href="(/mail/source[^"]+)"', opened.text)[1]))
         self.assertEqual(len(source.body), len(large.encode()))
 
-    def test_a_page_hears_of_new_mail_at_once(self):
-        address, browser = self.reader("hears")
-        connection = http.client.HTTPSConnection(self.web.ip, self.web.https, timeout=30, context=trusting())
+    def listen(self, browser, source="127.0.0.1"):
+        """A stream of events, until the end of the test."""
+        connection = http.client.HTTPSConnection(self.web.ip, self.web.https, timeout=30, context=trusting(), source_address=(source, 0))
+        self.addCleanup(connection.close)
         cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
         connection.request("GET", "/mail/events", headers={"Host": "mail.example.test", "Cookie": cookies})
         answer = connection.getresponse()
+        self.addCleanup(answer.close)
+        return answer
+
+    def test_a_page_hears_of_new_mail_at_once(self):
+        address, browser = self.reader("hears")
+        answer = self.listen(browser)
         self.assertEqual(answer.headers["Content-Type"], "text/event-stream")
         self.assertIn(b"retry", answer.readline())
         time.sleep(3)
         self.fill(address, message("News"))
         lines = [answer.readline() for _ in range(3)]
         self.assertTrue(any(b'"INBOX"' in line and b'"unseen":1' in line for line in lines), lines)
-        connection.close()
 
     def test_streams_that_are_hoarded_take_nothing_from_others(self):
         _, hoarder = self.reader("hoards")
         _, other = self.reader("beside-the-hoarder")
-        cookies = "; ".join(f"{name}={value}" for name, value in hoarder.cookies.items())
         kept = []
 
-        def stream(source):
-            connection = http.client.HTTPSConnection(self.web.ip, self.web.https, timeout=30, context=trusting(), source_address=(source, 0))
-            connection.request("GET", "/mail/events", headers={"Host": "mail.example.test", "Cookie": cookies})
-            kept.append((connection, connection.getresponse()))
-            return kept[-1][1].status
+        def stream():
+            kept.append(self.listen(hoarder, "127.0.9.1"))
+            return kept[-1].status
 
         statuses = [200]
         while statuses[-1] == 200 and len(statuses) < 100:
-            statuses.append(stream("127.0.9.1"))
+            statuses.append(stream())
         self.assertEqual(statuses[-1], 429, f"{len(statuses)} streams")
         self.assertGreater(len(statuses), 8, "several windows of one person")
         self.assertEqual(hoarder.request("GET", "/mail").status, 200, "pages are not streams")
         self.assertEqual(other.request("GET", "/mail").status, 200)
-        self.assertEqual(stream("127.0.10.1"), 200, "another network has a share of its own")
-        for connection, answer in kept:
-            answer.close()
-            connection.close()
-        self.assertTrue(self.eventually(lambda: stream("127.0.9.1") == 200, 60), "what was closed is free again")
+        self.assertIn(b"retry", self.listen(other).readline(), "another person has a share of their own")
+        self.doCleanups()
+        self.assertTrue(self.eventually(lambda: stream() == 200, 60), "what was closed is free again")
 
     def test_one_account_never_reaches_what_another_has(self):
         _, alice = self.reader("mine", message("Secret of mine", "secret words"))
