@@ -34,6 +34,22 @@ TODAY = email.utils.formatdate()
 ADDRESSES = iter(range(1, 250))
 
 
+def own_network():
+    """A network of loopback addresses, and the socket that keeps other processes from it for as long as this one lives."""
+    for number in range(1, 255):
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            claim.bind((f"127.77.{number}.254", 5353))
+        except OSError:
+            claim.close()
+            continue
+        return f"127.77.{number}", claim
+    raise AssertionError("254 processes run tests here")
+
+
+NETWORK, CLAIM = own_network()
+
+
 def openssl(*arguments):
     """Runs openssl and returns what it prints."""
     return subprocess.run(["openssl", *arguments], check=True, capture_output=True,
@@ -60,7 +76,7 @@ class MailServer:
 
     def __init__(self, edit=None, environment=None, wrapper=()):
         """`edit` changes the text of the configuration; `wrapper` is put before the program."""
-        self.ip = f"127.77.{os.getpid() % 250 + 1}.{next(ADDRESSES)}"
+        self.ip = f"{NETWORK}.{next(ADDRESSES)}"
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="mail-server-test-"))
         self.dns = NameServer(self.ip)
         self.edit, self.environment, self.wrapper = edit, environment or {}, list(wrapper)
