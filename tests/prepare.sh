@@ -12,12 +12,21 @@ die() {
   exit 1
 }
 
-# need PROGRAM PACKAGE WHY: notes PACKAGE as missing when PROGRAM (a name, or a path) is not there.
-missing=() reasons=()
+# need PROGRAM PACKAGE WHY: notes PACKAGE as missing when PROGRAM is not there: a name, two names `a|b` of one program, or a path.
+missing=() reasons=() needed=()
 need() {
-  if [[ $1 == /* ]]; then [ -e "$1" ] && return; else PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null && return; fi
+  is_there "$1" && return
   missing+=("$2")
   reasons+=("  $2: $3")
+  needed+=("$1 $2")
+}
+is_there() {
+  local name
+  local -a names
+  if [[ $1 == /* ]]; then [ -e "$1" ]; return; fi
+  IFS='|' read -r -a names <<<"$1"
+  for name in "${names[@]}"; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && return; done
+  return 1
 }
 
 # Installs what need() found missing. Asks only on a terminal, and never when there is nothing to install.
@@ -32,28 +41,42 @@ install_missing() {
     read -r -p "Install them now? [Y/n] " answer
     [[ ${answer:-y} == [Yy]* ]] || die "stopped; nothing was changed"
   fi
-  local log
+  local log each
   log=$(mktemp)
   echo "(details: $log)"
-  {
-    "${sudo[@]}" apt-get update -q &&
-      add_backports "${sudo[@]}" &&
-      DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -q -y --no-install-recommends "${from[@]}" "${missing[@]}"
-  } >"$log" 2>&1 || { tail -n 20 "$log"; die "apt-get failed; the whole output is in $log"; }
-  missing=() reasons=()
+  install_packages "${missing[@]}" >"$log" 2>&1 || { tail -n 20 "$log"; die "apt-get failed; the whole output is in $log"; }
+  for each in "${needed[@]}"; do
+    is_there "${each% *}" || die "the package ${each##* } is installed and has no ${each% *}; install that program by hand"
+  done
+  missing=() reasons=() needed=()
 }
 
-# bookworm's qemu-system does not fit a newer qemu-utils; its backports do. The mirror is the machine's own.
-from=()
+# QEMU's packages come from bookworm's backports, since bookworm's qemu-system does not fit a newer qemu-utils; all others from
+# the release itself: a backport may hold other programs (7zip of trixie has no 7zz).
+install_packages() {
+  local each release=() backports=()
+  for each in "$@"; do
+    if [[ $each == qemu-system-* || $each == qemu-utils ]]; then backports+=("$each"); else release+=("$each"); fi
+  done
+  local from=()
+  "${sudo[@]}" apt-get update -q || return
+  if [ ${#release[@]} -gt 0 ]; then
+    DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -q -y --no-install-recommends "${release[@]}" || return
+  fi
+  [ ${#backports[@]} -gt 0 ] || return 0
+  add_backports || return
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -q -y --no-install-recommends "${from[@]}" "${backports[@]}"
+}
+
+# Sets `from` on bookworm; the mirror of its backports is the machine's own.
 add_backports() {
-  [[ " ${missing[*]}" == *" qemu-system-"* ]] || return 0
   grep -q '^VERSION_CODENAME=bookworm$' /etc/os-release || return 0
   local list=/etc/apt/sources.list.d/mailkiln-backports.list base
   if ! apt-cache policy | grep -q 'n=bookworm-backports'; then
     base=$(apt-get indextargets --format '$(REPO_URI)' 'Codename: bookworm' | head -n 1)
     [ -n "$base" ] || { echo "no bookworm mirror in the apt configuration"; return 1; }
-    echo "deb $base bookworm-backports main" | "$@" tee "$list"
-    "$@" apt-get update -q
+    echo "deb $base bookworm-backports main" | "${sudo[@]}" tee "$list"
+    "${sudo[@]}" apt-get update -q || return
   fi
   from=(-t bookworm-backports)
 }

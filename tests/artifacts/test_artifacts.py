@@ -1,6 +1,7 @@
 """What `mailkiln build` writes, checked from outside: the same bytes from different surroundings, and other tools accept them."""
 
 import json
+import shutil
 import subprocess
 
 import disk_reader
@@ -146,9 +147,10 @@ def test_second_reader(first, image, suffix):
 def test_7zip_reads(first, image, suffix, work):
     """7-Zip, whose readers have nothing in common with QEMU's, unpacks the image."""
     kind = {"zlib.qcow2": "QCOW", "qcow2": "QCOW", "vhd": "VHD", "dynamic.vhd": "VHD", "vhdx": "VHDX", "vmdk": "VMDK"}[suffix]
-    unpacked = work / "unpacked"
+    program = shutil.which("7zz") or "7z"  # the package calls it 7zz in Debian 12, and 7z from Debian 13 on
+    unpacked = work / f"{suffix}.unpacked"
     with open(unpacked, "wb") as out:
-        subprocess.run(["7zz", "e", "-so", f"-t{kind}", first / f"{NAME}.{suffix}"], stdout=out, stderr=subprocess.DEVNULL, check=True)
+        subprocess.run([program, "e", "-so", f"-t{kind}", first / f"{NAME}.{suffix}"], stdout=out, stderr=subprocess.DEVNULL, check=True)
     run("qemu-img", "compare", "-q", "-f", "raw", "-F", "raw", unpacked, image)
     unpacked.unlink()
 

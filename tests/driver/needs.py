@@ -62,7 +62,7 @@ DISKS = (
     Need("unsquashfs", "squashfs-tools", "checks the root file system"),
     Need("mksquashfs", "squashfs-tools", "checks the reader of root file systems"),
     Need("qemu-img", "qemu-utils", "checks disk formats"),
-    Need("7zz", "7zip", "checks disk formats"),
+    Need("7zz|7z", "7zip", "checks disk formats"),
     Need("xz", "xz-utils", "checks compressed images"),
     Need("bmaptool", "bmap-tools", "checks block maps"),
     Need("cpio", "cpio", "checks the initrd"),
