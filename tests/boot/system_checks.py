@@ -90,11 +90,11 @@ def screen(world):
     assert dark > bright > 2000, f"{dark} dark and {bright} bright points"
 
 
-@CHECKS("160 MiB of memory or less are used after boot")
+@CHECKS("110 MiB of memory or less are used after boot")
 def memory(world):
     used = int(world.shell("free -m | awk '/^Mem:/{print $3}'"))
     print(f"    {used} MiB used")
-    assert 0 < used <= 160, f"{used} MiB"
+    assert 0 < used <= 110, f"{used} MiB"
 
 
 @CHECKS("the machine ID is the GUID of /var")

@@ -45,7 +45,7 @@ async fn a_mailbox_is_listed_read_sorted_searched_and_changed() {
         );
         append(&mut session, "INBOX", &message).await.unwrap();
     }
-    let folders = session.folders().await.unwrap();
+    let folders = session.counted_folders().await.unwrap();
     let uses = folders.iter().filter_map(|folder| folder.special_use()).collect::<Vec<_>>();
     for wanted in [SpecialUse::Inbox, SpecialUse::Junk, SpecialUse::Trash, SpecialUse::Sent] {
         assert!(uses.contains(&wanted), "{folders:?}");
@@ -65,6 +65,12 @@ async fn a_mailbox_is_listed_read_sorted_searched_and_changed() {
     let header = String::from_utf8_lossy(newest.header().unwrap()).into_owned();
     assert!(header.contains("Subject 00") && header.contains("m60@elsewhere.test"), "{header}");
     assert!(newest.thread.is_some() && newest.size.unwrap() > 100 && newest.has("\\Seen"));
+
+    let (row, bytes) = session.start_of(newest.uid.unwrap(), 1 << 20).await.unwrap();
+    assert_eq!((&row.flags, row.size, &row.preview), (&newest.flags, newest.size, &newest.preview));
+    assert!(bytes.ends_with(b"\r\n\r\nHello 60\r\n"), "{}", String::from_utf8_lossy(&bytes));
+    let (row, start) = session.start_of(newest.uid.unwrap(), 10).await.unwrap();
+    assert_eq!((row.header(), &start[..]), (newest.header(), &bytes[..10]));
 
     let uids = window.iter().map(|row| row.uid.unwrap()).collect::<Vec<_>>();
     assert_eq!(session.place_of(uids[0]).await.unwrap(), 11);
@@ -93,6 +99,8 @@ async fn a_mailbox_is_listed_read_sorted_searched_and_changed() {
     assert_eq!(session.rows(&moved).await.unwrap().len(), 2);
     session.expunge(&moved).await.unwrap();
     assert_eq!(session.select("Deleted Items").await.unwrap().exists, 0);
+    let gone = session.start_of(moved[0], 10).await.unwrap_err();
+    assert!(matches!(gone, Error::Refused { ref code, .. } if code == "NONEXISTENT"), "{gone}");
     let gone = session.section(moved[0], "").await.unwrap_err();
     assert!(matches!(gone, Error::Refused { ref code, .. } if code == "NONEXISTENT"), "{gone}");
 }

@@ -112,6 +112,6 @@ async fn wait(connection: &mut imap::Session, sender: &Sender) -> Result<()> {
 }
 
 async fn counted(connection: &mut imap::Session) -> Result<BTreeMap<String, Counters>> {
-    let folders = connection.folders().await?;
+    let folders = connection.counted_folders().await?;
     Ok(folders.into_iter().map(|folder| (folder.wire, folder.counters)).collect())
 }

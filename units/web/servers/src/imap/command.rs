@@ -93,6 +93,12 @@ impl Command {
         self
     }
 
+    /// Adds `BODY.PEEK[]<0.100>`: no more than `most` bytes from the start.
+    pub(crate) fn first_bytes(mut self, item: &'static str, most: u32) -> Self {
+        self.add(format!("{item}<0.{most}>").as_bytes());
+        self
+    }
+
     /// Ends in the announcement of a literal that is sent by itself.
     pub(crate) fn size(mut self, size: u64) -> Self {
         self.add(format!("{{{size}}}").as_bytes());

@@ -21,12 +21,15 @@ MESSAGE-ID IN-REPLY-TO REFERENCES CONTENT-TYPE LIST-ID)]";
 const SLOWEST: u64 = 64 << 10;
 
 impl Session {
-    fn row(&self) -> Vec<&'static str> {
-        let mut words = vec![ROW];
-        words.extend(self.can("OBJECTID").then_some("THREADID"));
-        words.extend(self.can("PREVIEW").then_some("PREVIEW"));
-        words.push(")");
-        words
+    /// Adds what a row needs, without the parenthesis at the end.
+    fn row(&self, command: Command) -> Command {
+        let mut command = command.words(ROW);
+        for (capability, item) in [("OBJECTID", "THREADID"), ("PREVIEW", "PREVIEW")] {
+            if self.can(capability) {
+                command = command.words(item);
+            }
+        }
+        command
     }
 
     /// The rows of a window of the open folder, `first` to `last` counted from 1, oldest first.
@@ -36,7 +39,7 @@ impl Session {
     pub async fn window(&mut self, first: u32, last: u32) -> Result<Vec<Fetched>> {
         let set = format!("{}:{}", first.max(1), last.max(1));
         let command = Command::new("FETCH").atom(&set)?;
-        let mut rows = self.fetch(self.row().into_iter().fold(command, Command::words)).await?;
+        let mut rows = self.fetch(self.row(command).words(")")).await?;
         rows.retain(|row| (first..=last).contains(&row.number));
         rows.sort_by_key(|row| row.number);
         rows.dedup_by_key(|row| row.number);
@@ -51,7 +54,7 @@ impl Session {
         let mut found = std::collections::BTreeMap::new();
         for set in UidSet::of(uids) {
             let command = Command::new("UID FETCH").atom(set.as_str())?;
-            let command = self.row().into_iter().fold(command, Command::words);
+            let command = self.row(command).words(")");
             found.extend(
                 self.fetch(command).await?.into_iter().filter_map(|row| Some((row.uid?, row))),
             );
@@ -133,6 +136,22 @@ impl Session {
     pub async fn summary(&mut self, uid: u32) -> Result<Fetched> {
         let mut rows = self.rows(&[uid]).await?;
         one(std::mem::take(&mut rows), uid)
+    }
+
+    /// What [`Session::summary`] says, and all of the message or its first `most` bytes.
+    ///
+    /// # Errors
+    /// As [`Session::summary`]; [`Error::TooMuch`] if the server sends more than was asked for.
+    pub async fn start_of(&mut self, uid: u32, most: u32) -> Result<(Fetched, Vec<u8>)> {
+        let command = self.row(Command::new("UID FETCH").number(uid.into()));
+        let command = command.first_bytes("BODY.PEEK[]", most).words(")");
+        let mut row = one(self.fetch(command).await?, uid)?;
+        let at = row.sections.iter().position(|section| section.name.is_empty());
+        let bytes = at.and_then(|at| row.sections.remove(at).bytes).unwrap_or_default();
+        if bytes.len() as u64 > u64::from(most) {
+            return Err(Error::TooMuch { limit: most.into(), what: "bytes of a message" });
+        }
+        Ok((row, bytes))
     }
 
     /// A section of a message, in memory: `HEADER`, `1.2`, `1.2.MIME`; empty for all of it.

@@ -274,17 +274,31 @@ impl Session {
         }
     }
 
-    /// All folders; with what is in them where the server says so in the same answer.
+    /// All folders, and what each is for where the server says so.
     ///
     /// # Errors
     /// Those of every command.
     pub async fn folders(&mut self) -> Result<Vec<Folder>> {
+        self.list("RETURN (SPECIAL-USE)").await
+    }
+
+    /// All folders, with what is in them where the server says so in the same answer. It counts the
+    /// messages of each for that, so [`Session::folders`] is for those who need no numbers.
+    ///
+    /// # Errors
+    /// Those of every command.
+    pub async fn counted_folders(&mut self) -> Result<Vec<Folder>> {
+        if !self.can("LIST-STATUS") {
+            return self.folders().await;
+        }
+        self.list("RETURN (SPECIAL-USE STATUS (MESSAGES UNSEEN UIDNEXT UIDVALIDITY))").await
+    }
+
+    async fn list(&mut self, returned: &'static str) -> Result<Vec<Folder>> {
         let mut command = Command::new("LIST \"\" \"*\"");
-        if self.can("LIST-STATUS") {
-            command =
-                command.words("RETURN (SPECIAL-USE STATUS (MESSAGES UNSEEN UIDNEXT UIDVALIDITY))");
-        } else if self.can("SPECIAL-USE") && self.can("LIST-EXTENDED") {
-            command = command.words("RETURN (SPECIAL-USE)");
+        let extended = self.can("SPECIAL-USE") && self.can("LIST-EXTENDED");
+        if extended || self.can("LIST-STATUS") {
+            command = command.words(returned);
         }
         let (mut folders, mut counted) = (Vec::<Folder>::new(), Vec::new());
         self.run(command, |response| match response {

@@ -7,8 +7,8 @@ use mailkiln_servers::imap::{Fetched, Part, Session, Structure};
 use crate::mailbox::{Mailbox, problem};
 use crate::problem::Problem;
 
-/// A message up to this many bytes is read at once.
-const WHOLE: u64 = 1 << 20;
+/// A message of fewer bytes is read at once.
+const WHOLE: u32 = 1 << 20;
 /// Of a larger one, texts up to this many bytes each are read.
 const TEXT: u64 = 512 << 10;
 /// And no more of them than these.
@@ -45,17 +45,19 @@ pub(super) async fn open(
     uid: u32,
 ) -> Result<Message, Problem> {
     let selected = mailbox.imap()?.select(folder).await.map_err(problem)?;
-    let row = mailbox.imap()?.summary(uid).await.map_err(problem)?;
+    let wanted = (folder, selected.uid_validity, uid);
     if let Some(last) = &mailbox.last
-        && (last.folder.as_str(), last.uid_validity, last.uid)
-            == (folder, selected.uid_validity, uid)
+        && (last.folder.as_str(), last.uid_validity, last.uid) == wanted
     {
         let (bytes, structure) = (Arc::clone(&last.bytes), last.structure.clone());
+        let row = mailbox.imap()?.summary(uid).await.map_err(problem)?;
         return Ok(Message { row, bytes, structure });
     }
     let imap = mailbox.imap()?;
-    let (bytes, structure) = if row.size.is_some_and(|size| size <= WHOLE) {
-        (imap.section(uid, "").await.map_err(problem)?, None)
+    let (row, start) = imap.start_of(uid, WHOLE).await.map_err(problem)?;
+    // What the server says of the size may be a little off; less than was asked for is all there is.
+    let (bytes, structure) = if start.len() < WHOLE as usize {
+        (start, None)
     } else {
         let structure = imap.structure(uid).await.map_err(problem)?.structure.unwrap_or_default();
         (texts(imap, uid, &structure).await?, Some(structure))

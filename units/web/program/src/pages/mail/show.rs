@@ -44,7 +44,7 @@ pub(super) async fn show(
         _ => None,
     };
     // After the message was opened, as that changes what is counted.
-    let all = mailbox.imap()?.folders().await.map_err(problem)?;
+    let all = mailbox.imap()?.counted_folders().await.map_err(problem)?;
     let listing = listing::load(mailbox, &place, &all).await?;
     let notice = notice(mailbox, &session, &place);
     drop(guard);
