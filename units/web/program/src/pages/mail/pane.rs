@@ -15,33 +15,58 @@ use crate::mailbox::{Mailbox, is_templates, problem};
 use crate::problem::Problem;
 use crate::session::Session;
 
+/// The pane of a message.
+pub(super) struct Pane {
+    pub(super) markup: Markup,
+    /// The message is to be marked as read.
+    pub(super) marks: Option<Mark>,
+}
+
+/// A message that was opened and is not marked as read yet.
+pub(super) struct Mark {
+    folder: String,
+    uid: u32,
+}
+
+impl Mark {
+    /// Marks it. In a shared folder where that is not allowed the message is read all the same.
+    ///
+    /// # Errors
+    /// [`Problem::ServerAway`] if the connection broke.
+    pub(super) async fn set(self, mailbox: &mut Mailbox) -> Result<(), Problem> {
+        let imap = mailbox.imap()?;
+        imap.select(&self.folder).await.map_err(problem)?;
+        match imap.flag(&[self.uid], Change::Add, "\\Seen").await {
+            Err(error) if !error.keeps_connection() => Err(problem(error)),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The pane of the message at `place`; one that is gone is said to be.
 pub(super) async fn load(
     mailbox: &mut Mailbox,
     session: &Session,
     place: &Place,
     all: &[Folder],
-) -> Result<Markup, Problem> {
+) -> Result<Pane, Problem> {
     let uid = place.message.ok_or(Problem::BadRequest)?;
     let message = match message::open(mailbox, &place.folder, uid).await {
-        Err(Problem::NotFound) => return Ok(gone(session, place)),
+        Err(Problem::NotFound) => return Ok(Pane { markup: gone(session, place), marks: None }),
         other => other?,
     };
     let by_hand = session.view.preferences.get("mail-mark-read") == Some("manual");
-    if !message.row.has("\\Seen") && !by_hand {
-        // In a shared folder where that is not allowed the message is read all the same.
-        if let Err(error) = mailbox.imap()?.flag(&[uid], Change::Add, "\\Seen").await
-            && !error.keeps_connection()
-        {
-            return Err(problem(error));
-        }
-    }
-    let others = if place.grouped {
+    let marks = (!message.row.has("\\Seen") && !by_hand)
+        .then(|| Mark { folder: place.folder.clone(), uid });
+    let mut others = if place.grouped {
         conversation::find(mailbox, &place.folder, &message.row, all).await?
     } else {
         Vec::new()
     };
-    Ok(pane(session, place, &message, all, &others))
+    for row in others.iter_mut().filter(|row| row.uid == uid && marks.is_some()) {
+        row.unread &= row.folder.as_ref() != Some(&place.folder);
+    }
+    Ok(Pane { markup: pane(session, place, &message, all, &others), marks })
 }
 
 fn gone(session: &Session, place: &Place) -> Markup {

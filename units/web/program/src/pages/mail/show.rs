@@ -34,16 +34,25 @@ pub(super) async fn show(
     let mailbox = &mut *guard;
     if part == "pane" {
         let folders = mailbox.imap()?.folders().await.map_err(problem)?;
-        return Ok(fragment(pane::load(mailbox, &session, &place, &folders).await?));
+        let pane = pane::load(mailbox, &session, &place, &folders).await?;
+        if let Some(mark) = pane.marks {
+            // Whoever opens a message need not wait for its mark; the session's next request does.
+            tokio::spawn(async move { mark.set(&mut guard).await });
+        }
+        return Ok(fragment(pane.markup));
     }
     let opened = match place.message {
         Some(_) if part.is_empty() => {
             let folders = mailbox.imap()?.folders().await.map_err(problem)?;
-            Some(pane::load(mailbox, &session, &place, &folders).await?)
+            let pane = pane::load(mailbox, &session, &place, &folders).await?;
+            if let Some(mark) = pane.marks {
+                mark.set(mailbox).await?;
+            }
+            Some(pane.markup)
         }
         _ => None,
     };
-    // After the message was opened, as that changes what is counted.
+    // After the message was opened and marked, as that changes what is counted.
     let all = mailbox.imap()?.counted_folders().await.map_err(problem)?;
     let listing = listing::load(mailbox, &place, &all).await?;
     let notice = notice(mailbox, &session, &place);
