@@ -256,8 +256,8 @@ class Reading:
         return together(clients, prepare, work)
 
 
-def settle(servers, seconds=180):
-    """Waits until none of them works: indexes, patterns that are compiled, workers that end."""
+def settle(servers, seconds=600):
+    """Waits until none of them works: indexes, patterns that Rspamd compiles at its first start, workers that end."""
     end, known, quiet = time.monotonic() + seconds, None, 0
     while quiet < 3 and time.monotonic() < end:
         used = sum(ticks(pid) for server in servers for pid in server.pids())
