@@ -2,11 +2,15 @@
 connect inside the appliance, from addresses of a documentation range that its loopback gets for the time of a check."""
 
 import concurrent.futures
+import contextlib
+import imaplib
 import re
+import subprocess
+import time
 
 from checks import Checks
-from clients import find
-from mail_checks import BOB, signs_in
+from clients import LOCAL, find, imap, port, tls
+from mail_checks import ALICE, BOB, signs_in
 
 CHECKS = Checks()
 
@@ -91,6 +95,112 @@ def large_messages(world):
     for number in acknowledged:
         subject = f"large {number}"
         assert arrived(world, subject), f"{subject} was acknowledged and is not there"
+
+
+@CHECKS("a client that had 40 recipients refused is banned, and the same address costs another client nothing")
+def refused_by_address(world):
+    said = world.shell(STRANGERS + r"""
+        trap '' PIPE
+        stranger 8
+        for session in $(seq 20); do
+            [ -n "$(answer)" ] || { echo "banned after $refused"; break; }
+            say 'EHLO mx.example.com' >/dev/null
+            say 'MAIL FROM:<dave@example.com>' >/dev/null
+            for i in 1 2 3 4 5; do case $(say 'RCPT TO:<ghost@example.test>') in 5*) refused=$((refused + 1));; esac; done
+            exec {fd}>&- {fd}<>"/dev/tcp/$address/25"
+        done 2>/dev/null
+        stranger 9; answer
+        say 'EHLO mx.example.com'
+        say 'MAIL FROM:<dave@example.com>'
+        echo "ghost $(say 'RCPT TO:<ghost@example.test>')"
+        say 'RCPT TO:<bob@example.test>'
+        say DATA
+        printf 'From: dave@example.com\r\nTo: bob@example.test\r\nSubject: beside a banned client\r\n\r\nHello\r\n' >&$fd
+        say .
+        mailkiln-agent bans list
+        mailkiln-agent bans lift 198.51.100.8""", 900)
+    banned = re.search(r"^banned after (\d+)", said, re.MULTILINE)
+    assert banned and 30 <= int(banned[1]) <= 45, said
+    assert re.search(r"^ghost 550", said, re.MULTILINE) and re.search(r"^354 .*\n250 ", said, re.MULTILINE), said
+    assert "198.51.100.8" in said and "198.51.100.9" not in said, said
+    assert arrived(world, "beside a banned client")
+
+
+# Where connections to 127.0.0.1 come from: those that sshd makes for others too.
+LOOPBACK = "ip route change local 127.0.0.1 dev lo table local proto kernel scope host src"
+
+
+@CHECKS("20 wrong passwords from elsewhere, and the owner's slip costs the owner nothing")
+def slip(world):
+    password = world.passwords[BOB]
+    usual = min(seconds_to_sign_in(password) for _ in range(2))
+    with through(world, 993) as local:
+        for number in range(20, 25):
+            place = f"198.51.100.{number}"
+            try:
+                world.shell(f"ip address add {place}/32 dev lo && {LOOPBACK} {place}")
+                for guess in range(4):
+                    assert not is_taken(local, BOB, f"wrong-{guess}"), "a wrong password was accepted"
+                # Only this is in the log: where they come from.
+                assert number > 20 or is_taken(local, ALICE, world.passwords[ALICE])
+            finally:
+                world.shell(f"{LOOPBACK} 127.0.0.1; ip address delete {place}/32 dev lo")
+    assert re.search(r"auth\.success.*198\.51\.100\.20", world.shell("journalctl --no-pager -b -u mail-server")), "they came from here"
+    assert not is_taken(port(993), BOB, "a slip")
+    begun = time.monotonic()
+    assert is_taken(port(993), BOB, password), "the owner is locked out"
+    took = time.monotonic() - begun
+    print(f"    {took:.1f} s instead of {usual:.1f}", flush=True)
+    # Others wait up to half a minute.
+    assert took < usual + 5, f"{took:.1f} s instead of {usual:.1f}"
+    assert "198.51.100" not in world.shell("mailkiln-agent bans list"), "a guess is no reason for a ban"
+
+
+def seconds_to_sign_in(password):
+    """How long the owner takes."""
+    begun = time.monotonic()
+    with imap(BOB, password):
+        return time.monotonic() - begun
+
+
+def is_taken(number, account, password):
+    """Whether a password is, at a port of this machine."""
+    session = imaplib.IMAP4_SSL(LOCAL, number, ssl_context=tls(), timeout=120)
+    try:
+        session.login(account, password)
+        return True
+    except imaplib.IMAP4.error:
+        return False
+    finally:
+        with contextlib.suppress(imaplib.IMAP4.error, OSError):
+            session.shutdown()
+
+
+@contextlib.contextmanager
+def through(world, guest_port):
+    """A port of this machine whose connections the appliance's sshd makes to its loopback."""
+    local = port(guest_port) + 1000
+    command = ["ssh", "-i", world.key, "-p", str(port(22)), "-N", "-L", f"{LOCAL}:{local}:127.0.0.1:{guest_port}"]
+    command += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    command += ["-o", "ExitOnForwardFailure=yes", "root@127.0.0.1"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 90
+        while not answers(local):
+            assert time.monotonic() < deadline and process.poll() is None, "the ssh tunnel did not open"
+            time.sleep(1)
+        yield local
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def answers(local):
+    """Whether TLS begins at a port of this machine."""
+    with contextlib.suppress(OSError, imaplib.IMAP4.error):
+        imaplib.IMAP4_SSL(LOCAL, local, ssl_context=tls(), timeout=30).shutdown()
+        return True
+    return False
 
 
 def arrived(world, subject):

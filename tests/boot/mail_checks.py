@@ -71,6 +71,12 @@ def outbound(world):
     assert signatures == 2, f"{signatures} DKIM signatures, RSA and Ed25519 were expected"
     for index in range(signatures):
         assert dkim.DKIM(message["data"]).verify(idx=index, dnsfunc=published), f"signature {index} does not verify"
+    for field in re.findall(rb"^DKIM-Signature:(.*\r?\n(?:[ \t].*\r?\n)*)", message["data"], re.MULTILINE | re.IGNORECASE):
+        tags = dict(tag.strip().split("=", 1) for tag in re.sub(r"\s", "", field.decode()).rstrip(";").split(";"))
+        signed = tags["h"].lower().split(":")
+        # One more than the message has: a second one would break the signature.
+        assert all(signed.count(name) == 2 for name in ("from", "to", "subject", "date")), tags
+        assert 0 < int(tags["x"]) - int(tags["t"]) <= 7 * 24 * 60 * 60, tags
 
 
 @CHECKS("a GTUBE message is treated as spam")

@@ -133,6 +133,10 @@ def typed_by_root(world):
     world.shell("mailkiln-agent provision", seconds=400)
     world.shell("mailkiln-agent health", seconds=400)
     world.shell("mailkiln-acme status || true; mailkiln-filter quarantine list; mailkiln-filter rules check")
+    for command in ("status", "provision --plan", "bans", "bans list", "cloud forget"):
+        world.shell(f"mailkiln-agent {command}", seconds=400)
+    account, password = next(iter(world.passwords.items()))
+    world.shell(f"printf %s '{password}' | mailkiln-agent password {account} --stdin", seconds=400)
     spoilt = world.shell("find /var/lib/mailkiln /var/lib/mailkiln-acme -user root ! -name request")
     assert not spoilt.strip(), f"files of root in the state: {spoilt}"
     world.shell("rm /var/lib/mailkiln/secrets/typed-by-root")

@@ -89,6 +89,7 @@ UPLOAD = (
 )
 PROGRAMS = (
     Need("strace", "strace", "cuts the power at every write"),
+    Need("testssl", "testssl.sh", "judges TLS on every port"),
     Need(f"{LIBRARIES}/faketime/libfaketime.so.1", "libfaketime", "gives programs another clock"),
 )
 # Node 20 or later: what is in units/web/tests/browser says so.
