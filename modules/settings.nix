@@ -927,7 +927,7 @@ in
               behind_proxy = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
-                defaultText = lib.literalMD "false; true where `services.mailkiln.webServer` names one, or a web server of NixOS is enabled (null)";
+                defaultText = lib.literalMD "false; true where `services.mailkiln.webServer` names one (null)";
                 example = false;
                 description = ''
                   Only on a NixOS host: whether its own web server has ports 80 and 443, and passes requests on to

@@ -311,8 +311,8 @@ in
         The web server that has ports 80 and 443. It passes requests on to the web unit at {file}`/run/mailkiln-web/http` (HTTP/1.1 with
         `X-Forwarded-For` and `X-Forwarded-Proto`; the group `mailkiln-web` may connect), and serves the proofs for the certificate in
         {file}`/var/lib/mailkiln-acme/challenges`, where {option}`services.mailkiln.acme` is `mailkiln` with the challenge `http-01`. `nginx` and
-        `caddy` of NixOS are set up for both, but for their certificates; `other` says that you have set up one yourself. With null nobody else
-        has the ports.
+        `caddy` of NixOS are set up for both, but for their certificates; `other` says that you have set up one yourself. With null the web unit has
+        the ports, unless a web server of NixOS is enabled or a container publishes them: then it waits, and a warning says so.
       '';
     };
     sendmail = lib.mkOption {

@@ -275,7 +275,7 @@ pub(crate) struct WebTable {
     pub(crate) hsts: Option<Located<bool>>,
     /// Only on a NixOS host: whether its own web server has ports 80 and 443, and passes requests on to
     /// the Unix socket `/run/mailkiln-web/http`. Default: false; true where
-    /// `services.mailkiln.webServer` names one, or a web server of NixOS is enabled.
+    /// `services.mailkiln.webServer` names one.
     #[schemars(example = false)]
     pub(crate) behind_proxy: Option<Located<bool>>,
 }
