@@ -8,6 +8,11 @@ let
     "aarch64-linux"
   ];
 
+  workspace = (lib.importTOML ./Cargo.toml).workspace.package;
+
+  # Two hosts of the modules get mail to each other.
+  exchange = final.testers.runNixOSTest (import ./tests/nix/exchange.nix { module = ./modules; });
+
   # What `nix run` and a module start: a package of a cargo workspace in this repository.
   rust =
     {
@@ -19,7 +24,7 @@ let
     final.rustPlatform.buildRustPackage (
       {
         pname = name;
-        version = "0.1.0";
+        inherit (workspace) version;
         src = source;
         cargoBuildFlags = [
           "--package"
@@ -41,6 +46,10 @@ let
           platforms = systems;
         }
         // more.meta or { };
+        passthru = {
+          tests = { inherit exchange; };
+        }
+        // more.passthru or { };
       }
       // lib.optionalAttrs (!(more ? cargoDeps)) {
         cargoLock.lockFile = source + "/${more.cargoRoot or "."}/Cargo.lock";
@@ -48,6 +57,7 @@ let
       // removeAttrs more [
         "meta"
         "name"
+        "passthru"
         "program"
         "source"
       ]
@@ -101,6 +111,10 @@ in
   mailkiln = rust {
     name = "mailkiln";
     source = ./.;
+    passthru.tests = {
+      inherit exchange;
+      version = final.testers.testVersion { package = final.mailkiln; };
+    };
     meta.description = "Builds mail appliances and NixOS hosts from one file";
   };
 }

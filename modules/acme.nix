@@ -1,15 +1,9 @@
 # Made by `mailkiln emit modules` from the service model; a change here is lost.
-{
-  config,
-  lib,
-  pkgs,
-  ...
-}:
+{ config, lib, ... }:
 let
   cfg = config.services.mailkiln;
 in
 {
-  options.services.mailkiln = { };
   config = lib.mkIf cfg.enable {
     systemd.services = {
       mailkiln-acme = lib.mkIf (cfg.acme.client == "mailkiln") {

@@ -37,12 +37,9 @@ in
               any_sender = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
-                defaultText = lib.literalMD "null: false, an account writes from its own addresses only";
+                defaultText = lib.literalMD "false, an account writes from its own addresses only (null)";
                 example = false;
-                description = ''
-                  Lets this account write as anybody, as a program that sends for others must. Default: false, an
-                  account writes from its own addresses only.
-                '';
+                description = "Lets this account write as anybody, as a program that sends for others must.";
               };
               name = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
@@ -58,9 +55,9 @@ in
                   ]
                 );
                 default = null;
-                defaultText = lib.literalMD "null: no limit";
+                defaultText = lib.literalMD "no limit (null)";
                 example = "5 GiB";
-                description = "Most that the mailbox holds, in bytes or with a unit. Default: no limit.";
+                description = "Most that the mailbox holds, in bytes or with a unit.";
               };
             };
           }
@@ -93,19 +90,16 @@ in
               contact = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
                 default = null;
-                defaultText = lib.literalMD "null: the postmaster";
+                defaultText = lib.literalMD "the postmaster (null)";
                 example = "postmaster@example.org";
-                description = "Whom the authority may write to. Default: the postmaster.";
+                description = "Whom the authority may write to.";
               };
               directory = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
                 default = null;
-                defaultText = lib.literalMD "null: Let's Encrypt";
+                defaultText = lib.literalMD "Let's Encrypt (null)";
                 example = "https://acme-v02.api.letsencrypt.org/directory";
-                description = ''
-                  URL of the authority's directory. By naming an authority you agree to its terms of service.
-                  Default: Let's Encrypt.
-                '';
+                description = "URL of the authority's directory. By naming an authority you agree to its terms of service.";
               };
               dns_key_name = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
@@ -145,16 +139,16 @@ in
               dns_wait = lib.mkOption {
                 type = lib.types.nullOr lib.types.ints.unsigned;
                 default = null;
-                defaultText = lib.literalMD "null: 30";
+                defaultText = lib.literalMD "30 (null)";
                 example = 30;
-                description = "For `dns-01`: seconds until all name servers of the zone have a change. Default: 30.";
+                description = "For `dns-01`: seconds until all name servers of the zone have a change.";
               };
               dns_zones = lib.mkOption {
                 type = lib.types.listOf lib.types.str;
                 default = [ ];
-                defaultText = lib.literalMD "null: the mail domains";
+                defaultText = lib.literalMD "the mail domains (null)";
                 example = [ "example.org" ];
-                description = "For `rfc2136` and companies: zones that are there. Default: the mail domains.";
+                description = "For `rfc2136` and companies: zones that are there.";
               };
               eab_key_id = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
@@ -168,9 +162,9 @@ in
               keep_key = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
-                defaultText = lib.literalMD "null: true";
+                defaultText = lib.literalMD "true (null)";
                 example = true;
-                description = "Whether a renewal keeps the key, so that TLSA records stay right. Default: true.";
+                description = "Whether a renewal keeps the key, so that TLSA records stay right.";
               };
               key = lib.mkOption {
                 type = lib.types.nullOr (
@@ -193,19 +187,16 @@ in
               profile = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
                 default = null;
-                defaultText = lib.literalMD "null: the authority's";
+                defaultText = lib.literalMD "the authority's (null)";
                 example = "shortlived";
-                description = "One of the authority's profiles, such as Let's Encrypt's `shortlived`. Default: the authority's.";
+                description = "One of the authority's profiles, such as Let's Encrypt's `shortlived`.";
               };
               roots = lib.mkOption {
                 type = lib.types.listOf lib.types.str;
                 default = [ ];
-                defaultText = lib.literalMD "null: those of the system";
+                defaultText = lib.literalMD "those of the system (null)";
                 example = [ "MIIB…" ];
-                description = ''
-                  Roots that the authority's own server is trusted by, each as the base64 of its DER on one line.
-                  Default: those of the system.
-                '';
+                description = "Roots that the authority's own server is trusted by, each as the base64 of its DER on one line.";
               };
             };
           }
@@ -241,9 +232,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `quarantine`";
+                        defaultText = lib.literalMD "`quarantine` (null)";
                         example = "quarantine";
-                        description = "Documents that reach outside: DDE, remote templates, objects. Default: `quarantine`.";
+                        description = "Documents that reach outside: DDE, remote templates, objects.";
                       };
                       ambiguous = lib.mkOption {
                         type = lib.types.nullOr (
@@ -256,9 +247,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `quarantine`";
+                        defaultText = lib.literalMD "`quarantine` (null)";
                         example = "quarantine";
-                        description = "What programs read in different ways, or may see where the filter could not. Default: `quarantine`.";
+                        description = "What programs read in different ways, or may see where the filter could not.";
                       };
                       auto_macro = lib.mkOption {
                         type = lib.types.nullOr (
@@ -271,9 +262,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `quarantine`";
+                        defaultText = lib.literalMD "`quarantine` (null)";
                         example = "quarantine";
-                        description = "Macros that start by themselves or do what documents have no need of. Default: `quarantine`.";
+                        description = "Macros that start by themselves or do what documents have no need of.";
                       };
                       damaged = lib.mkOption {
                         type = lib.types.nullOr (
@@ -286,9 +277,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `mark`";
+                        defaultText = lib.literalMD "`mark` (null)";
                         example = "mark";
-                        description = "What is broken, so that not all of it could be read. Default: `mark`.";
+                        description = "What is broken, so that not all of it could be read.";
                       };
                       deceptive_name = lib.mkOption {
                         type = lib.types.nullOr (
@@ -301,9 +292,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `reject`";
+                        defaultText = lib.literalMD "`reject` (null)";
                         example = "reject";
-                        description = "Names that pretend: `invoice.pdf.exe`, text that runs backwards. Default: `reject`.";
+                        description = "Names that pretend: `invoice.pdf.exe`, text that runs backwards.";
                       };
                       encrypted_archive = lib.mkOption {
                         type = lib.types.nullOr (
@@ -316,9 +307,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `mark`";
+                        defaultText = lib.literalMD "`mark` (null)";
                         example = "mark";
-                        description = "What needs a password, so that nobody could look into it. Default: `mark`.";
+                        description = "What needs a password, so that nobody could look into it.";
                       };
                       executable = lib.mkOption {
                         type = lib.types.nullOr (
@@ -331,9 +322,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `reject`";
+                        defaultText = lib.literalMD "`reject` (null)";
                         example = "reject";
-                        description = "Programs, by their content or by a name that would start them. Default: `reject`.";
+                        description = "Programs, by their content or by a name that would start them.";
                       };
                       html_smuggling = lib.mkOption {
                         type = lib.types.nullOr (
@@ -346,9 +337,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `quarantine`";
+                        defaultText = lib.literalMD "`quarantine` (null)";
                         example = "quarantine";
-                        description = "Web pages that make a file in the browser. Default: `quarantine`.";
+                        description = "Web pages that make a file in the browser.";
                       };
                       limit = lib.mkOption {
                         type = lib.types.nullOr (
@@ -361,9 +352,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `quarantine`";
+                        defaultText = lib.literalMD "`quarantine` (null)";
                         example = "quarantine";
-                        description = "What a limit ended before all of it was seen, such as a bomb. Default: `quarantine`.";
+                        description = "What a limit ended before all of it was seen, such as a bomb.";
                       };
                       macro = lib.mkOption {
                         type = lib.types.nullOr (
@@ -376,9 +367,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `mark`";
+                        defaultText = lib.literalMD "`mark` (null)";
                         example = "mark";
-                        description = "Other macros. Default: `mark`.";
+                        description = "Other macros.";
                       };
                       malware = lib.mkOption {
                         type = lib.types.nullOr (
@@ -391,9 +382,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `reject`";
+                        defaultText = lib.literalMD "`reject` (null)";
                         example = "reject";
-                        description = "What a malware rule knows. Default: `reject`.";
+                        description = "What a malware rule knows.";
                       };
                       opaque = lib.mkOption {
                         type = lib.types.nullOr (
@@ -406,9 +397,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `mark`";
+                        defaultText = lib.literalMD "`mark` (null)";
                         example = "mark";
-                        description = "Containers of a kind that the filter cannot open. Default: `mark`.";
+                        description = "Containers of a kind that the filter cannot open.";
                       };
                       script = lib.mkOption {
                         type = lib.types.nullOr (
@@ -421,9 +412,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `reject`";
+                        defaultText = lib.literalMD "`reject` (null)";
                         example = "reject";
-                        description = "Scripts that a double click would run. Default: `reject`.";
+                        description = "Scripts that a double click would run.";
                       };
                       shortcut = lib.mkOption {
                         type = lib.types.nullOr (
@@ -436,9 +427,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `reject`";
+                        defaultText = lib.literalMD "`reject` (null)";
                         example = "reject";
-                        description = "Links to programs: `.lnk`, `.url` and their kin. Default: `reject`.";
+                        description = "Links to programs: `.lnk`, `.url` and their kin.";
                       };
                     };
                   }
@@ -478,9 +469,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `quarantine`";
+                        defaultText = lib.literalMD "`quarantine` (null)";
                         example = "quarantine";
-                        description = "Documents that reach outside: DDE, remote templates, objects. Default: `quarantine`.";
+                        description = "Documents that reach outside: DDE, remote templates, objects.";
                       };
                       ambiguous = lib.mkOption {
                         type = lib.types.nullOr (
@@ -493,9 +484,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `quarantine`";
+                        defaultText = lib.literalMD "`quarantine` (null)";
                         example = "quarantine";
-                        description = "What programs read in different ways, or may see where the filter could not. Default: `quarantine`.";
+                        description = "What programs read in different ways, or may see where the filter could not.";
                       };
                       auto_macro = lib.mkOption {
                         type = lib.types.nullOr (
@@ -508,9 +499,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `quarantine`";
+                        defaultText = lib.literalMD "`quarantine` (null)";
                         example = "quarantine";
-                        description = "Macros that start by themselves or do what documents have no need of. Default: `quarantine`.";
+                        description = "Macros that start by themselves or do what documents have no need of.";
                       };
                       damaged = lib.mkOption {
                         type = lib.types.nullOr (
@@ -523,9 +514,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `mark`";
+                        defaultText = lib.literalMD "`mark` (null)";
                         example = "mark";
-                        description = "What is broken, so that not all of it could be read. Default: `mark`.";
+                        description = "What is broken, so that not all of it could be read.";
                       };
                       deceptive_name = lib.mkOption {
                         type = lib.types.nullOr (
@@ -538,9 +529,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `reject`";
+                        defaultText = lib.literalMD "`reject` (null)";
                         example = "reject";
-                        description = "Names that pretend: `invoice.pdf.exe`, text that runs backwards. Default: `reject`.";
+                        description = "Names that pretend: `invoice.pdf.exe`, text that runs backwards.";
                       };
                       encrypted_archive = lib.mkOption {
                         type = lib.types.nullOr (
@@ -553,9 +544,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `mark`";
+                        defaultText = lib.literalMD "`mark` (null)";
                         example = "mark";
-                        description = "What needs a password, so that nobody could look into it. Default: `mark`.";
+                        description = "What needs a password, so that nobody could look into it.";
                       };
                       executable = lib.mkOption {
                         type = lib.types.nullOr (
@@ -568,9 +559,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `reject`";
+                        defaultText = lib.literalMD "`reject` (null)";
                         example = "reject";
-                        description = "Programs, by their content or by a name that would start them. Default: `reject`.";
+                        description = "Programs, by their content or by a name that would start them.";
                       };
                       html_smuggling = lib.mkOption {
                         type = lib.types.nullOr (
@@ -583,9 +574,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `quarantine`";
+                        defaultText = lib.literalMD "`quarantine` (null)";
                         example = "quarantine";
-                        description = "Web pages that make a file in the browser. Default: `quarantine`.";
+                        description = "Web pages that make a file in the browser.";
                       };
                       limit = lib.mkOption {
                         type = lib.types.nullOr (
@@ -598,9 +589,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `quarantine`";
+                        defaultText = lib.literalMD "`quarantine` (null)";
                         example = "quarantine";
-                        description = "What a limit ended before all of it was seen, such as a bomb. Default: `quarantine`.";
+                        description = "What a limit ended before all of it was seen, such as a bomb.";
                       };
                       macro = lib.mkOption {
                         type = lib.types.nullOr (
@@ -613,9 +604,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `mark`";
+                        defaultText = lib.literalMD "`mark` (null)";
                         example = "mark";
-                        description = "Other macros. Default: `mark`.";
+                        description = "Other macros.";
                       };
                       malware = lib.mkOption {
                         type = lib.types.nullOr (
@@ -628,9 +619,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `reject`";
+                        defaultText = lib.literalMD "`reject` (null)";
                         example = "reject";
-                        description = "What a malware rule knows. Default: `reject`.";
+                        description = "What a malware rule knows.";
                       };
                       opaque = lib.mkOption {
                         type = lib.types.nullOr (
@@ -643,9 +634,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `mark`";
+                        defaultText = lib.literalMD "`mark` (null)";
                         example = "mark";
-                        description = "Containers of a kind that the filter cannot open. Default: `mark`.";
+                        description = "Containers of a kind that the filter cannot open.";
                       };
                       script = lib.mkOption {
                         type = lib.types.nullOr (
@@ -658,9 +649,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `reject`";
+                        defaultText = lib.literalMD "`reject` (null)";
                         example = "reject";
-                        description = "Scripts that a double click would run. Default: `reject`.";
+                        description = "Scripts that a double click would run.";
                       };
                       shortcut = lib.mkOption {
                         type = lib.types.nullOr (
@@ -673,9 +664,9 @@ in
                           ]
                         );
                         default = null;
-                        defaultText = lib.literalMD "null: `reject`";
+                        defaultText = lib.literalMD "`reject` (null)";
                         example = "reject";
-                        description = "Links to programs: `.lnk`, `.url` and their kin. Default: `reject`.";
+                        description = "Links to programs: `.lnk`, `.url` and their kin.";
                       };
                     };
                   }
@@ -686,11 +677,11 @@ in
               clamav = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
-                defaultText = lib.literalMD "null: false";
+                defaultText = lib.literalMD "false (null)";
                 example = true;
                 description = ''
                   Whether ClamAV runs beside the filter and is asked too. It needs 3 GiB of memory, and mail waits
-                  until it has fetched its signatures. Default: false.
+                  until it has fetched its signatures.
                 '';
               };
               clamd = lib.mkOption {
@@ -714,9 +705,9 @@ in
               enable = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
-                defaultText = lib.literalMD "null: true";
+                defaultText = lib.literalMD "true (null)";
                 example = true;
-                description = "Whether there is a filter. Default: true.";
+                description = "Whether there is a filter.";
               };
               on_failure = lib.mkOption {
                 type = lib.types.nullOr (
@@ -735,9 +726,9 @@ in
               quarantine_days = lib.mkOption {
                 type = lib.types.nullOr lib.types.ints.unsigned;
                 default = null;
-                defaultText = lib.literalMD "null: 30";
+                defaultText = lib.literalMD "30 (null)";
                 example = 30;
-                description = "Days that a message stays in the quarantine. Default: 30.";
+                description = "Days that a message stays in the quarantine.";
               };
               quarantine_size = lib.mkOption {
                 type = lib.types.nullOr (
@@ -747,9 +738,9 @@ in
                   ]
                 );
                 default = null;
-                defaultText = lib.literalMD "null: 1 GiB";
+                defaultText = lib.literalMD "1 GiB (null)";
                 example = "1 GiB";
-                description = "Most that the quarantine holds, in bytes or with a unit. Default: 1 GiB.";
+                description = "Most that the quarantine holds, in bytes or with a unit.";
               };
               rules_key = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
@@ -780,9 +771,9 @@ in
             timezone = lib.mkOption {
               type = lib.types.nullOr lib.types.str;
               default = null;
-              defaultText = lib.literalMD "null: `UTC`";
+              defaultText = lib.literalMD "`UTC` (null)";
               example = "Europe/Berlin";
-              description = "Time zone by its IANA name. Default: `UTC`.";
+              description = "Time zone by its IANA name.";
             };
           };
         };
@@ -800,35 +791,32 @@ in
                   ]
                 );
                 default = null;
-                defaultText = lib.literalMD "null: 50 MiB";
+                defaultText = lib.literalMD "50 MiB (null)";
                 example = "50 MiB";
-                description = "Largest message that is taken, in bytes or with a unit. Default: 50 MiB.";
+                description = "Largest message that is taken, in bytes or with a unit.";
               };
               postmaster = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;
                 default = null;
-                defaultText = lib.literalMD "null: `postmaster@` the first domain";
+                defaultText = lib.literalMD "`postmaster@` the first domain (null)";
                 example = "postmaster@example.org";
-                description = ''
-                  Who gets the reports of other servers (DMARC, TLS-RPT). Default: `postmaster@` the first
-                  domain.
-                '';
+                description = "Who gets the reports of other servers (DMARC, TLS-RPT).";
               };
               recipients_per_day = lib.mkOption {
                 type = lib.types.nullOr lib.types.ints.unsigned;
                 default = null;
-                defaultText = lib.literalMD "null: 1000";
+                defaultText = lib.literalMD "1000 (null)";
                 example = 1000;
-                description = "The same for a day. Default: 1000.";
+                description = "The same for a day.";
               };
               recipients_per_hour = lib.mkOption {
                 type = lib.types.nullOr lib.types.ints.unsigned;
                 default = null;
-                defaultText = lib.literalMD "null: 200";
+                defaultText = lib.literalMD "200 (null)";
                 example = 200;
                 description = ''
                   Recipients that one account may write to in an hour; more are deferred, and the postmaster is
-                  told. Default: 200.
+                  told.
                 '';
               };
               removed = lib.mkOption {
@@ -848,12 +836,9 @@ in
               removed_days = lib.mkOption {
                 type = lib.types.nullOr lib.types.ints.unsigned;
                 default = null;
-                defaultText = lib.literalMD "null: 30";
+                defaultText = lib.literalMD "30 (null)";
                 example = 30;
-                description = ''
-                  Days until an account that was taken out of this file is deleted with its mail; 0 is never.
-                  Default: 30.
-                '';
+                description = "Days until an account that was taken out of this file is deleted with its mail; 0 is never.";
               };
             };
           }
@@ -873,9 +858,9 @@ in
               port = lib.mkOption {
                 type = lib.types.nullOr lib.types.port;
                 default = null;
-                defaultText = lib.literalMD "null: 465 with `tls = \"implicit\"`, otherwise 587";
+                defaultText = lib.literalMD "465 with `tls = \"implicit\"`, otherwise 587 (null)";
                 example = 587;
-                description = "TCP port. Default: 465 with `tls = \"implicit\"`, otherwise 587.";
+                description = "TCP port.";
               };
               tls = lib.mkOption {
                 type = lib.types.nullOr (
@@ -911,26 +896,23 @@ in
               dnsbl = lib.mkOption {
                 type = lib.types.listOf lib.types.str;
                 default = [ ];
-                defaultText = lib.literalMD "null: none, since they refuse those who ask through a public resolver";
+                defaultText = lib.literalMD "none, since they refuse those who ask through a public resolver (null)";
                 example = [ "dnsbl.example.net" ];
-                description = ''
-                  DNS block lists to ask. Default: none, since they refuse those who ask through a public
-                  resolver.
-                '';
+                description = "DNS block lists to ask.";
               };
               junk_score = lib.mkOption {
                 type = lib.types.nullOr lib.types.number;
                 default = null;
-                defaultText = lib.literalMD "null: 5.0";
+                defaultText = lib.literalMD "5.0 (null)";
                 example = 5.0;
-                description = "Score from which a message goes to the Junk folder, one decimal at most. Default: 5.0.";
+                description = "Score from which a message goes to the Junk folder, one decimal at most.";
               };
               reject_score = lib.mkOption {
                 type = lib.types.nullOr lib.types.number;
                 default = null;
-                defaultText = lib.literalMD "null: none is refused";
+                defaultText = lib.literalMD "none is refused (null)";
                 example = 15.0;
-                description = "Score from which a message is refused, one decimal at most. Default: none is refused.";
+                description = "Score from which a message is refused, one decimal at most.";
               };
             };
           }
@@ -945,27 +927,26 @@ in
               behind_proxy = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
-                defaultText = lib.literalMD "null: false; true where `services.mailkiln.webServer` names one";
+                defaultText = lib.literalMD "false; true where `services.mailkiln.webServer` names one (null)";
                 example = false;
                 description = ''
                   Only on a NixOS host: whether its own web server has ports 80 and 443, and passes requests on to
-                  the Unix socket `/run/mailkiln-web/http`. Default: false; true where
-                  `services.mailkiln.webServer` names one.
+                  the Unix socket `/run/mailkiln-web/http`.
                 '';
               };
               enable = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
-                defaultText = lib.literalMD "null: true";
+                defaultText = lib.literalMD "true (null)";
                 example = true;
-                description = "Whether there is a web unit. Default: true.";
+                description = "Whether there is a web unit.";
               };
               hsts = lib.mkOption {
                 type = lib.types.nullOr lib.types.bool;
                 default = null;
-                defaultText = lib.literalMD "null: true";
+                defaultText = lib.literalMD "true (null)";
                 example = true;
-                description = "Whether browsers are told to insist on HTTPS for a year (HSTS). Default: true.";
+                description = "Whether browsers are told to insist on HTTPS for a year (HSTS).";
               };
             };
           }

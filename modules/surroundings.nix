@@ -28,7 +28,11 @@ let
       "0"
       ""
     ])
-    && !(lib.hasInfix "DNSStubListener=no" (services.resolved.extraConfig or ""));
+    # Where there are settings, asking for the older option is an error.
+    && (
+      services.resolved ? settings
+      || !(lib.hasInfix "DNSStubListener=no" (services.resolved.extraConfig or ""))
+    );
 
   mailServers = lib.filter enabled (
     [
@@ -44,23 +48,60 @@ let
     # The older name, where there is no newer one yet.
     ++ lib.optional (!(services ? stalwart)) "stalwart-mail"
   );
+  # What containers publish: `8080:80`, `127.0.0.1:8080:80/tcp`. Ranges and UDP are left out.
+  published = lib.concatLists (
+    lib.mapAttrsToList (
+      name: container:
+      lib.concatMap (
+        text:
+        let
+          parts = builtins.match "(.*:)?([0-9]+):[0-9]+(/tcp)?" text;
+        in
+        lib.optional (parts != null) {
+          name = "the container ${name}";
+          port = lib.toIntBase10 (lib.elemAt parts 1);
+          option = "virtualisation.oci-containers.containers.${name}.ports";
+        }
+      ) (container.ports or [ ])
+    ) (config.virtualisation.oci-containers.containers or { })
+  );
+  publishing = ports: lib.filter (it: lib.elem it.port ports) published;
+  mailContainers = lib.unique (
+    map (it: it.option) (publishing [
+      25
+      143
+      465
+      587
+      993
+      995
+      4190
+    ])
+  );
   # Without its own listener it only hands on what programs of the host send.
   postfix = enabled "postfix" && services.postfix.enableSmtp or true;
 
-  webServers = lib.filter enabled [
-    "nginx"
-    "caddy"
-    "traefik"
-    "httpd"
-    "lighttpd"
-    "haproxy"
-    "h2o"
-  ];
+  webServers =
+    lib.filter enabled [
+      "nginx"
+      "caddy"
+      "traefik"
+      "httpd"
+      "lighttpd"
+      "haproxy"
+      "h2o"
+    ]
+    ++ lib.unique (
+      map (it: it.name) (publishing [
+        80
+        443
+      ])
+    );
 
   web = cfg.settings.web == null || cfg.settings.web.enable != false;
   behind = web && cfg.settings.web != null && cfg.settings.web.behind_proxy == true;
   # Whether proofs are asked for on a port that a web server may have.
-  proves = own && challenge == "http-01" && cfg.webServer == null && webServers != [ ];
+  proves =
+    own && challenge == "http-01" && cfg.webServer == null && webServers != [ ] && (behind || !web);
   # Where a web server of the host reaches the web unit.
   socket = "/run/mailkiln-web/http";
 
@@ -167,7 +208,29 @@ let
           }) (host.listen or [ ])
         ) services.nginx.virtualHosts
       )
-    );
+    )
+    ++ lib.optionals (enabled "traefik") (
+      lib.concatLists (
+        lib.mapAttrsToList (
+          name: entry:
+          let
+            parts = builtins.match ".*:([0-9]+)(/tcp)?" (entry.address or "");
+          in
+          lib.optional (parts != null) {
+            name = "traefik";
+            port = lib.toIntBase10 (lib.head parts);
+            option = "services.traefik's entry point ${name}";
+          }
+        ) (services.traefik.staticConfigOptions.entryPoints or { })
+      )
+    )
+    # It has no option for this one.
+    ++ lib.optional (enabled "unifi") {
+      name = "unifi";
+      port = 8080;
+      option = "services.unifi";
+    }
+    ++ published;
   portNames = lib.attrNames cfg.ports;
   taken = lib.concatMap (
     which:
@@ -184,6 +247,14 @@ let
   ++ lib.optionals web (lib.concatMap labels cfg.settings.domain);
   # What the web unit answers to.
   served = [ cfg.settings.host.name ] ++ lib.optionals web (lib.concatMap labels cfg.settings.domain);
+  # Web servers that are told the names; Nix has no Punycode.
+  names = [
+    "nginx"
+    "caddy"
+  ];
+  foreign = lib.filter (name: builtins.match "[ -~]*" name == null) (
+    lib.unique (lib.optionals (own && challenge == "http-01") proved ++ lib.optionals behind served)
+  );
   labels = domain: [
     "autoconfig.${domain.name}"
     "autodiscover.${domain.name}"
@@ -240,8 +311,8 @@ in
         The web server that has ports 80 and 443. It passes requests on to the web unit at {file}`/run/mailkiln-web/http` (HTTP/1.1 with
         `X-Forwarded-For` and `X-Forwarded-Proto`; the group `mailkiln-web` may connect), and serves the proofs for the certificate in
         {file}`/var/lib/mailkiln-acme/challenges`, where {option}`services.mailkiln.acme` is `mailkiln` with the challenge `http-01`. `nginx` and
-        `caddy` of NixOS are set up for both, but for their certificates; `other` says that you have set up one yourself. With null nobody else
-        has the ports.
+        `caddy` of NixOS are set up for both, but for their certificates; `other` says that you have set up one yourself. With null the web unit has
+        the ports, unless a web server of NixOS is enabled or a container publishes them: then it waits, and a warning says so.
       '';
     };
     sendmail = lib.mkOption {
@@ -260,10 +331,12 @@ in
       {
         assertions = [
           {
-            assertion = mailServers == [ ] && !postfix;
+            assertion = mailServers == [ ] && !postfix && mailContainers == [ ];
             message = ''
               services.mailkiln and ${
-                toString (map (name: "services.${name}") (mailServers ++ lib.optional postfix "postfix"))
+                toString (
+                  map (name: "services.${name}") (mailServers ++ lib.optional postfix "postfix") ++ mailContainers
+                )
               } would listen on the same ports: enable one of them.
             '';
           }
@@ -301,15 +374,23 @@ in
             assertion = cfg.webServer == null || cfg.webServer == "other" || enabled cfg.webServer;
             message = "services.mailkiln.webServer is ${toString cfg.webServer}, which is not enabled.";
           }
+          {
+            assertion = !lib.elem cfg.webServer names || foreign == [ ];
+            message = ''
+              services.mailkiln.webServer: ${toString cfg.webServer} would be told ${toString foreign}, but browsers ask for names in ASCII: write them
+              as A-labels (xn--…) in services.mailkiln.settings, as `mailkiln dns` prints them.
+            '';
+          }
         ];
-        # A web server of the host keeps its ports.
-        services.mailkiln.settings.web = lib.mkIf (cfg.webServer != null) {
+        # A web server of the host keeps its ports, also where nobody has said yet that it passes requests on.
+        services.mailkiln.settings.web = lib.mkIf (cfg.webServer != null || webServers != [ ]) {
           behind_proxy = lib.mkOverride 1400 true;
         };
         warnings =
           lib.optional (behind && cfg.webServer == null && !proves) ''
             services.mailkiln: the web unit waits for requests at ${socket}, and nobody passes them on. Set services.mailkiln.webServer to "nginx" or
-            "caddy", or to "other" once yours does; or services.mailkiln.settings.web.enable to false.
+            "caddy", or to "other" once yours does; or services.mailkiln.settings.web.enable to false. Where ports 80 and 443 are free, set
+            services.mailkiln.settings.web.behind_proxy to false.
           ''
           ++ lib.optional (web && !behind && webServers != [ ] && !proves) ''
             services.mailkiln: the web unit listens on ports 80 and 443, where ${toString webServers} may listen. Set services.mailkiln.webServer to "nginx" or
@@ -317,11 +398,11 @@ in
           ''
           ++ lib.optional proves ''
             services.mailkiln.acme proves the names on port 80, where ${toString webServers} may listen. Set services.mailkiln.webServer to "nginx" or
-            "caddy", or to "other" once yours serves ${path} from ${challenges} and passes all else on to ${socket}; or take the challenge
-            dns-01, or services.mailkiln.useACMEHost.
+            "caddy", or to "other" once yours serves ${path} from ${challenges}${lib.optionalString web " and passes all else on to ${socket}"};
+            or take the challenge dns-01, or services.mailkiln.useACMEHost.
           ''
           ++ lib.optional (own && challenge == "tls-alpn-01" && webServers != [ ]) ''
-            services.mailkiln.acme proves the names on port 443 (tls-alpn-01), where services.${toString webServers} may listen: take the challenge http-01
+            services.mailkiln.acme proves the names on port 443 (tls-alpn-01), where ${toString webServers} may listen: take the challenge http-01
             with services.mailkiln.webServer, dns-01, or services.mailkiln.useACMEHost.
           '';
       }

@@ -209,6 +209,7 @@ let
       concatMap
       concatStringsSep
       elem
+      elemAt
       filter
       head
       isString
@@ -297,9 +298,11 @@ let
       between: of: list:
       concatStringsSep between (map of list);
     escapeShellArgs = concatStringsSep " ";
+    toIntBase10 = builtins.fromJSON;
     versionOlder = a: b: builtins.compareVersions a b < 0;
     getVersion = package: package.version;
     optional = condition: value: if condition then [ value ] else [ ];
+    optionalString = condition: text: if condition then text else "";
     optionals = condition: values: if condition then values else [ ];
     optionalAttrs = condition: set: if condition then set else { };
     imap0 = of: list: builtins.genList (index: of index (elemAt list index)) (length list);
@@ -381,10 +384,22 @@ let
       default = false;
     };
     services.resolved.settings = anything;
+    # As newer releases have it.
+    services.resolved.extraConfig = lib.mkOption {
+      type = types.str;
+      default = throw "services.resolved.extraConfig can no longer be used";
+    };
     services.postfix = anything;
     services.dovecot2 = anything;
-    services.caddy = anything;
+    # Options of their own: what is set must not hang on a name that is asked for.
+    services.caddy.enable = lib.mkOption {
+      type = types.bool;
+      default = false;
+    };
+    services.caddy.virtualHosts = anything;
     services.calibre-web = anything;
+    services.traefik = anything;
+    virtualisation = anything;
     services.clamav = {
       daemon.enable = lib.mkOption {
         type = types.bool;

@@ -80,10 +80,14 @@ pub fn modules() -> Result<Vec<Source>, ModulesError> {
 }
 
 fn module(options: &Value, condition: &str, config: &Value) -> Value {
-    Value::code(format!(
-        "{{ config, lib, pkgs, ... }}: let cfg = config.services.mailkiln; in \
-         {{ options.services.mailkiln = {options}; config = lib.mkIf {condition} {config}; }}"
-    ))
+    let declared = match options.to_string().as_str() {
+        "{ }" => String::new(),
+        options => format!("options.services.mailkiln = {options}; "),
+    };
+    let body = format!("{{ {declared}config = lib.mkIf {condition} {config}; }}");
+    // Who declares no package asks nixpkgs for nothing.
+    let arguments = if body.contains("pkgs") { "config, lib, pkgs" } else { "config, lib" };
+    Value::code(format!("{{ {arguments}, ... }}: let cfg = config.services.mailkiln; in {body}"))
 }
 
 fn option(attrs: Vec<(&str, Value)>) -> Value {

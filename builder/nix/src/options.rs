@@ -37,10 +37,14 @@ fn option(name: &str, schema: &Json, required: bool, left_out: &[&str]) -> Value
     attrs.push(("type", Value::code(kind)));
     attrs.extend(default.map(|default| ("default", default)));
     let description = schema.get("description").and_then(Json::as_str).unwrap_or_default();
-    // What null stands for, where the manual shows defaults.
-    if let Some((_, said)) = description.split_once("Default: ") {
+    // What null stands for is shown where the manual shows defaults, and only there.
+    let (description, said) = match description.split_once("Default: ") {
+        Some((before, said)) => (before.trim_end(), Some(said)),
+        None => (description, None),
+    };
+    if let Some(said) = said {
         let said = said.trim_end().trim_end_matches('.').replace('\n', " ");
-        let text = Value::text(format!("null: {said}"));
+        let text = Value::text(format!("{said} (null)"));
         attrs.push(("defaultText", Value::code(format!("lib.literalMD {text}"))));
     }
     let example = list(schema.get("examples")).next();
@@ -117,6 +121,7 @@ mod tests {
                 "size": {"type": ["string", "integer"], "description": "Size."},
                 "tls": {"enum": ["off", null], "type": "string", "description": "TLS."},
                 "own": {"type": "string"},
+                "days": {"type": "integer", "description": "How long.\nDefault: 30 days\nor more."},
             },
             "required": ["name"],
         });
@@ -125,6 +130,7 @@ mod tests {
             r#"name = lib.mkOption { type = lib.types.str; example = "a"; description = "Its \${name}."; };"#,
             "size = lib.mkOption { type = lib.types.nullOr (lib.types.oneOf [ lib.types.str lib.types.ints.unsigned ]); default = null;",
             r#"lib.types.nullOr (lib.types.enum [ "off" ])"#,
+            r#"default = null; defaultText = lib.literalMD "30 days or more (null)"; description = "How long.";"#,
         ] {
             assert!(text.contains(words), "{text}");
         }

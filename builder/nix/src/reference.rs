@@ -25,6 +25,7 @@ struct Declared {
     path: String,
     /// Its type, in the words of `lib.types`.
     kind: String,
+    /// With its own marks: code, or what the manual says instead.
     default: Option<String>,
     example: Option<String>,
     description: String,
@@ -53,10 +54,11 @@ pub(crate) fn reference(modules: &[Source]) -> String {
 fn write(text: &mut String, option: &Declared) {
     let Declared { path, kind, default, example, description } = option;
     line(text, format_args!("\n### `{path}`\n\n{description}\n\n- Type: `{kind}`"));
-    for (name, value) in [("Default", default), ("Example", example)] {
-        if let Some(value) = value {
-            line(text, format_args!("- {name}: `{value}`"));
-        }
+    if let Some(default) = default {
+        line(text, format_args!("- Default: {default}"));
+    }
+    if let Some(example) = example {
+        line(text, format_args!("- Example: `{example}`"));
     }
 }
 
@@ -117,14 +119,14 @@ fn declared(path: &str, value: &Expr) -> Option<Vec<Declared>> {
         "lib.mkEnableOption" => vec![Declared {
             path,
             kind: "bool".to_owned(),
-            default: Some("false".to_owned()),
+            default: Some("`false`".to_owned()),
             example: Some("true".to_owned()),
             description: format!("Whether to enable {}.", prose(first)),
         }],
         "lib.mkPackageOption" => vec![Declared {
             path,
             kind: "package".to_owned(),
-            default: Some(format!("pkgs.{}", prose(arguments.get(1)?))),
+            default: Some(format!("`pkgs.{}`", prose(arguments.get(1)?))),
             example: None,
             description: "The package to use.".to_owned(),
         }],
@@ -139,7 +141,7 @@ fn declared(path: &str, value: &Expr) -> Option<Vec<Declared>> {
             let kind = field("type")?;
             let mut options = vec![Declared {
                 kind: type_name(kind),
-                default: field("default").map(compact),
+                default: field("defaultText").map(said).or_else(|| Some(code(field("default")?))),
                 example: field("example").map(compact),
                 description: prose(field("description")?),
                 path: path.clone(),
@@ -230,6 +232,17 @@ fn compact(expr: &Expr) -> String {
     written(expr).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// An expression as code.
+fn code(expr: &Expr) -> String {
+    format!("`{}`", compact(expr))
+}
+
+/// What `lib.literalMD` is told.
+fn said(expr: &Expr) -> String {
+    let (_, arguments) = applied(expr);
+    arguments.first().map_or_else(|| code(expr), prose)
+}
+
 /// What a string says, without the marks of the manual's own notation.
 fn prose(expr: &Expr) -> String {
     let Expr::Str(text) = expr else { return compact(expr) };
@@ -257,6 +270,7 @@ mod tests {
                   Of ''${several}.
                 '';
               };
+              days = lib.mkOption { type = lib.types.int; default = null; defaultText = lib.literalMD "`30` (null)"; description = "Days."; };
               own = lib.mkOption { type = lib.types.str; internal = true; description = "Not said."; };
             };
           }"#;
@@ -264,6 +278,7 @@ mod tests {
         for words in [
             "### `services.a.b.package`\n\nThe package to use.\n\n- Type: `package`\n- Default: `pkgs.hello`\n",
             "### `services.a.list`\n\nOf ${several}.\n\n- Type: `listOf submodule`\n",
+            "### `services.a.days`\n\nDays.\n\n- Type: `int`\n- Default: `30` (null)\n",
             "### `services.a.list.*.c`\n\nSee `d`.\n\n- Type: `nullOr (enum [ \"x\" ])`\n- Default: `null`\n",
         ] {
             assert!(text.contains(words), "{words}\n{text}");

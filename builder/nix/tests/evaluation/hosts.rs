@@ -45,7 +45,9 @@ fn texts_are_as_they_were() {
 
 #[test]
 fn what_is_written_by_hand_is_formatted_too() {
-    for path in [
+    let hosts = std::fs::read_dir(at("tests/nix/hosts")).unwrap();
+    let hosts = hosts.map(|entry| entry.unwrap().path());
+    let files = [
         "default.nix",
         "flake.nix",
         "module.nix",
@@ -53,13 +55,15 @@ fn what_is_written_by_hand_is_formatted_too() {
         "tests/nix/exchange.nix",
         "tests/nix/stub.nix",
         "units/default.nix",
-    ] {
-        let text = std::fs::read_to_string(at(path)).unwrap();
+    ];
+    let hosts = hosts.filter(|path| path.extension().is_some_and(|it| it == "nix"));
+    for path in files.into_iter().map(at).chain(hosts) {
+        let text = std::fs::read_to_string(&path).unwrap();
         let formatted = nixfmt_rs::format(&text).unwrap();
         if std::env::var_os("MAILKILN_UPDATE").is_some() {
-            std::fs::write(at(path), &formatted).unwrap();
+            std::fs::write(&path, &formatted).unwrap();
         } else {
-            assert!(formatted == text, "{path}: run this test with MAILKILN_UPDATE=1");
+            assert!(formatted == text, "{}: run this test with MAILKILN_UPDATE=1", path.display());
         }
     }
 }

@@ -151,6 +151,26 @@ fn what_contradicts_itself_is_reported() {
             "{ services.mailkiln.webServer = \"caddy\"; }",
             "webServer is caddy, which is not enabled",
         ),
+        (
+            good.to_owned(),
+            "{ virtualisation.oci-containers.containers.app.ports = [ \"53:53/udp\" \"127.0.0.1:8080:80/tcp\" ]; }",
+            "ports.api is 8080, which virtualisation.oci-containers.containers.app.ports has",
+        ),
+        (
+            good.to_owned(),
+            "{ virtualisation.oci-containers.containers.mail.ports = [ \"25:25\" ]; }",
+            "services.mailkiln and virtualisation.oci-containers.containers.mail.ports would listen",
+        ),
+        (
+            good.to_owned(),
+            "{ services.traefik = { enable = true; staticConfigOptions.entryPoints.traefik.address = \":8080\"; }; }",
+            "ports.api is 8080, which services.traefik's entry point traefik has",
+        ),
+        (
+            good.replace("\"example.org\"", "\"bücher.example\""),
+            "{ services.nginx.enable = true; services.mailkiln.webServer = \"nginx\"; }",
+            "nginx would be told autoconfig.bücher.example",
+        ),
     ] {
         let error = nix.configuration(&format!("{{ {settings} }}"), more, units).unwrap_err();
         assert!(error.contains(words), "{words}: {error}");
@@ -236,6 +256,10 @@ fn the_host_decides_about_ports_resolver_and_ipv6() {
         ("", "--api-port=8080 --filter-port=10025 --release-port=10026 --resolver=host"),
         ("{ services.resolved.enable = true; }", "--resolver=resolved"),
         (
+            "{ services.resolved = { enable = true; settings.Resolve = { }; }; }",
+            "--resolver=resolved",
+        ),
+        (
             "{ services.resolved = { enable = true; settings.Resolve.DNSStubListener = \"no\"; }; }",
             "--resolver=host",
         ),
@@ -315,6 +339,20 @@ fn the_web_unit_is_behind_the_web_server_of_a_host() {
     assert_eq!(socket["socketConfig"]["ListenStream"], 443);
     assert_eq!(socket["socketConfig"]["Service"], "mailkiln-web.service");
     assert!(has(&alone, 80) && has(&alone, 443));
+
+    // Who has the ports keeps them, also where nobody has said who passes requests on.
+    let container =
+        "{ virtualisation.oci-containers.containers.proxy.ports = [ \"80:80\" \"443:443\" ]; }";
+    for unasked in ["{ services.nginx.enable = true; }", container] {
+        let behind = nix.host(PLAIN, unasked, wanted).unwrap();
+        assert_eq!(opened(&behind), ["mailkiln-web-proxied"]);
+        assert!(!has(&behind, 80) && !has(&behind, 443));
+        assert_eq!(behind["hosts"], json!({}));
+    }
+    let said =
+        "{ services.nginx.enable = true; services.mailkiln.settings.web.behind_proxy = false; }";
+    let alone = nix.host(PLAIN, said, wanted).unwrap();
+    assert_eq!(opened(&alone), ["mailkiln-web-http", "mailkiln-web-https"]);
 
     let nginx = "{ services.nginx.enable = true; services.mailkiln.webServer = \"nginx\"; }";
     let behind = nix.host(PLAIN, nginx, wanted).unwrap();
