@@ -1,13 +1,17 @@
 """What `mailkiln build` writes, checked from outside: the same bytes from different surroundings, and other tools accept them."""
 
 import json
+import pathlib
+import re
 import shutil
 import subprocess
+import tarfile
 
 import disk_reader
 import pytest
 import secrets_in_images
 from driver.tools import ENVIRONMENT, digest, extract, inspect, output, run, same
+from driver.venv import installed
 from driver.workplace import ROOT
 
 NAME = "mail.example.test-x86_64"
@@ -170,6 +174,23 @@ def test_oracle(first, work):
     options = json.loads((folder / "image_metadata.json").read_text())["externalLaunchOptions"]
     assert options["firmware"] == "UEFI_64" and options["bootVolumeType"] == "PARAVIRTUALIZED"
     same(folder / "output.QCOW2", first / f"{NAME}.qcow2")
+
+
+def test_ovf_schema(first):
+    """The OVF descriptor holds to the DMTF's schema, which notices two elements that change places."""
+    with tarfile.open(first / f"{NAME}.ova") as archive:
+        member = archive.extractfile(archive.getmembers()[0])
+        assert member
+        descriptor = member.read().decode()
+    folder = pathlib.Path(__file__).resolve().parent / "ovf"
+
+    def judged(text):
+        command = [installed(folder / "judge.txt", "ovf-judge") / "python", folder / "ask.py"]
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=False).stderr
+
+    assert judged(descriptor) == ""
+    swapped = re.sub(r"(<rasd:ElementName>memory<.*>)\s*(<rasd:InstanceID>.*>)", r"\2\1", descriptor)
+    assert swapped != descriptor and "Tag 'class:ElementName' expected" in judged(swapped)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

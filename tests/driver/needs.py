@@ -26,7 +26,7 @@ CARGO = (
 )
 PATCH = Need("patch", "patch", "makes the mail server's manifests those that are compiled")
 PYTEST = (Need("/usr/lib/python3/dist-packages/pytest", "python3-pytest", "runs the checks"),)
-VENV = (Need("/usr/share/python-wheels", "python3-venv", "holds linters and oletools, each in a folder of its own"),)
+VENV = (Need("/usr/share/python-wheels", "python3-venv", "holds linters, oletools and a judge of OVF, each in a folder of its own"),)
 LIBFUZZER = (Need("c++", "g++", "compiles libFuzzer"),)
 QEMU = (
     Need("qemu-system-x86_64", "qemu-system-x86", "runs the appliance"),

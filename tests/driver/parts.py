@@ -184,7 +184,7 @@ def programs(run):
 
 def artifacts(run):
     """Same bytes twice, other tools accept them, and architectures differ in machine code alone."""
-    tools = (*needs.PYTEST, *needs.DISKS)
+    tools = (*needs.PYTEST, *needs.VENV, *needs.DISKS)
     return (
         Job("artifacts", "artifacts", (pytest("artifacts", "tests/artifacts", run),), needs=tools, requires=image(run, "x86_64"),
             after=("image aarch64-uefi",)),

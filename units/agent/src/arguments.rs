@@ -17,6 +17,11 @@ pub enum Command {
     SeedErase,
     /// Look for first boot data that is attached.
     CloudLocal,
+    /// Print VMware's variables, or overwrite those that may have a secret.
+    CloudGuestinfo {
+        /// Overwrite.
+        redact: bool,
+    },
     /// Ask the cloud for first boot data.
     CloudFetch,
     /// Take over first boot data.
@@ -102,7 +107,8 @@ Commands for people (as root, or as the user mailkiln; what root writes belongs 
   cloud forget                forget the fragment and all else that the cloud said; the next boot asks again
 
 Commands of the appliance's own services:
-  cloud local                 look for first boot data that is attached: volumes, credentials
+  cloud local                 look for first boot data that is attached: volumes, guestinfo, credentials
+  cloud guestinfo [redact]    print VMware's variables, or overwrite the user-data among them
   cloud fetch                 ask the metadata service, where the firmware says that this is a cloud
   cloud apply                 make of it what the machine is: keys, identity, the fragment of mail.toml
   seed take                   take over the seed on the boot partition, as far as root is needed for it
@@ -160,6 +166,10 @@ impl Arguments {
             (["seed", "take"], false, false) => Command::SeedTake,
             (["seed", "erase"], false, false) => Command::SeedErase,
             (["cloud", "local"], false, false) => Command::CloudLocal,
+            (["cloud", "guestinfo"], false, false) => Command::CloudGuestinfo { redact: false },
+            (["cloud", "guestinfo", "redact"], false, false) => {
+                Command::CloudGuestinfo { redact: true }
+            }
             (["cloud", "fetch"], false, false) => Command::CloudFetch,
             (["cloud", "apply"], false, false) => Command::CloudApply,
             (["cloud", "forget"], false, false) => Command::CloudForget,
@@ -208,6 +218,8 @@ mod tests {
             ("seed take", Command::SeedTake),
             ("seed erase", Command::SeedErase),
             ("cloud local", Command::CloudLocal),
+            ("cloud guestinfo", Command::CloudGuestinfo { redact: false }),
+            ("cloud guestinfo redact", Command::CloudGuestinfo { redact: true }),
             ("cloud fetch", Command::CloudFetch),
             ("cloud apply", Command::CloudApply),
             ("cloud forget", Command::CloudForget),

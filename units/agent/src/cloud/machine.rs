@@ -89,6 +89,11 @@ impl Dmi {
         (digits.count() == 32 && !is_none).then_some(self.uuid.as_str())
     }
 
+    /// Whether VMware made this machine, by what it says; its processor is asked before anything is done about it.
+    pub fn is_vmware(&self) -> bool {
+        self.vendor.starts_with("VMware")
+    }
+
     /// The cloud that this is a machine of.
     pub fn cloud(&self) -> Option<Cloud> {
         let fits = |(field, word, _): &&Row| field(self).starts_with(word);
@@ -144,7 +149,8 @@ mod tests {
             (&[("sys_vendor", "Hetzner"), ("product_name", "vServer")], Some(Cloud::Hetzner)),
             (&[("sys_vendor", "DigitalOcean")], Some(Cloud::DigitalOcean)),
             (&[("chassis_asset_tag", "OracleCloud.com")], Some(Cloud::Oracle)),
-            // Hyper-V at home, QEMU, a laptop, and a board that has no DMI.
+            // VMware has no service; Hyper-V at home, QEMU, a laptop, and a board that has no DMI.
+            (&[("sys_vendor", "VMware, Inc."), ("product_name", "VMware20,1")], None),
             (&[("sys_vendor", "Microsoft Corporation")], None),
             (&[("sys_vendor", "QEMU"), ("product_name", "Standard PC (Q35 + ICH9, 2009)")], None),
             (&[("sys_vendor", "LENOVO"), ("product_uuid", "4c4c4544-ec2d")], None),

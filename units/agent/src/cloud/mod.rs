@@ -1,6 +1,6 @@
 //! First boot data: what a cloud or a hypervisor knows about this machine and its owner wants of it.
 //!
-//! In: DMI tables, volumes, credentials, answers of a metadata service. Out: [`FirstBoot`]. A source is
+//! In: DMI tables, volumes, a hypervisor's variables, credentials, answers of a metadata service. Out: [`FirstBoot`]. A source is
 //! a file in [`source`]: a table of requests or file names, and a pure parser. All of it is hostile
 //! until it was parsed: sizes, times and depths are bounded here, not there.
 
@@ -8,6 +8,7 @@ pub mod answers;
 pub mod azure_report;
 pub mod fetch;
 pub mod fragment;
+pub mod guestinfo;
 pub mod identity;
 pub mod kept;
 pub mod machine;
@@ -128,6 +129,7 @@ pub(crate) fn base64(name: &'static str, text: &[u8]) -> Result<Vec<u8>, SourceE
 /// Reads `bytes` as the answers of each source, as user-data and as a volume.
 pub(crate) fn fuzz(bytes: &[u8]) {
     source::fuzz(bytes);
+    guestinfo::fuzz(bytes);
     let _ = user_data::parse(bytes);
     volume::fuzz(bytes);
 }

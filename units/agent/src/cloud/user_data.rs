@@ -52,7 +52,7 @@ fn part(bytes: &[u8], kind: Option<&str>, found: &mut UserData) -> Result<(), So
     }
     let unpacked;
     let bytes = if bytes.starts_with(&GZIP) {
-        unpacked = gunzip(bytes)?;
+        unpacked = gunzip("user-data", bytes)?;
         &unpacked
     } else {
         bytes
@@ -125,17 +125,15 @@ fn text_is(value: &Value, path: &str, wanted: &str) -> bool {
     text(value, path) == Some(wanted)
 }
 
-fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, SourceError> {
+/// What gzip was made of, 256 KiB of it at most.
+pub(super) fn gunzip(name: &'static str, bytes: &[u8]) -> Result<Vec<u8>, SourceError> {
     let mut unpacked = Vec::new();
     flate2::read::GzDecoder::new(bytes)
         .take(LARGEST_UNPACKED as u64 + 1)
         .read_to_end(&mut unpacked)
-        .map_err(|_| SourceError::nonsense("user-data", "its gzip is damaged"))?;
+        .map_err(|_| SourceError::nonsense(name, "its gzip is damaged"))?;
     if unpacked.len() > LARGEST_UNPACKED || unpacked.starts_with(&GZIP) {
-        return Err(SourceError::nonsense(
-            "user-data",
-            "gzip unpacks to more than 256 KiB, or to gzip",
-        ));
+        return Err(SourceError::nonsense(name, "gzip unpacks to more than 256 KiB, or to gzip"));
     }
     Ok(unpacked)
 }

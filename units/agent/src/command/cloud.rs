@@ -1,6 +1,6 @@
 //! `cloud local`, `cloud fetch`, `cloud apply`: first boot data becomes part of this machine.
 //!
-//! In: what the firmware, volumes, credentials and the cloud's metadata service say, and what earlier boots
+//! In: what the firmware, volumes, VMware's variables, credentials and the cloud's metadata service say, and what earlier boots
 //! kept. Out: SSH keys, static networks, the identity of a copy, a seed, and the configuration that a fragment
 //! makes. `local` and `apply` are root without a network; `fetch` is the agent's user and alone has one. What is
 //! wrong is said on the consoles; the machine goes on as far as it can, so that its owner can reach it.
@@ -13,10 +13,12 @@ use std::time::Duration;
 
 use mailkiln_spec::{FragmentRule, Spec};
 
+use super::guestinfo::{Asking, Child};
 use super::{CommandError, seed};
 use crate::cloud::fragment::{FragmentError, Image, bound, mount_unit, named};
 use crate::cloud::kept::Kept;
 use crate::cloud::machine::{Cloud, Dmi};
+use crate::cloud::source::vmware;
 use crate::cloud::user_data::{self, UserData};
 use crate::cloud::{FirstBoot, LARGEST, azure_report, fetch as asking, identity, source, volume};
 use crate::deadline::Deadline;
@@ -29,7 +31,7 @@ const ASKING: Duration = Duration::from_secs(120);
 /// For the report to Azure, which may come late but must come.
 const REPORTING: Duration = Duration::from_secs(60);
 /// Sources whose own word for the instance is none, or changes with the machine's settings.
-const BY_NUMBER: [&str; 2] = ["nocloud", "credential"];
+const BY_NUMBER: [&str; 3] = ["nocloud", "vmware", "credential"];
 /// What a credential says that nobody has set.
 const NONE: &str = "none";
 
@@ -39,6 +41,11 @@ const NONE: &str = "none";
 /// # Errors
 /// [`CommandError`] when `/var` or `/run` can't be written.
 pub(super) fn local(layout: &Layout) -> Result<(), CommandError> {
+    look(layout, &Child)
+}
+
+/// [`local`], and whom VMware's variables are asked of.
+fn look(layout: &Layout, asking: &dyn Asking) -> Result<(), CommandError> {
     let files = layout.cloud();
     let dmi = Dmi::read(&layout.sys());
     let cloud = dmi.cloud();
@@ -50,13 +57,18 @@ pub(super) fn local(layout: &Layout) -> Result<(), CommandError> {
             None
         }
     };
+    let kept = kept(&files.kept)?;
+    if found.is_none() && dmi.is_vmware() {
+        found = variables(asking, &kept, &mut notes);
+    }
+    let is_secret =
+        found.as_ref().is_some_and(|it| it.source == "vmware" && it.user_data.is_some());
     credentials(&mut found, &mut notes)?;
     if let (Some(found), Some(machine)) = (&mut found, dmi.machine())
         && BY_NUMBER.contains(&found.source.as_str())
     {
         found.set_instance(machine);
     }
-    let kept = kept(&files.kept)?;
     let networks = found.as_ref().or(kept.found.as_ref()).map(|it| it.networks.as_slice());
     for (number, network) in networks.unwrap_or_default().iter().enumerate() {
         if network.is_sound() {
@@ -76,8 +88,31 @@ pub(super) fn local(layout: &Layout) -> Result<(), CommandError> {
             durable::write(&files.ask, &text, 0o644, None)?;
             Ok(say(layout, &notes)?)
         }
-        None => take_over(layout, kept, found, notes),
+        None => {
+            take_over(layout, kept, found, notes)?;
+            // Not before it is kept: a machine that loses its power here reads it again.
+            match is_secret.then(|| asking.redact()) {
+                Some(Err(error)) => say_also(
+                    layout,
+                    &format!("guestinfo.userdata is still readable for every program: {error}"),
+                ),
+                _ => Ok(()),
+            }
+        }
     }
+}
+
+/// VMware's variables. Those that were overwritten after an earlier boot say nothing; then the machine stays what it is,
+/// but is asked who it is: its disk may be a copy.
+fn variables(asking: &dyn Asking, kept: &Kept, notes: &mut Vec<String>) -> Option<FirstBoot> {
+    let known = kept.found.as_ref().is_some_and(|found| found.source == "vmware");
+    let found = match asking.variables() {
+        Ok(answers) if !known && !vmware::has_data(&answers) => return None,
+        Ok(answers) => vmware::parse(&answers)
+            .map_err(|error| format!("{} is there, but {error}", vmware::NAME)),
+        Err(error) => Err(error),
+    };
+    found.map_err(|error| notes.push(format!("first boot data is not used: {error}"))).ok()
 }
 
 /// Adds what a hypervisor hands over as credentials: systemd.system-credentials(7).
@@ -373,6 +408,14 @@ fn tell_systemd(layout: &Layout, spec: &Spec, notes: &mut Vec<String>) {
         };
         notes.push(format!("`systemctl {}` failed: {why}", arguments.join(" ")));
     }
+}
+
+/// Hands over one more line.
+fn say_also(layout: &Layout, line: &str) -> Result<(), CommandError> {
+    let path = layout.cloud().notes;
+    journal::error(line);
+    let text = fs::read_to_string(&path).unwrap_or_default() + line + "\n";
+    Ok(durable::write(&path, text.as_bytes(), 0o644, None)?)
 }
 
 /// Hands lines to the consoles and to the journal.

@@ -11,6 +11,7 @@ use crate::api::ApiError;
 use crate::appliance::{Appliance, ApplianceError, NameError};
 use crate::arguments::Command;
 use crate::certificate::CertificateError;
+use crate::cloud::guestinfo::GuestInfoError;
 use crate::dkim::DkimError;
 use crate::durable::DurableError;
 use crate::layout::Layout;
@@ -26,6 +27,7 @@ mod bans;
 mod cloud;
 mod console;
 mod forget_passwords;
+mod guestinfo;
 mod health;
 mod page;
 pub mod prepare;
@@ -88,6 +90,9 @@ pub enum CommandError {
     /// A disk that is full, or the like.
     #[error("cannot take over first boot data: {0}")]
     Cloud(#[source] std::io::Error),
+    /// VMware does not answer.
+    #[error(transparent)]
+    GuestInfo(#[from] GuestInfoError),
     /// What a seed left on `/var`.
     #[error("cannot read {0}: {1}")]
     Kept(PathBuf, #[source] std::io::Error),
@@ -129,6 +134,7 @@ pub fn run(command: Command, layout: &Layout) -> Result<ExitCode, CommandError> 
         Command::SeedTake => seed::take(layout)?,
         Command::SeedErase => seed::erase(layout)?,
         Command::CloudLocal => cloud::local(layout)?,
+        Command::CloudGuestinfo { redact } => guestinfo::run(redact)?,
         Command::CloudFetch => cloud::fetch(layout)?,
         Command::CloudApply => cloud::apply(layout)?,
         Command::CloudForget => cloud::forget(layout)?,
@@ -163,6 +169,7 @@ fn writes_state(command: &Command) -> bool {
         | Command::SeedErase
         // What is kept of a cloud is root's too; what asks it is nobody but the user already.
         | Command::CloudLocal
+        | Command::CloudGuestinfo { .. }
         | Command::CloudFetch
         | Command::CloudApply
         | Command::CloudForget

@@ -11,6 +11,7 @@ mod hetzner;
 mod nocloud;
 mod openstack;
 mod oracle;
+pub mod vmware;
 
 use std::net::IpAddr;
 
@@ -138,6 +139,17 @@ const V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(169, 254, 169, 254));
 /// The same address under its own name.
 const HERE: Place = Place { host: "169.254.169.254", address: V4 };
 
+/// Takes over SSH keys: lines of text, a list, or a table of them.
+fn public_keys(found: &mut FirstBoot, value: Option<&serde_json::Value>) {
+    use serde_json::Value;
+    match value {
+        Some(Value::String(lines)) => found.add_keys(lines.lines()),
+        Some(Value::Array(keys)) => found.add_keys(keys.iter().filter_map(Value::as_str)),
+        Some(Value::Object(keys)) => found.add_keys(keys.values().filter_map(Value::as_str)),
+        _ => {}
+    }
+}
+
 /// Gives every source each line of `bytes`, or all of it, as each of its answers.
 pub(crate) fn fuzz(bytes: &[u8]) {
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == 0).collect();
@@ -155,6 +167,7 @@ pub(crate) fn fuzz(bytes: &[u8]) {
     for Medium { files, parse, .. } in MEDIA {
         let _ = parse(&answers(&mut files.iter().map(|(name, _)| *name)));
     }
+    let _ = vmware::parse(&answers(&mut vmware::VARIABLES.into_iter()));
 }
 
 #[cfg(test)]

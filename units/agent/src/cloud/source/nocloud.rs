@@ -3,8 +3,8 @@
 //! Source: "NoCloud", cloud-init's documentation. URLs in the SMBIOS serial number are not followed: what
 //! they fetch would come from anywhere.
 
-use super::Medium;
-use crate::cloud::answers::{Answers, text, texts};
+use super::{Medium, public_keys};
+use crate::cloud::answers::{Answers, text};
 use crate::cloud::{FirstBoot, SourceError, network_data, yaml};
 
 pub(super) const MEDIUM: Medium = Medium {
@@ -32,11 +32,7 @@ fn parse(answers: &Answers) -> Result<FirstBoot, SourceError> {
     found.set_instance(instance.unwrap_or_default());
     let host = text(&metadata, "/local-hostname").or(text(&metadata, "/hostname"));
     found.set_host(host.unwrap_or_default());
-    found.add_keys(texts(&metadata, "/public-keys"));
-    found.add_keys(text(&metadata, "/public-keys"));
-    if let Some(keys) = metadata.get("public-keys").and_then(|it| it.as_object()) {
-        found.add_keys(keys.values().filter_map(|it| it.as_str()));
-    }
+    public_keys(&mut found, metadata.get("public-keys"));
     found.set_user_data(answers.bytes("user-data").unwrap_or_default());
     found.networks = network_data::cloud_init(&read("network-config")?);
     Ok(found)

@@ -192,3 +192,90 @@ fn what_the_other_process_wrote_is_judged_again() {
     assert_eq!(found.ssh_keys, ["ssh-ed25519 AAAA"]);
     assert_eq!(found.source, "ec22");
 }
+
+/// A hypervisor that is played: its variables, whether they may be overwritten, and whether they were.
+struct Played {
+    variables: std::cell::RefCell<Vec<(&'static str, String)>>,
+    refused: bool,
+}
+
+impl Asking for Played {
+    fn variables(&self) -> Result<crate::cloud::answers::Answers, String> {
+        let mut answers = crate::cloud::answers::Answers::default();
+        for (name, value) in &*self.variables.borrow() {
+            answers.add(name, value.clone().into_bytes());
+        }
+        Ok(answers)
+    }
+
+    fn redact(&self) -> Result<(), String> {
+        if self.refused {
+            return Err("VMware refuses `info-set`".to_owned());
+        }
+        let mut variables = self.variables.borrow_mut();
+        variables
+            .retain(|(name, _)| !vmware::REDACTED.iter().any(|(redacted, _)| redacted == name));
+        variables.extend(vmware::REDACTED.map(|(name, value)| (name, value.to_owned())));
+        Ok(())
+    }
+}
+
+/// A boot of `machine` on VMware, with that number in its firmware.
+fn boot_on_vmware(machine: &Machine, uuid: &str, played: &Played) -> String {
+    let dmi = machine.root.path().join("sys/class/dmi/id");
+    fs::create_dir_all(&dmi).unwrap();
+    fs::write(dmi.join("sys_vendor"), "VMware, Inc.\n").unwrap();
+    fs::write(dmi.join("product_uuid"), format!("{uuid}\n")).unwrap();
+    let _ = fs::remove_dir_all(machine.root.path().join("run/mailkiln"));
+    look(&machine.layout, played).unwrap();
+    machine.text("run/mailkiln-cloud/notes")
+}
+
+const FIRST: &str = "564d1234-0000-4a10-8000-b2c04f000001";
+const COPY: &str = "564d1234-0000-4a10-8000-b2c04f000002";
+
+#[test]
+fn variables_of_vmware_are_overwritten_once_kept_and_the_machine_stays_what_they_said() {
+    let machine = Machine::new(mailkiln_spec::GENERIC);
+    let metadata = "instance-id: i-1\npublic-keys: [ssh-ed25519 AAAA a]\n".to_owned();
+    let variables = vec![("metadata", metadata), ("userdata", FRAGMENT.to_owned())];
+    let played = Played { variables: variables.into(), refused: false };
+    for _ in 0..2 {
+        assert_eq!(boot_on_vmware(&machine, FIRST, &played), "");
+        assert_eq!(machine.domain(), Some("example.net"));
+        assert_eq!(machine.text("var/lib/ssh/authorized_keys/root.cloud"), "ssh-ed25519 AAAA a\n");
+        assert!(played.variables.borrow().contains(&("userdata", "---".to_owned())));
+        assert!(!format!("{:?}", played.variables).contains("example.net"));
+        assert_eq!(machine.text("run/mailkiln-cloud/instance"), FIRST);
+    }
+    // A copy has another number, and nothing that it was told.
+    assert!(boot_on_vmware(&machine, COPY, &played).contains("no mail yet"));
+    assert_eq!(machine.text("run/mailkiln-cloud/instance"), COPY);
+}
+
+#[test]
+fn variables_that_stay_readable_are_said_to_and_silence_changes_nothing() {
+    let machine = Machine::new(mailkiln_spec::GENERIC);
+    let variables = vec![("userdata", FRAGMENT.to_owned())];
+    let played = Played { variables: variables.into(), refused: true };
+    let notes = boot_on_vmware(&machine, FIRST, &played);
+    assert!(notes.contains("still readable for every program: VMware refuses"), "{notes}");
+    assert_eq!(machine.domain(), Some("example.net"));
+    // What can't be read is named, and is not taken for an empty fragment.
+    let variables = vec![("userdata", "x".to_owned()), ("userdata.encoding", "rot13".to_owned())];
+    let played = Played { variables: variables.into(), refused: false };
+    let notes = boot_on_vmware(&machine, FIRST, &played);
+    assert!(notes.contains("guestinfo.userdata") && notes.contains("neither base64"), "{notes}");
+    assert_eq!(machine.domain(), Some("example.net"));
+    assert_eq!(played.variables.borrow()[0].1, "x", "what is not kept is not overwritten");
+}
+
+#[test]
+fn a_volume_is_this_machines_even_where_vmware_has_no_variables() {
+    let machine = Machine::new(mailkiln_spec::GENERIC);
+    machine.boot("i-1", Some(FRAGMENT));
+    let played = Played { variables: Vec::new().into(), refused: false };
+    boot_on_vmware(&machine, FIRST, &played);
+    assert_eq!(machine.text("var/lib/ssh/authorized_keys/root.cloud"), "ssh-ed25519 AAAA a\n");
+    assert_eq!(machine.domain(), Some("example.net"));
+}
