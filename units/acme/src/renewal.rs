@@ -1,12 +1,11 @@
-//! One run: what is due is done, or it is written down why not and when it is tried again.
+//! One certificate: what is due for it is done, or it is written down why not and when it is tried again.
 //!
-//! A timer starts it every few minutes; nearly always there is nothing to do, and it ends at once. So
-//! no process waits in memory for two months, no capability is held, and no port is open but for the
-//! seconds of a validation.
+//! In: its names, its state, what is in use. Out: the certificate in its folder and its state on the medium.
+//! The host's certificate must have the host's name; one of a further domain may have any of its names.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::path::PathBuf;
 
 use instant_acme::{RevocationReason, RevocationRequest};
 use mailkiln_store::certificate::Facts;
@@ -19,100 +18,60 @@ use crate::account;
 use crate::authority::Patience;
 use crate::budget;
 use crate::clock::{Clock, DAY, HOUR, Seconds, display};
-use crate::key::{self, Key, KeyError};
+use crate::key::{self, Key};
 use crate::layout::Layout;
-use crate::lock::{Lock, LockError};
 use crate::names::{self, Examined};
 use crate::order::{self, OrderError, Wanted};
 use crate::request::{Reason, Request};
+use crate::run::{Outcome, RunError};
 use crate::schedule::{self, Due, InUse};
-use crate::settings::Settings;
+use crate::settings::{Certificate, Settings};
 use crate::state::{DNS_PAUSE, Installed, LeftOut, State, Suggested};
 use crate::tlsa;
 
 /// Names that the authority refuses are taken out of an order so often in one run.
 const ATTEMPTS: usize = 3;
 
-/// Why a run could not do its work. What an authority refuses is not among it: that is written down,
-/// and tried again.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// Another run is under way.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// A file could not be kept.
-    #[error(transparent)]
-    Write(#[from] DurableError),
-    /// The key.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The system.
-    #[error("cannot start: {0}")]
-    System(#[from] io::Error),
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// There was nothing to do.
-    Nothing,
-    /// Somebody else's certificate is in use; it is left alone.
-    Foreign,
-    /// A certificate was installed.
-    Installed,
-    /// It did not work; the reason.
-    Failed(String),
-}
-
-/// What asynchronous work runs on: one thread.
-///
-/// # Errors
-/// What the system says.
-pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
-}
-
-/// Does what is due.
-///
-/// # Errors
-/// [`RunError`].
-pub fn run(layout: &Layout, settings: &Settings, clock: &dyn Clock) -> Result<Outcome, RunError> {
-    durable::make_directory(&layout.directory(), 0o755, None)?;
-    let _lock = Lock::take(&layout.lock())?;
-    let mut run = Run::new(layout, settings, clock);
-    runtime()?.block_on(async {
-        let mut outcome = run.once().await?;
-        // Whoever asks while a run is under way has not asked in vain.
-        while layout.request().exists() {
-            outcome = run.once().await?;
-        }
-        Ok(outcome)
-    })
-}
-
-struct Run<'a> {
+/// Looks after one certificate during one run.
+pub(crate) struct Renewal<'a> {
     layout: &'a Layout,
     settings: &'a Settings,
+    certificate: &'a Certificate,
     clock: &'a dyn Clock,
     state: State,
     /// Whether another key was asked for.
     new_key: bool,
+    /// A file and its text, to be written once those who use the certificate have heard of it.
+    pub(crate) untold: Option<(PathBuf, String)>,
 }
 
-impl<'a> Run<'a> {
-    fn new(layout: &'a Layout, settings: &'a Settings, clock: &'a dyn Clock) -> Self {
+impl<'a> Renewal<'a> {
+    pub(crate) fn new(
+        layout: &'a Layout,
+        settings: &'a Settings,
+        certificate: &'a Certificate,
+        clock: &'a dyn Clock,
+    ) -> Self {
         let mut state = State::read(&layout.state()).at(&settings.directory);
         state.tidy(clock.now());
-        Self { layout, settings, clock, state, new_key: false }
+        Self { layout, settings, certificate, clock, state, new_key: false, untold: None }
+    }
+
+    fn is_hosts(&self) -> bool {
+        self.certificate.name == self.settings.host
+    }
+
+    fn in_use(&self) -> Option<InUse> {
+        in_use(self.layout, self.settings, self.certificate.name.as_str())
     }
 
     fn keep(&self) -> Result<(), DurableError> {
         self.state.write(&self.layout.state())
     }
 
-    async fn once(&mut self) -> Result<Outcome, RunError> {
-        let request = Request::take(&self.layout.request())?;
-        let in_use = in_use(self.layout, self.settings.host.as_str());
+    /// Does what is due, or what was asked for.
+    pub(crate) async fn once(&mut self, request: Option<Request>) -> Result<Outcome, RunError> {
+        let in_use = self.in_use();
         self.tell_again(in_use.as_ref())?;
         match request {
             Some(Request::Renew { new_key }) => {
@@ -125,7 +84,15 @@ impl<'a> Run<'a> {
         self.suggestion(in_use.as_ref()).await?;
         let spread = in_use.as_ref().map_or(0.0, |it| spread(&it.digest));
         let now = self.clock.now();
-        match schedule::due(self.settings, &self.state, in_use.as_ref(), now, spread) {
+        let due = schedule::due(
+            self.settings,
+            self.certificate,
+            &self.state,
+            in_use.as_ref(),
+            now,
+            spread,
+        );
+        match due {
             Due::Foreign => Ok(Outcome::Foreign),
             Due::Order(reason) => self.order(reason, in_use.as_ref(), false).await,
             Due::Names => self.look_at_names(in_use.as_ref()).await,
@@ -142,24 +109,30 @@ impl<'a> Run<'a> {
         if failing.addresses.is_empty() {
             return false;
         }
-        let host = Settings { names: vec![self.settings.host.clone()], ..self.settings.clone() };
-        let found = names::examine(&host, self.layout).await;
+        let host = std::slice::from_ref(&self.settings.host);
+        let found = names::examine(self.settings, host, self.layout).await;
         !found.host.is_empty() && found.host != failing.addresses
     }
 
     /// Those who use the certificate hear of it once more, should the power have gone just before.
-    fn tell_again(&self, in_use: Option<&InUse>) -> Result<(), DurableError> {
+    fn tell_again(&mut self, in_use: Option<&InUse>) -> Result<(), DurableError> {
         let (Some(in_use), Some(installed)) = (in_use, &self.state.installed) else {
             return Ok(());
         };
         let told = fs::read_to_string(self.layout.installed()).unwrap_or_default();
+        let told = told.lines().next().unwrap_or_default();
         if installed.digest == in_use.digest && told != in_use.digest {
             self.tell(in_use)?;
         }
         Ok(())
     }
 
-    fn tell(&self, in_use: &InUse) -> Result<(), DurableError> {
+    /// A reload for each of many domains would be too many: the run sees to one for all.
+    fn tell(&mut self, in_use: &InUse) -> Result<(), DurableError> {
+        if !self.is_hosts() {
+            self.untold = Some((self.layout.installed(), in_use.digest.clone()));
+            return Ok(());
+        }
         let record = tlsa::zone_line(self.settings.host.as_str(), &in_use.facts);
         durable::write(&self.layout.tlsa(), record.as_bytes(), 0o644, None)?;
         durable::write(&self.layout.installed(), in_use.digest.as_bytes(), 0o644, None)
@@ -194,7 +167,7 @@ impl<'a> Run<'a> {
 
     /// Names that were left out: a certificate with them as soon as they point here.
     async fn look_at_names(&mut self, in_use: Option<&InUse>) -> Result<Outcome, RunError> {
-        let found = names::examine(self.settings, self.layout).await;
+        let found = names::examine(self.settings, &self.certificate.names, self.layout).await;
         self.sort_in(&found);
         self.state.names_checked = self.clock.now();
         self.keep()?;
@@ -235,6 +208,14 @@ impl<'a> Run<'a> {
         found.here.iter().filter(fine).cloned().collect()
     }
 
+    /// Whether a certificate for these names is worth having.
+    fn is_enough(&self, names: &[String]) -> bool {
+        match self.is_hosts() {
+            true => names.iter().any(|name| name == self.settings.host.as_str()),
+            false => !names.is_empty(),
+        }
+    }
+
     async fn order(
         &mut self,
         reason: &str,
@@ -242,7 +223,7 @@ impl<'a> Run<'a> {
         insists: bool,
     ) -> Result<Outcome, RunError> {
         let host = self.settings.host.to_string();
-        let found = names::examine(self.settings, self.layout).await;
+        let found = names::examine(self.settings, &self.certificate.names, self.layout).await;
         self.sort_in(&found);
         self.state.names_checked = self.clock.now();
         if let Some(reason) = found.elsewhere.get(&host) {
@@ -252,7 +233,13 @@ impl<'a> Run<'a> {
         if insists {
             names.clone_from(&found.here);
         }
-        if !names.contains(&host) {
+        if names.is_empty() && !self.is_hosts() {
+            // As with any name that is left out, it is looked at again every hour.
+            self.state.failing = None;
+            self.keep()?;
+            return Ok(Outcome::Nothing);
+        }
+        if !self.is_enough(&names) {
             let reason = "the authority has refused it several times within an hour";
             return self.failed(format!("{host}: {reason}"), None, &found);
         }
@@ -281,7 +268,7 @@ impl<'a> Run<'a> {
                     }
                     self.keep()?;
                     names.retain(|name| !refused.contains_key(name));
-                    if !names.contains(&host) || refused.is_empty() {
+                    if !self.is_enough(&names) || refused.is_empty() {
                         let error = OrderError::Refused(refused).to_string();
                         return self.failed(error, None, &found);
                     }
@@ -343,7 +330,7 @@ impl<'a> Run<'a> {
         found: &Examined,
     ) -> Result<Outcome, RunError> {
         let now = self.clock.now();
-        let spread = spread(&format!("{}{now}", self.settings.host));
+        let spread = spread(&format!("{}{now}", self.certificate.name));
         self.state.failed(reason.clone(), asked, now, spread);
         if let Some(failing) = &mut self.state.failing {
             failing.addresses.clone_from(&found.host);
@@ -351,7 +338,8 @@ impl<'a> Run<'a> {
                 failing.next = now + DNS_PAUSE;
             }
             journal::warn(&format!(
-                "no certificate: {reason}; the next attempt is at {}",
+                "no certificate for {}: {reason}; the next attempt is at {}",
+                self.certificate.name,
                 display(failing.next)
             ));
         }
@@ -360,9 +348,9 @@ impl<'a> Run<'a> {
     }
 
     fn install(&mut self, pair: &Pair, names: &[String]) -> Result<Outcome, RunError> {
-        let folder = self.layout.certificate(self.settings.host.as_str());
+        let folder = self.layout.certificate(self.certificate.name.as_str());
         folder.install(pair, None)?;
-        let Some(in_use) = in_use(self.layout, self.settings.host.as_str()) else {
+        let Some(in_use) = self.in_use() else {
             return Ok(Outcome::Nothing);
         };
         let installed =
@@ -385,6 +373,9 @@ impl<'a> Run<'a> {
     /// Revokes the certificate in use, and gets another with another key.
     async fn revoke(&mut self, reason: Reason, in_use: Option<InUse>) -> Result<Outcome, RunError> {
         let Some(in_use) = in_use.filter(|it| !it.facts.ours) else {
+            if !self.is_hosts() {
+                return Ok(Outcome::Nothing);
+            }
             journal::warn("there is no certificate of an authority to revoke");
             return Ok(Outcome::Failed("there is no certificate to revoke".to_owned()));
         };
@@ -420,9 +411,14 @@ impl From<Reason> for RevocationReason {
     }
 }
 
-/// The certificate that the host's programs use.
-pub fn in_use(layout: &Layout, host: &str) -> Option<InUse> {
-    let folder = layout.certificate(host);
+/// The certificate that the programs use for `name`. A link to the host's stands in for one that has never
+/// been there (`mailkiln-agent prepare` makes it).
+pub fn in_use(layout: &Layout, settings: &Settings, name: &str) -> Option<InUse> {
+    let folder = layout.certificate(name);
+    let host = settings.host.as_str();
+    if name != host && fs::read_link(&folder.directory).is_ok_and(|to| to.as_os_str() == host) {
+        return None;
+    }
     let facts = Facts::parse(&fs::read_to_string(&folder.chain).ok()?)?;
     let key = fs::read_to_string(&folder.key).unwrap_or_default();
     let digest = tlsa::hex(&facts.der);
