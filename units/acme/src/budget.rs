@@ -10,10 +10,18 @@ use crate::state::State;
 /// Orders in an hour and in a day; Let's Encrypt takes 300 in three hours from one account.
 const ORDERS_AN_HOUR: usize = 10;
 const ORDERS_A_DAY: usize = 40;
+/// Orders in an hour for all certificates together: 180 in three hours.
+const ALL_ORDERS_AN_HOUR: usize = 60;
 /// Certificates for the same names in a week; Let's Encrypt gives five.
 const SAME_NAMES_A_WEEK: usize = 4;
 /// Failed validations of one name in an hour; Let's Encrypt allows five.
 const REFUSALS_AN_HOUR: usize = 4;
+
+/// Whether an order may be made now, after those at `orders` for any certificate of this account. Each domain
+/// has its own certificate, and its own count of the hour.
+pub fn allows(orders: &[Seconds], now: Seconds) -> bool {
+    free_again(orders, ALL_ORDERS_AN_HOUR, HOUR, now) <= now
+}
 
 /// From when on an order for `names` (sorted) may be made: `now`, or later.
 pub fn next_order(state: &State, names: &[String], now: Seconds) -> Seconds {
@@ -70,6 +78,8 @@ mod tests {
         let state = State { orders: (0..10).collect(), ..State::default() };
         assert_eq!(next_order(&state, &names(), 100), HOUR);
         assert_eq!(next_order(&state, &names(), HOUR), HOUR);
+        let all: Vec<Seconds> = (0..60).collect();
+        assert!(allows(&all[1..], 100) && !allows(&all, 100) && allows(&all, HOUR));
         assert_eq!(next_validation(&[10, 20, 30], 40), 40);
         assert_eq!(next_validation(&[10, 20, 30, 35], 40), 10 + HOUR);
     }

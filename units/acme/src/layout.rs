@@ -4,16 +4,26 @@ use std::path::{Path, PathBuf};
 
 use mailkiln_store::certificate_folder::CertificateFolder;
 
+use crate::settings::Certificate;
+
 /// The paths the client uses, all below one root: `/` but in tests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     root: PathBuf,
+    /// Which further certificate's state it is about; `None` for the host's.
+    certificate: Option<String>,
 }
 
 impl Layout {
     /// Paths below `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), certificate: None }
+    }
+
+    /// The same, with the state of a certificate that is not the host's.
+    #[must_use]
+    pub fn of(&self, certificate: &Certificate) -> Self {
+        Self { root: self.root.clone(), certificate: Some(certificate.name.to_string()) }
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -29,6 +39,20 @@ impl Layout {
         self.at("var/lib/mailkiln-acme").join(name)
     }
 
+    /// A file about the certificate.
+    fn about(&self, name: &str) -> PathBuf {
+        match &self.certificate {
+            None => self.own(name),
+            Some(certificate) => self.own("further").join(certificate).join(name),
+        }
+    }
+
+    /// Directories to make for what is kept of a certificate that is not the host's, outermost first.
+    pub fn further(&self) -> Vec<PathBuf> {
+        let own = self.certificate.iter().map(|name| self.own("further").join(name));
+        std::iter::once(self.own("further")).chain(own).collect()
+    }
+
     /// The directory of the client's own state.
     pub fn directory(&self) -> PathBuf {
         self.at("var/lib/mailkiln-acme")
@@ -36,7 +60,7 @@ impl Layout {
 
     /// What was done and what was not; no secret, the agent reads it.
     pub fn state(&self) -> PathBuf {
-        self.own("state.json")
+        self.about("state.json")
     }
 
     /// The account with the authority, with its key.
@@ -46,7 +70,7 @@ impl Layout {
 
     /// The key of the certificate, kept across renewals.
     pub fn key(&self) -> PathBuf {
-        self.own("key.pem")
+        self.about("key.pem")
     }
 
     /// The record to publish for DANE, as a line of a zone file.
@@ -56,7 +80,7 @@ impl Layout {
 
     /// Written after the certificate has changed: what has to read it again watches this.
     pub fn installed(&self) -> PathBuf {
-        self.own("installed")
+        self.about("installed")
     }
 
     /// What the administrator asks of the next run.
@@ -74,9 +98,9 @@ impl Layout {
         self.own("live")
     }
 
-    /// Certificate and key of `host`.
-    pub fn certificate(&self, host: &str) -> CertificateFolder {
-        CertificateFolder::new(&self.certificates(), host)
+    /// Certificate and key in the folder `name`.
+    pub fn certificate(&self, name: &str) -> CertificateFolder {
+        CertificateFolder::new(&self.certificates(), name)
     }
 
     /// Answers of http-01, for a web server to serve at `/.well-known/acme-challenge/`.

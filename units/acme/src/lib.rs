@@ -1,8 +1,9 @@
 //! The ACME client of a Mailkiln appliance, as a library so that its parts can be tested.
 //!
 //! In: `/etc/mailkiln/acme.json`, the state of earlier runs, an authority that speaks RFC 8555. Out:
-//! the five files of the host's certificate in `/var/lib/mailkiln-acme/live`, and what was done and what was not.
-//! A run asks what is due (`schedule`), which names point here (`names`), and obtains it (`order`).
+//! the five files of each certificate in `/var/lib/mailkiln-acme/live`, and what was done and what was not.
+//! A run (`run`) looks after one certificate after the other (`renewal`): it asks what is due (`schedule`),
+//! which names point here (`names`), and obtains it (`order`).
 
 pub mod account;
 pub mod arguments;
@@ -16,6 +17,7 @@ pub mod layout;
 pub mod lock;
 pub mod names;
 pub mod order;
+pub mod renewal;
 pub mod request;
 pub mod run;
 pub mod schedule;

@@ -43,10 +43,10 @@ pub struct Examined {
     pub host: Vec<String>,
 }
 
-/// Examines all names of the settings.
-pub async fn examine(settings: &Settings, layout: &Layout) -> Examined {
+/// Examines the names of one certificate.
+pub async fn examine(settings: &Settings, names: &[Name], layout: &Layout) -> Examined {
     let Challenge::Http01 { listen, served } = settings.challenge else {
-        return examine_without_probe(settings, layout).await;
+        return examine_without_probe(settings, names, layout).await;
     };
     // A word that nobody else can know.
     let (token, answer) = (random(), random());
@@ -54,47 +54,50 @@ pub async fn examine(settings: &Settings, layout: &Layout) -> Examined {
     let Ok(responder) =
         http_01::Responder::start((!served).then_some(listen), layout, answers).await
     else {
-        return examine_without_probe(settings, layout).await;
+        return examine_without_probe(settings, names, layout).await;
     };
-    let found = sort_out(settings, layout, async |name: &Name, ip| {
+    let asked = async |name: &Name, ip| {
         http_01::asked(SocketAddr::new(ip, listen.port()), name.as_str(), &token, &answer).await
-    })
-    .await;
-    responder.stop();
+    };
+    let found = sort_out(settings, names, layout, Some(asked)).await;
+    responder.stop().await;
     found
 }
 
-async fn examine_without_probe(settings: &Settings, layout: &Layout) -> Examined {
+async fn examine_without_probe(settings: &Settings, names: &[Name], layout: &Layout) -> Examined {
     if matches!(settings.challenge, Challenge::Dns01 { .. }) {
         // Control over the DNS is all that is asked for.
-        let mut here: Vec<String> = settings.names.iter().map(ToString::to_string).collect();
+        let mut here: Vec<String> = names.iter().map(ToString::to_string).collect();
         here.sort_unstable();
         return Examined { here, ..Examined::default() };
     }
-    sort_out(settings, layout, async |_: &Name, _| false).await
+    sort_out(settings, names, layout, None::<fn(&Name, IpAddr) -> std::future::Ready<bool>>).await
 }
 
 async fn sort_out(
     settings: &Settings,
+    names: &[Name],
     layout: &Layout,
-    probe: impl AsyncFn(&Name, IpAddr) -> bool,
+    probe: Option<impl AsyncFn(&Name, IpAddr) -> bool>,
 ) -> Examined {
     let resolver = resolver(&layout.resolver_configuration());
     let mut found = Examined::default();
     let host = match addresses(resolver, &settings.host).await {
         Ok(host) => host,
+        // What is wrong with the host's domain costs no other one anything.
+        Err(_) if !names.contains(&settings.host) => BTreeSet::new(),
         Err(reason) => {
             found.elsewhere.insert(settings.host.to_string(), reason);
             return found;
         }
     };
     found.host = host.iter().map(ToString::to_string).collect();
-    for name in &settings.names {
+    for name in names {
         let verdict = if *name == settings.host {
             Ok(())
         } else {
             let addresses = addresses(resolver, name).await;
-            judge(&settings.host, &host, name, addresses, &probe).await
+            judge(&settings.host, &host, name, addresses, probe.as_ref()).await
         };
         match verdict {
             Ok(()) => found.here.push(name.to_string()),
@@ -112,10 +115,15 @@ async fn judge(
     here: &BTreeSet<IpAddr>,
     name: &Name,
     addresses: Addresses,
-    probe: impl AsyncFn(&Name, IpAddr) -> bool,
+    probe: Option<impl AsyncFn(&Name, IpAddr) -> bool>,
 ) -> Result<(), String> {
     for address in addresses?.difference(here) {
-        if !probe(name, *address).await {
+        let reaches_us = match &probe {
+            Some(probe) => probe(name, *address).await,
+            // Where nothing can be compared either, the authority has to find out.
+            None => here.is_empty(),
+        };
+        if !reaches_us {
             return Err(format!("it points to {address}, which is not {host}"));
         }
     }
@@ -200,13 +208,21 @@ mod tests {
         let (host, other) = (name("mail.a.org"), name("mta-sts.a.org"));
         let judged = |addresses: Addresses, answers: bool| {
             let probe = async |_: &Name, _| answers;
-            runtime.block_on(judge(&host, &here, &other, addresses, probe))
+            runtime.block_on(judge(&host, &here, &other, addresses, Some(probe)))
         };
         assert_eq!(judged(Ok(set(&["192.0.2.1"])), false), Ok(()));
         assert_eq!(judged(Ok(set(&["192.0.2.9"])), true), Ok(()));
         let elsewhere = judged(Ok(set(&["192.0.2.1", "192.0.2.9"])), false).unwrap_err();
         assert_eq!(elsewhere, "it points to 192.0.2.9, which is not mail.a.org");
         assert_eq!(judged(Err("no".to_owned()), true), Err("no".to_owned()));
+        // The host's own name has no address, and there is nothing to ask with.
+        let blind = |here: &BTreeSet<IpAddr>, addresses: Addresses| {
+            let probe = None::<fn(&Name, IpAddr) -> std::future::Ready<bool>>;
+            runtime.block_on(judge(&host, here, &other, addresses, probe))
+        };
+        assert_eq!(blind(&set(&[]), Ok(set(&["192.0.2.1"]))), Ok(()));
+        assert!(blind(&here, Ok(set(&["192.0.2.9"]))).is_err());
+        assert!(blind(&set(&[]), Err("no".to_owned())).is_err());
     }
 
     #[test]

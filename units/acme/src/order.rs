@@ -295,8 +295,8 @@ fn examined(chain: &str, wanted: &Wanted<'_>) -> Result<(), OrderError> {
     if facts.public_key != wanted.key.public() {
         return Err(OrderError::Unusable("is for another key"));
     }
-    if !facts.names.contains(&wanted.settings.host.to_string()) {
-        return Err(OrderError::Unusable("lacks the host's name"));
+    if !wanted.names.iter().all(|name| facts.names.contains(name)) {
+        return Err(OrderError::Unusable("lacks a name that was asked for"));
     }
     Ok(())
 }

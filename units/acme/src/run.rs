@@ -1,37 +1,30 @@
-//! One run: what is due is done, or it is written down why not and when it is tried again.
+//! One run: each certificate is looked after, the host's first.
 //!
 //! A timer starts it every few minutes; nearly always there is nothing to do, and it ends at once. So
 //! no process waits in memory for two months, no capability is held, and no port is open but for the
 //! seconds of a validation.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use instant_acme::{RevocationReason, RevocationRequest};
-use mailkiln_store::certificate::Facts;
-use mailkiln_store::certificate_folder::Pair;
 use mailkiln_store::durable::{self, DurableError};
 use mailkiln_store::journal;
-use rustls::pki_types::CertificateDer;
 
-use crate::account;
-use crate::authority::Patience;
 use crate::budget;
-use crate::clock::{Clock, DAY, HOUR, Seconds, display};
-use crate::key::{self, Key, KeyError};
+use crate::clock::{Clock, Seconds};
+use crate::key::KeyError;
 use crate::layout::Layout;
 use crate::lock::{Lock, LockError};
-use crate::names::{self, Examined};
-use crate::order::{self, OrderError, Wanted};
-use crate::request::{Reason, Request};
-use crate::schedule::{self, Due, InUse};
-use crate::settings::Settings;
-use crate::state::{DNS_PAUSE, Installed, LeftOut, State, Suggested};
-use crate::tlsa;
+use crate::renewal::{Renewal, in_use};
+use crate::request::Request;
+use crate::settings::{Certificate, Settings};
+use crate::state::State;
 
-/// Names that the authority refuses are taken out of an order so often in one run.
-const ATTEMPTS: usize = 3;
+/// Well before systemd's patience with the unit is over: what is left waits for the next run.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// Why a run could not do its work. What an authority refuses is not among it: that is written down,
 /// and tried again.
@@ -64,6 +57,18 @@ pub enum Outcome {
     Failed(String),
 }
 
+impl Outcome {
+    /// Of two certificates, the one that there is more to say about.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (failed @ Self::Failed(_), _) | (_, failed @ Self::Failed(_)) => failed,
+            (Self::Nothing, other) | (other, Self::Nothing) => other,
+            (Self::Installed, _) | (_, Self::Installed) => Self::Installed,
+            (Self::Foreign, Self::Foreign) => Self::Foreign,
+        }
+    }
+}
+
 /// What asynchronous work runs on: one thread.
 ///
 /// # Errors
@@ -79,359 +84,90 @@ pub fn runtime() -> io::Result<tokio::runtime::Runtime> {
 pub fn run(layout: &Layout, settings: &Settings, clock: &dyn Clock) -> Result<Outcome, RunError> {
     durable::make_directory(&layout.directory(), 0o755, None)?;
     let _lock = Lock::take(&layout.lock())?;
-    let mut run = Run::new(layout, settings, clock);
     runtime()?.block_on(async {
-        let mut outcome = run.once().await?;
+        let mut outcome = round(layout, settings, clock).await?;
         // Whoever asks while a run is under way has not asked in vain.
         while layout.request().exists() {
-            outcome = run.once().await?;
+            outcome = round(layout, settings, clock).await?;
         }
         Ok(outcome)
     })
 }
 
-struct Run<'a> {
-    layout: &'a Layout,
-    settings: &'a Settings,
-    clock: &'a dyn Clock,
-    state: State,
-    /// Whether another key was asked for.
-    new_key: bool,
+/// Looks after each certificate once.
+async fn round(
+    layout: &Layout,
+    settings: &Settings,
+    clock: &dyn Clock,
+) -> Result<Outcome, RunError> {
+    let request = Request::take(&layout.request())?;
+    let started = Instant::now();
+    let certificate = settings.hosts_certificate(still_covered(layout, settings));
+    let mut outcome = Renewal::new(layout, settings, &certificate, clock).once(request).await?;
+    let (mut untold, mut error) = (Vec::new(), None);
+    for certificate in &settings.certificates {
+        if started.elapsed() > LONGEST || !budget::allows(&orders(layout, settings), clock.now()) {
+            journal::note("the other certificates wait for the next run");
+            break;
+        }
+        match further(layout, settings, certificate, request, clock).await {
+            Ok((this, told)) => {
+                outcome = outcome.or(this);
+                untold.extend(told);
+            }
+            // The files of one domain are no reason to keep the others waiting.
+            Err(failed) => error = error.or(Some(failed)),
+        }
+    }
+    announce(layout, &untold)?;
+    error.map_or(Ok(outcome), Err)
 }
 
-impl<'a> Run<'a> {
-    fn new(layout: &'a Layout, settings: &'a Settings, clock: &'a dyn Clock) -> Self {
-        let mut state = State::read(&layout.state()).at(&settings.directory);
-        state.tidy(clock.now());
-        Self { layout, settings, clock, state, new_key: false }
-    }
+/// A file of a certificate, and its text once those who use the certificate know it.
+type Untold = (PathBuf, String);
 
-    fn keep(&self) -> Result<(), DurableError> {
-        self.state.write(&self.layout.state())
+async fn further(
+    layout: &Layout,
+    settings: &Settings,
+    certificate: &Certificate,
+    request: Option<Request>,
+    clock: &dyn Clock,
+) -> Result<(Outcome, Option<Untold>), RunError> {
+    let layout = layout.of(certificate);
+    for directory in layout.further() {
+        durable::make_directory(&directory, 0o755, None)?;
     }
-
-    async fn once(&mut self) -> Result<Outcome, RunError> {
-        let request = Request::take(&self.layout.request())?;
-        let in_use = in_use(self.layout, self.settings.host.as_str());
-        self.tell_again(in_use.as_ref())?;
-        match request {
-            Some(Request::Renew { new_key }) => {
-                self.new_key |= new_key;
-                return self.order("it was asked for", in_use.as_ref(), true).await;
-            }
-            Some(Request::Revoke(reason)) => return self.revoke(reason, in_use).await,
-            None => {}
-        }
-        self.suggestion(in_use.as_ref()).await?;
-        let spread = in_use.as_ref().map_or(0.0, |it| spread(&it.digest));
-        let now = self.clock.now();
-        match schedule::due(self.settings, &self.state, in_use.as_ref(), now, spread) {
-            Due::Foreign => Ok(Outcome::Foreign),
-            Due::Order(reason) => self.order(reason, in_use.as_ref(), false).await,
-            Due::Names => self.look_at_names(in_use.as_ref()).await,
-            Due::Nothing(_) if self.has_moved().await => {
-                self.order("the host has another address now", in_use.as_ref(), false).await
-            }
-            Due::Nothing(_) => Ok(Outcome::Nothing),
-        }
-    }
-
-    /// Whether what failed may succeed by now, since the DNS says something else.
-    async fn has_moved(&self) -> bool {
-        let Some(failing) = &self.state.failing else { return false };
-        if failing.addresses.is_empty() {
-            return false;
-        }
-        let host = Settings { names: vec![self.settings.host.clone()], ..self.settings.clone() };
-        let found = names::examine(&host, self.layout).await;
-        !found.host.is_empty() && found.host != failing.addresses
-    }
-
-    /// Those who use the certificate hear of it once more, should the power have gone just before.
-    fn tell_again(&self, in_use: Option<&InUse>) -> Result<(), DurableError> {
-        let (Some(in_use), Some(installed)) = (in_use, &self.state.installed) else {
-            return Ok(());
-        };
-        let told = fs::read_to_string(self.layout.installed()).unwrap_or_default();
-        if installed.digest == in_use.digest && told != in_use.digest {
-            self.tell(in_use)?;
-        }
-        Ok(())
-    }
-
-    fn tell(&self, in_use: &InUse) -> Result<(), DurableError> {
-        let record = tlsa::zone_line(self.settings.host.as_str(), &in_use.facts);
-        durable::write(&self.layout.tlsa(), record.as_bytes(), 0o644, None)?;
-        durable::write(&self.layout.installed(), in_use.digest.as_bytes(), 0o644, None)
-    }
-
-    /// When the authority would like the certificate renewed (RFC 9773). That it cannot be asked, or
-    /// knows nothing of it, changes nothing.
-    async fn suggestion(&mut self, in_use: Option<&InUse>) -> Result<(), DurableError> {
-        let now = self.clock.now();
-        let Some(in_use) = in_use else { return Ok(()) };
-        let ours = self.state.installed.as_ref().is_some_and(|it| it.digest == in_use.digest);
-        let asked = self.state.suggested.as_ref().filter(|it| it.digest == in_use.digest);
-        if !ours || self.state.failing.is_some() || asked.is_some_and(|it| it.ask > now) {
-            return Ok(());
-        }
-        let Some(identifier) = order::identifier(&in_use.facts) else { return Ok(()) };
-        let patience = Patience::default();
-        let answer = match account::open(self.layout, self.settings, &patience).await {
-            Ok(account) => account.renewal_info(&identifier).await,
-            Err(_) => return Ok(()),
-        };
-        let usual = (0, 0, 6 * HOUR);
-        let (start, end, ask) = answer.map_or(usual, |(info, again)| {
-            let again = Seconds::try_from(again.as_secs()).unwrap_or(DAY).clamp(HOUR, DAY);
-            let window = info.suggested_window;
-            (window.start.unix_timestamp(), window.end.unix_timestamp(), again)
-        });
-        let digest = in_use.digest.clone();
-        self.state.suggested = Some(Suggested { digest, start, end, ask: now + ask });
-        self.keep()
-    }
-
-    /// Names that were left out: a certificate with them as soon as they point here.
-    async fn look_at_names(&mut self, in_use: Option<&InUse>) -> Result<Outcome, RunError> {
-        let found = names::examine(self.settings, self.layout).await;
-        self.sort_in(&found);
-        self.state.names_checked = self.clock.now();
-        self.keep()?;
-        let has = in_use.map(|it| it.facts.names.clone()).unwrap_or_default();
-        let gained = self.possible(&found).iter().any(|name| !has.contains(name));
-        if gained {
-            return self.order("names point here that did not", in_use, false).await;
-        }
-        Ok(Outcome::Nothing)
-    }
-
-    /// Remembers why names are left out, and forgets those that need not be.
-    fn sort_in(&mut self, found: &Examined) {
-        let mut left_out = BTreeMap::new();
-        for (name, reason) in &found.elsewhere {
-            let old = self.state.left_out.remove(name);
-            let (refused, next) = old.map_or((Vec::new(), 0), |old| (old.refused, old.next));
-            left_out.insert(name.clone(), LeftOut { reason: reason.clone(), refused, next });
-        }
-        // What the authority has refused stays refused for its time, though it points here.
-        for name in &found.here {
-            if let Some(old) = self.state.left_out.remove(name) {
-                left_out.insert(name.clone(), old);
-            }
-        }
-        self.state.left_out = left_out;
-    }
-
-    /// The names that an order may have now.
-    fn possible(&self, found: &Examined) -> Vec<String> {
-        let now = self.clock.now();
-        let fine = |name: &&String| {
-            let Some(old) = self.state.left_out.get(*name) else { return true };
-            // Without the host there is no order at all; its own pauses are those of the orders.
-            let paused = old.next > now && **name != self.settings.host.as_str();
-            !paused && budget::next_validation(&old.refused, now) <= now
-        };
-        found.here.iter().filter(fine).cloned().collect()
-    }
-
-    async fn order(
-        &mut self,
-        reason: &str,
-        in_use: Option<&InUse>,
-        insists: bool,
-    ) -> Result<Outcome, RunError> {
-        let host = self.settings.host.to_string();
-        let found = names::examine(self.settings, self.layout).await;
-        self.sort_in(&found);
-        self.state.names_checked = self.clock.now();
-        if let Some(reason) = found.elsewhere.get(&host) {
-            return self.failed(format!("{host}: {reason}"), Some(DNS_PAUSE), &found);
-        }
-        let mut names = self.possible(&found);
-        if insists {
-            names.clone_from(&found.here);
-        }
-        if !names.contains(&host) {
-            let reason = "the authority has refused it several times within an hour";
-            return self.failed(format!("{host}: {reason}"), None, &found);
-        }
-        journal::note(&format!("ordering a certificate for {}: {reason}", names.join(", ")));
-        for _ in 0..ATTEMPTS {
-            match self.attempt(&names, in_use).await {
-                Err(OrderError::Authority(error)) if account::is_forgotten(&error) => {
-                    journal::warn("the authority has forgotten the account: making it again");
-                    if let Err(error) = account::forget(self.layout) {
-                        return self.failed(error.to_string(), None, &found);
-                    }
-                }
-                Ok(pair) => return self.install(&pair, &names),
-                Err(OrderError::Write(error)) => return Err(error.into()),
-                Err(OrderError::Key(error)) => return Err(error.into()),
-                Err(OrderError::Refused(refused)) => {
-                    let now = self.clock.now();
-                    for (name, reason) in &refused {
-                        journal::warn(&format!("{name} is left out: {reason}"));
-                        self.state.refused(
-                            name,
-                            reason.clone(),
-                            now,
-                            spread(&format!("{name}{now}")),
-                        );
-                    }
-                    self.keep()?;
-                    names.retain(|name| !refused.contains_key(name));
-                    if !names.contains(&host) || refused.is_empty() {
-                        let error = OrderError::Refused(refused).to_string();
-                        return self.failed(error, None, &found);
-                    }
-                }
-                Err(OrderError::Limit(reason, asked)) => {
-                    return self.failed(reason, Some(asked), &found);
-                }
-                Err(error) => return self.failed(error.to_string(), None, &found),
-            }
-        }
-        self.failed("the authority refuses ever more names".to_owned(), None, &found)
-    }
-
-    /// Asks for a certificate, unless a limit forbids it.
-    async fn attempt(
-        &mut self,
-        names: &[String],
-        in_use: Option<&InUse>,
-    ) -> Result<Pair, OrderError> {
-        let now = self.clock.now();
-        let resumes = self.state.order.as_ref().is_some_and(|order| order.names == names);
-        let next = budget::next_order(&self.state, names, now);
-        if next > now && !resumes {
-            let reason = format!("no further order before {}", display(next));
-            return Err(OrderError::Limit(reason, next - now));
-        }
-        // A key that an interrupted order was made with already is the new one.
-        let public = in_use.map(|it| it.facts.public_key.as_slice());
-        let due = !self.settings.keep_key && key::is_used(&self.layout.key(), public);
-        let anew = (self.new_key || due) && !resumes;
-        let key = Key::at(&self.layout.key(), self.settings.key, anew)?;
-        self.new_key = false;
-        let patience = Patience::default();
-        let account = account::open(self.layout, self.settings, &patience).await;
-        let wanted = Wanted {
-            settings: self.settings,
-            layout: self.layout,
-            names,
-            key: &key,
-            replaces: in_use.map(|it| &it.facts).filter(|facts| !facts.ours),
-            now,
-        };
-        let obtained = match account {
-            Ok(account) => order::obtain(&account, &wanted, &mut self.state).await,
-            Err(error) => Err(error.into()),
-        };
-        obtained.map_err(|error| match (error, patience.asked()) {
-            (error @ (OrderError::Authority(_) | OrderError::Account(_)), Some(asked)) => {
-                OrderError::Limit(error.to_string(), asked)
-            }
-            (error, _) => error,
-        })
-    }
-
-    fn failed(
-        &mut self,
-        reason: String,
-        asked: Option<Seconds>,
-        found: &Examined,
-    ) -> Result<Outcome, RunError> {
-        let now = self.clock.now();
-        let spread = spread(&format!("{}{now}", self.settings.host));
-        self.state.failed(reason.clone(), asked, now, spread);
-        if let Some(failing) = &mut self.state.failing {
-            failing.addresses.clone_from(&found.host);
-            if asked == Some(DNS_PAUSE) {
-                failing.next = now + DNS_PAUSE;
-            }
-            journal::warn(&format!(
-                "no certificate: {reason}; the next attempt is at {}",
-                display(failing.next)
-            ));
-        }
-        self.keep()?;
-        Ok(Outcome::Failed(reason))
-    }
-
-    fn install(&mut self, pair: &Pair, names: &[String]) -> Result<Outcome, RunError> {
-        let folder = self.layout.certificate(self.settings.host.as_str());
-        folder.install(pair, None)?;
-        let Some(in_use) = in_use(self.layout, self.settings.host.as_str()) else {
-            return Ok(Outcome::Nothing);
-        };
-        let installed =
-            Installed { digest: in_use.digest.clone(), key: self.settings.key, revoked: false };
-        self.state.order = None;
-        self.state.failing = None;
-        self.state.installed = Some(installed);
-        self.state.given.push((self.clock.now(), names.to_vec()));
-        self.state.left_out.retain(|name, _| !names.contains(name));
-        self.keep()?;
-        self.tell(&in_use)?;
-        let until = display(in_use.facts.not_after);
-        journal::note(&format!(
-            "installed a certificate for {}, valid until {until}",
-            names.join(", ")
-        ));
-        Ok(Outcome::Installed)
-    }
-
-    /// Revokes the certificate in use, and gets another with another key.
-    async fn revoke(&mut self, reason: Reason, in_use: Option<InUse>) -> Result<Outcome, RunError> {
-        let Some(in_use) = in_use.filter(|it| !it.facts.ours) else {
-            journal::warn("there is no certificate of an authority to revoke");
-            return Ok(Outcome::Failed("there is no certificate to revoke".to_owned()));
-        };
-        let patience = Patience::default();
-        let der = CertificateDer::from(in_use.facts.der.clone());
-        let payload = RevocationRequest { certificate: &der, reason: Some(reason.into()) };
-        let revoked = match account::open(self.layout, self.settings, &patience).await {
-            Ok(account) => account.revoke(&payload).await.map_err(OrderError::from),
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = revoked {
-            let reason = format!("the certificate could not be revoked: {error}");
-            journal::warn(&reason);
-            return Ok(Outcome::Failed(reason));
-        }
-        journal::note("the certificate in use is revoked");
-        if let Some(installed) = &mut self.state.installed {
-            installed.revoked = true;
-        }
-        self.keep()?;
-        self.new_key = true;
-        self.order("the old one was revoked", Some(&in_use), true).await
-    }
+    let mut renewal = Renewal::new(&layout, settings, certificate, clock);
+    let outcome = renewal.once(request).await?;
+    Ok((outcome, renewal.untold))
 }
 
-impl From<Reason> for RevocationReason {
-    fn from(reason: Reason) -> Self {
-        match reason {
-            Reason::KeyCompromise => Self::KeyCompromise,
-            Reason::Superseded => Self::Superseded,
-            Reason::CessationOfOperation => Self::CessationOfOperation,
-        }
+/// Names that the host's certificate of an earlier version may still have to cover.
+fn still_covered(layout: &Layout, settings: &Settings) -> BTreeSet<String> {
+    let missing = settings
+        .certificates
+        .iter()
+        .filter(|it| in_use(layout, settings, it.name.as_str()).is_none());
+    missing.flat_map(|it| it.names.iter().map(ToString::to_string)).collect()
+}
+
+/// When orders were made, for any certificate.
+fn orders(layout: &Layout, settings: &Settings) -> Vec<Seconds> {
+    let further = settings.certificates.iter().map(|it| layout.of(it).state());
+    let all = std::iter::once(layout.state()).chain(further);
+    all.flat_map(|state| State::read(&state).orders).collect()
+}
+
+/// One word to those who use certificates, however many have changed. Only then is it written down that they
+/// know, so that a power cut costs a second word and not the first.
+fn announce(layout: &Layout, untold: &[Untold]) -> Result<(), DurableError> {
+    if untold.is_empty() {
+        return Ok(());
     }
-}
-
-/// The certificate that the host's programs use.
-pub fn in_use(layout: &Layout, host: &str) -> Option<InUse> {
-    let folder = layout.certificate(host);
-    let facts = Facts::parse(&fs::read_to_string(&folder.chain).ok()?)?;
-    let key = fs::read_to_string(&folder.key).unwrap_or_default();
-    let digest = tlsa::hex(&facts.der);
-    Some(InUse { fits: key::fits(&key, &facts.public_key), facts, digest })
-}
-
-/// From 0 to 1, the same for the same text.
-pub fn spread(text: &str) -> f64 {
-    let digits = tlsa::hex(text.as_bytes());
-    let number = u32::from_str_radix(digits.get(..8).unwrap_or_default(), 16).unwrap_or_default();
-    f64::from(number) / f64::from(u32::MAX)
+    // The host's digest stays the first line. What is written has to differ: the same text would be no change.
+    let old = fs::read_to_string(layout.installed()).unwrap_or_default();
+    let mut lines = vec![old.lines().next().unwrap_or_default()];
+    lines.extend(untold.iter().map(|(_, digest)| digest.as_str()));
+    durable::write(&layout.installed(), lines.join("\n").as_bytes(), 0o644, None)?;
+    untold.iter().try_for_each(|(path, text)| durable::write(path, text.as_bytes(), 0o644, None))
 }

@@ -6,7 +6,7 @@
 use mailkiln_store::certificate::Facts;
 
 use crate::clock::{DAY, HOUR, Seconds};
-use crate::settings::Settings;
+use crate::settings::{Certificate, Settings};
 use crate::state::State;
 
 /// How often names that are left out are looked at again.
@@ -39,15 +39,22 @@ pub struct InUse {
 /// Judges. `spread`, from 0 to 1, sets the machines of the world apart.
 pub fn due(
     settings: &Settings,
+    certificate: &Certificate,
     state: &State,
     in_use: Option<&InUse>,
     now: Seconds,
     spread: f64,
 ) -> Due {
-    let reason = match reason(settings, state, in_use, now, spread) {
+    let reason = match reason(settings, certificate, state, in_use, now, spread) {
         Ok(reason) => reason,
         Err(instead) => return instead,
     };
+    // A domain whose DNS says nothing of us yet, or any more. The host's name is asked after sooner.
+    let left_out = certificate.names.iter().all(|it| state.left_out.contains_key(it.as_str()));
+    if certificate.name != settings.host && left_out && state.failing.is_none() {
+        let next = state.names_checked + NAMES;
+        return if next > now { Due::Nothing(next) } else { Due::Names };
+    }
     match &state.failing {
         Some(failing) if failing.next > now => Due::Nothing(failing.next),
         _ => Due::Order(reason),
@@ -57,6 +64,7 @@ pub fn due(
 /// Why another certificate is due, or what is instead.
 fn reason(
     settings: &Settings,
+    certificate: &Certificate,
     state: &State,
     in_use: Option<&InUse>,
     now: Seconds,
@@ -89,11 +97,12 @@ fn reason(
     if renewal <= now {
         return Ok("it is time to renew");
     }
-    if facts.names.iter().any(|name| !settings.names.iter().any(|it| it.as_str() == name)) {
+    let wanted = |name: &String| certificate.names.iter().any(|it| it.as_str() == name);
+    if facts.names.iter().any(|name| !wanted(name) && !certificate.tolerated.contains(name)) {
         return Ok("it has names that are no longer wanted");
     }
     let complete =
-        settings.names.iter().all(|name| facts.names.iter().any(|it| it == name.as_str()));
+        certificate.names.iter().all(|name| facts.names.iter().any(|it| it == name.as_str()));
     let names = state.names_checked + NAMES;
     match (complete, names <= now) {
         (true, _) => Err(Due::Nothing(renewal)),
@@ -136,6 +145,10 @@ mod tests {
         serde_json::from_str(EXAMPLE).unwrap()
     }
 
+    fn certificate() -> Certificate {
+        settings().hosts_certificate(std::collections::BTreeSet::new())
+    }
+
     fn in_use(days: Seconds) -> InUse {
         let facts = Facts {
             ours: false,
@@ -159,7 +172,9 @@ mod tests {
     #[test]
     fn two_thirds_of_any_life() {
         for (days, renewal) in [(90, 60), (6, 4), (45, 30), (3, 2)] {
-            let at = |then| due(&settings(), &state(), Some(&in_use(days)), START + then, 0.0);
+            let at = |then| {
+                due(&settings(), &certificate(), &state(), Some(&in_use(days)), START + then, 0.0)
+            };
             assert_eq!(at(renewal * DAY - 1), Due::Nothing(START + renewal * DAY));
             assert_eq!(at(renewal * DAY), Due::Order("it is time to renew"));
         }
@@ -188,7 +203,14 @@ mod tests {
     #[test]
     fn a_clock_that_is_off_orders_nothing() {
         for days in [-1, 1] {
-            let verdict = due(&settings(), &state(), Some(&in_use(90)), START + days * DAY, 0.0);
+            let verdict = due(
+                &settings(),
+                &certificate(),
+                &state(),
+                Some(&in_use(90)),
+                START + days * DAY,
+                0.0,
+            );
             assert!(matches!(verdict, Due::Nothing(_)), "{verdict:?}");
         }
     }
@@ -196,8 +218,13 @@ mod tests {
     #[test]
     fn every_reason() {
         let now = START + DAY;
-        let order = |state: &State, in_use: &InUse| due(&settings(), state, Some(in_use), now, 0.0);
-        assert_eq!(due(&settings(), &state(), None, now, 0.0), Due::Order("there is none"));
+        let order = |state: &State, in_use: &InUse| {
+            due(&settings(), &certificate(), state, Some(in_use), now, 0.0)
+        };
+        assert_eq!(
+            due(&settings(), &certificate(), &state(), None, now, 0.0),
+            Due::Order("there is none")
+        );
         let mut other = in_use(90);
         other.facts.ours = true;
         assert!(matches!(order(&state(), &other), Due::Order(_)));
@@ -219,8 +246,9 @@ mod tests {
     #[test]
     fn somebody_elses_certificate_stays_until_it_expires() {
         let foreign = InUse { digest: "other".to_owned(), ..in_use(90) };
-        let at =
-            |state: &State, days| due(&settings(), state, Some(&foreign), START + days * DAY, 0.0);
+        let at = |state: &State, days| {
+            due(&settings(), &certificate(), state, Some(&foreign), START + days * DAY, 0.0)
+        };
         assert_eq!(at(&state(), 80), Due::Foreign);
         assert!(matches!(at(&state(), 91), Due::Order(_)));
         let order = PendingOrder { url: "u".to_owned(), names: Vec::new(), made: START };
@@ -233,8 +261,44 @@ mod tests {
         let mut lacking = in_use(90);
         lacking.facts.names.pop();
         let checked = State { names_checked: START, ..state() };
-        let at = |then| due(&settings(), &checked, Some(&lacking), START + then, 0.0);
+        let at =
+            |then| due(&settings(), &certificate(), &checked, Some(&lacking), START + then, 0.0);
         assert_eq!(at(60), Due::Nothing(START + HOUR));
         assert_eq!(at(HOUR), Due::Names);
+    }
+
+    #[test]
+    fn names_that_have_moved_to_another_certificate_stay_until_that_is_there() {
+        let mut old = in_use(90);
+        old.facts.names.push("mta-sts.b.org".to_owned());
+        let due = |tolerated: &[&str]| {
+            let tolerated = tolerated.iter().map(|name| (*name).to_owned()).collect();
+            let certificate = settings().hosts_certificate(tolerated);
+            super::due(&settings(), &certificate, &state(), Some(&old), START + DAY, 0.0)
+        };
+        assert_eq!(due(&["mta-sts.b.org"]), Due::Nothing(START + 60 * DAY));
+        assert_eq!(due(&[]), Due::Order("it has names that are no longer wanted"));
+    }
+
+    #[test]
+    fn a_domain_without_dns_is_looked_at_every_hour() {
+        let name = |name: &str| name.to_owned().try_into().unwrap();
+        let certificate = Certificate {
+            name: name("b.org"),
+            names: vec![name("autoconfig.b.org"), name("mta-sts.b.org")],
+            tolerated: std::collections::BTreeSet::new(),
+        };
+        let mut state = State { names_checked: START, ..State::default() };
+        let at =
+            |state: &State, then| due(&settings(), &certificate, state, None, START + then, 0.0);
+        assert_eq!(at(&state, 60), Due::Order("there is none"));
+        for name in &certificate.names {
+            state.refused(name.as_str(), "no address".to_owned(), START, 0.0);
+        }
+        assert_eq!(at(&state, 60), Due::Nothing(START + HOUR));
+        assert_eq!(at(&state, HOUR), Due::Names);
+        // What the authority has refused has its own pauses.
+        state.failed("no".to_owned(), None, START, 0.0);
+        assert_eq!(at(&state, 60), Due::Nothing(START + 15 * 60));
     }
 }

@@ -3,6 +3,7 @@
 //! In: the file's text, written by the builder (docs/internals/contracts.md). Out: [`Settings`]
 //! with names that are safe as parts of paths and of protocol messages.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -15,8 +16,11 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// The machine's own name: the certificate's folder is called so, and without it there is none.
     pub host: Name,
-    /// All names that the certificate shall have, the host among them.
+    /// All names that the host's certificate shall have, the host among them.
     pub names: Vec<Name>,
+    /// Further certificates: one for each domain that the host does not lie in.
+    #[serde(default)]
+    pub certificates: Vec<Certificate>,
     /// URL of the authority's directory (RFC 8555 section 7.1.1).
     pub directory: String,
     /// Whom the authority may write to: `mailto:` URLs.
@@ -40,6 +44,19 @@ pub struct Settings {
     /// Whether a renewal keeps the key, so that TLSA records stay right.
     #[serde(default = "yes")]
     pub keep_key: bool,
+}
+
+/// One certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// What its folder is called.
+    pub name: Name,
+    /// Names that it shall have.
+    pub names: Vec<Name>,
+    /// Names that it may have for now without being ordered anew.
+    #[serde(skip)]
+    pub tolerated: BTreeSet<String>,
 }
 
 const fn yes() -> bool {
@@ -233,6 +250,11 @@ pub enum SettingsError {
 }
 
 impl Settings {
+    /// The host's own certificate.
+    pub fn hosts_certificate(&self, tolerated: BTreeSet<String>) -> Certificate {
+        Certificate { name: self.host.clone(), names: self.names.clone(), tolerated }
+    }
+
     /// Reads the file at `path`.
     ///
     /// # Errors
@@ -268,6 +290,14 @@ pub(crate) mod tests {
         let settings: Settings = serde_json::from_str(EXAMPLE).unwrap();
         assert_eq!(settings.names.len(), 3);
         assert_eq!(settings.key, KeyKind::EcdsaP256);
+        assert!(settings.certificates.is_empty());
+        let more = EXAMPLE.replacen(
+            '{',
+            r#"{"certificates": [{"name": "b.org", "names": ["mta-sts.b.org"]}],"#,
+            1,
+        );
+        let more: Settings = serde_json::from_str(&more).unwrap();
+        assert_eq!(more.certificates[0].name.as_str(), "b.org");
         let served = r#"{"kind": "http-01", "listen": "[::]:80", "served": true}"#;
         assert!(matches!(serde_json::from_str(served), Ok(Challenge::Http01 { served: true, .. })));
         let dns = r#"{"kind": "dns-01", "wait": 5, "provider": {"kind": "rfc2136",

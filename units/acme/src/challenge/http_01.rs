@@ -62,8 +62,14 @@ impl Responder {
         Ok(responder)
     }
 
-    /// Ends it, and removes the files.
-    pub fn stop(self) {}
+    /// Ends it, and removes the files. The port is free then: the next certificate needs it at once.
+    pub async fn stop(mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+            // That it was aborted is all it can say.
+            let _ = task.await;
+        }
+    }
 }
 
 impl Drop for Responder {
@@ -174,13 +180,13 @@ mod tests {
             let file = layout.challenges().join("abc");
             assert_eq!(std::fs::read_to_string(&file).unwrap(), "abc.thumb");
             // A second one leaves the port to the first.
-            Responder::start(Some(free), &layout, BTreeMap::new()).await.unwrap().stop();
-            responder.stop();
+            Responder::start(Some(free), &layout, BTreeMap::new()).await.unwrap().stop().await;
+            responder.stop().await;
             assert!(!file.exists());
             // What another service serves is a file, and nothing listens.
             let responder = Responder::start(None, &layout, answers).await.unwrap();
             assert!(file.exists() && TcpStream::connect(free).await.is_err());
-            responder.stop();
+            responder.stop().await;
             assert!(!file.exists());
         });
     }

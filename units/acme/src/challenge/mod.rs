@@ -149,7 +149,7 @@ impl Presented {
     /// Takes everything away again. What stays does no harm; it is said in the journal.
     pub async fn withdraw(self) {
         match self {
-            Self::Http(responder) => responder.stop(),
+            Self::Http(responder) => responder.stop().await,
             Self::Tls(responder) => responder.stop(),
             Self::Dns(records) => records.remove().await,
         }

@@ -5,6 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 use super::{CommandError, become_owner, code, status};
 use crate::clock::SystemClock;
 use crate::layout::Layout;
+use crate::renewal;
 use crate::request::Request;
 use crate::run;
 use crate::settings::Settings;
@@ -23,12 +24,15 @@ pub(super) fn run(
         return Ok(code(&run::run(layout, settings, &SystemClock)?));
     }
     request.leave(&layout.request())?;
-    let before = run::in_use(layout, settings.host.as_str()).map(|it| it.digest);
+    let host = settings.host.as_str();
+    let before = renewal::in_use(layout, settings, host).map(|it| it.digest);
     start()?;
     status::run(layout, settings, false)?;
-    let state = State::read(&layout.state());
-    let after = run::in_use(layout, settings.host.as_str()).map(|it| it.digest);
-    let done = state.failing.is_none() && before != after;
+    let further = settings.certificates.iter().map(|it| layout.of(it).state());
+    let mut states = std::iter::once(layout.state()).chain(further);
+    let fails = states.any(|state| State::read(&state).failing.is_some());
+    let after = renewal::in_use(layout, settings, host).map(|it| it.digest);
+    let done = !fails && before != after;
     Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
