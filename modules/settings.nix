@@ -182,7 +182,7 @@ in
                 type = lib.types.listOf lib.types.str;
                 default = [ ];
                 example = [ "imap.example.org" ];
-                description = "Further names that the certificate shall have.";
+                description = "Further names that certificates shall have: each goes with the domain that it lies in.";
               };
               profile = lib.mkOption {
                 type = lib.types.nullOr lib.types.str;

@@ -10,6 +10,10 @@ use std::process::ExitCode;
 
 use mailkiln_spec::{Flaw, SpecErrors};
 
+/// Too many open files: errno(3).
+const EMFILE: i32 = 24;
+const MORE_FILES: &str = "allow more open files with `ulimit -n 1024`, and run the command again";
+
 /// Why a command ended without a result.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -100,10 +104,18 @@ impl Failure {
 
     /// What to do next.
     pub fn hint(&self) -> Option<&str> {
-        match self {
+        let own = match self {
             Self::Input { hint, .. } | Self::Work { hint, .. } => hint.as_deref(),
             Self::Spec(_) | Self::File { .. } => None,
-        }
+        };
+        own.or_else(|| self.is_out_of_files().then_some(MORE_FILES))
+    }
+
+    /// Whether the shell's limit of open files was reached: EMFILE may come from any of them.
+    fn is_out_of_files(&self) -> bool {
+        let said = io::Error::from_raw_os_error(EMFILE).to_string();
+        let words = said.split(" (os error").next().unwrap_or(&said);
+        self.to_string().contains(words) || self.causes().iter().any(|it| it.contains(words))
     }
 
     /// 2 for bad input, 1 for everything else.
@@ -129,4 +141,23 @@ fn causes(error: &dyn Error) -> Vec<String> {
         next = cause.source();
     }
     causes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_open_files_are_said_with_a_cure() {
+        let path = Path::new("/cache/lock");
+        let failure = |errno| Failure::file("open", path)(io::Error::from_raw_os_error(errno));
+        assert_eq!(failure(EMFILE).hint(), Some(MORE_FILES));
+        let deeper = Failure::work(&CacheLike(io::Error::from_raw_os_error(EMFILE)));
+        assert_eq!(deeper.hint(), Some(MORE_FILES));
+        assert_eq!(failure(2).hint(), None);
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("can't unpack the package")]
+    struct CacheLike(#[source] io::Error);
 }

@@ -4,13 +4,18 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use mailkiln_format::Format;
 use mailkiln_image::Guid;
 use mailkiln_image::gpt::{Gpt, Lba, Partition, kind};
 use mailkiln_pin::Arch;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 const SIZE: usize = 4 << 20;
@@ -58,6 +63,15 @@ impl Desk {
 
 /// A disk with a partition table and a root for x86_64.
 fn disk() -> Vec<u8> {
+    let mut disk = empty_disk(SIZE);
+    for (at, byte) in disk[1 << 20..2_000_000].iter_mut().enumerate() {
+        *byte = (at * at / 977) as u8;
+    }
+    disk
+}
+
+/// The same with nothing in it.
+fn empty_disk(size: usize) -> Vec<u8> {
     let partition = Partition {
         kind: kind::root(Arch::X86_64),
         guid: Guid::from_u128(7),
@@ -67,14 +81,11 @@ fn disk() -> Vec<u8> {
         name: "root-a".to_owned(),
     };
     let table =
-        Gpt { disk: Guid::from_u128(9), sectors: SIZE as u64 / 512, partitions: vec![partition] };
-    let mut disk = vec![0; SIZE];
+        Gpt { disk: Guid::from_u128(9), sectors: size as u64 / 512, partitions: vec![partition] };
+    let mut disk = vec![0; size];
     let (start, end) = table.encode().unwrap();
     disk[..start.len()].copy_from_slice(&start);
-    disk[SIZE - end.len()..].copy_from_slice(&end);
-    for (at, byte) in disk[1 << 20..2_000_000].iter_mut().enumerate() {
-        *byte = (at * at / 977) as u8;
-    }
+    disk[size - end.len()..].copy_from_slice(&end);
     disk
 }
 
@@ -153,4 +164,45 @@ fn flash_and_run_say_what_to_convert() {
     fs::write(desk.path("card"), vec![0; SIZE]).unwrap();
     desk.refuses("mailkiln convert disk.vhdx --format img.zst", "flash --yes disk.vhdx card");
     desk.refuses("mailkiln convert disk.img.zst --format qcow2", "run disk.img.zst");
+}
+
+#[test]
+fn whoever_ends_it_finds_nothing_unfinished() {
+    let desk = Desk::new();
+    // Noise takes longest to compress.
+    let mut noisy = empty_disk(64 << 20);
+    let mut state = 1_u64;
+    for word in noisy[1 << 20..63 << 20].chunks_exact_mut(8) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        word.copy_from_slice(&state.to_le_bytes());
+    }
+    fs::write(desk.path("noisy.img"), noisy).unwrap();
+    fs::create_dir(desk.path("out")).unwrap();
+    let convert = format!("{} convert noisy.img -f img.xz -o out", env!("CARGO_BIN_EXE_mailkiln"));
+    let started = |program: &str| {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("{program} {convert}")]).current_dir(desk.0.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        while desk.files() == 0 {
+            assert_eq!(child.try_wait().unwrap(), None, "it ended before it had begun to write");
+            sleep(Duration::from_millis(5));
+        }
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        (child, pid)
+    };
+    // The others may be ignored where the tests run: what is ignored asks for nothing.
+    let (mut child, pid) = started("exec");
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(Signal::SIGTERM as i32));
+    assert_eq!(desk.files(), 0);
+    let (mut child, pid) = started("trap '' HUP; exec");
+    kill(pid, Signal::SIGHUP).unwrap();
+    sleep(Duration::from_millis(200));
+    assert_eq!((child.try_wait().unwrap(), desk.files()), (None, 1));
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().signal(), Some(Signal::SIGTERM as i32));
+    assert_eq!(desk.files(), 0);
 }

@@ -50,7 +50,7 @@ impl Desk {
         )
         .unwrap();
         done(&desk.run("seed new seed --passwords passwords"));
-        fs::write(desk.path("eve"), "eve@example.test hunter2\n").unwrap();
+        fs::write(desk.path("eve"), "eve@example.test hunter2 and more\n").unwrap();
         fs::write(desk.path("disk.img"), disk("SEED.BIN", FACTS)).unwrap();
         desk
     }

@@ -6,7 +6,7 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -44,7 +44,28 @@ impl Cache {
 
     /// Opens the cache at `root` and makes its folders where they are missing. Waits while
     /// another process prunes it.
+    ///
+    /// One that can only be read serves for what it has.
     pub fn open(root: &Path) -> Result<Self, CacheError> {
+        match Self::open_to_write(root) {
+            Err(CacheError::Io { source, .. })
+                if is_closed(&source) && root.join("blobs").is_dir() =>
+            {
+                let root = fs::canonicalize(root).map_err(CacheError::io("open", root))?;
+                tracing::info!(path = %root.display(), "the cache can only be read");
+                // Its folder stands in for the lock: a reader needs no more than its lock's place.
+                let lock = root.join("lock");
+                let in_use = File::open(&lock).or_else(|_| File::open(&root));
+                let in_use = in_use.map_err(CacheError::io("open", &lock))?;
+                // Where nobody can write, nobody prunes; some such file systems have no locks.
+                let _ = in_use.try_lock_shared();
+                Ok(Self { root, _in_use: in_use })
+            }
+            other => other,
+        }
+    }
+
+    fn open_to_write(root: &Path) -> Result<Self, CacheError> {
         for folder in ["blobs", "derived", "partial", "tmp"] {
             let path = root.join(folder);
             fs::create_dir_all(&path).map_err(CacheError::io("create", &path))?;
@@ -162,6 +183,11 @@ impl Cache {
         let folder = self.root.join("tmp");
         tempfile::Builder::new().tempdir_in(&folder).map_err(CacheError::io("create", &folder))
     }
+}
+
+/// Whether the system says that nothing can be written there, to this user or to anybody.
+fn is_closed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
 /// Opens the file whose lock says that the cache is in use.

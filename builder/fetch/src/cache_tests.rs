@@ -29,6 +29,41 @@ fn what_was_inserted_is_found_by_its_digest() {
     assert_eq!(cache.read_blob(&digest).unwrap(), b"mail");
 }
 
+/// A folder that nobody can write to, root either, is not had without mounting one.
+#[test]
+fn a_cache_that_can_only_be_read_serves_for_what_it_has() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, first) = cache();
+    let digest = Sha256::of(b"mail");
+    first.insert("a file", digest, 4, &b"mail"[..]).unwrap();
+    drop(first);
+    for path in ["", "blobs", "derived", "partial", "tmp", "lock", "CACHEDIR.TAG"] {
+        let path = folder.path().join(path);
+        let mode = if path.is_dir() { 0o555 } else { 0o444 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let opened = as_nobody(|| {
+        let cache = Cache::open(folder.path()).unwrap();
+        assert_eq!(cache.read_blob(&digest).unwrap(), b"mail");
+        let error = cache.insert("another", Sha256::of(b"x"), 1, &b"x"[..]).unwrap_err();
+        error.to_string()
+    });
+    assert!(opened.contains("partial"), "{opened}");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// As a user without privileges: to root no folder is closed.
+fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            // Of this thread alone (setfsuid(2)); it takes the privileges with files too.
+            nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65_534));
+            work()
+        });
+        worker.join().unwrap()
+    })
+}
+
 #[test]
 fn wrong_bytes_leave_nothing_behind() {
     let (_folder, cache) = cache();

@@ -93,8 +93,8 @@ pub enum FetchError {
     },
     /// No mirror answers.
     #[error(
-        "can't download {name}:\n  {}\ncheck the network and HTTP_PROXY, or name another mirror with \
-         `--mirror`",
+        "can't download {name}:\n  {}\ncheck the network and the proxy, if one is named (HTTP_PROXY, HTTPS_PROXY), or name \
+         another mirror with `--mirror`",
         tried.join("\n  ")
     )]
     Unreachable {

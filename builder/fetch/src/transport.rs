@@ -70,7 +70,7 @@ impl Transport {
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
         }
-        let response = request.send().map_err(|error| classify(&error))?;
+        let response = request.send().map_err(|error| classify(&error, address))?;
         let status = response.status();
         match status {
             StatusCode::OK => Ok(Stream::of(response, 0)),
@@ -139,12 +139,40 @@ fn begins_at(response: &Response) -> Option<u64> {
     range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
 }
 
-fn classify(error: &reqwest::Error) -> Refusal {
+fn classify(error: &reqwest::Error, address: &str) -> Refusal {
     if error.is_builder() || error.is_redirect() {
-        Refusal::Permanent(reason(error))
-    } else {
-        Refusal::Temporary(reason(error))
+        return Refusal::Permanent(reason(error));
     }
+    let proxy = proxy(address, |name| std::env::var(name).ok()).filter(|_| error.is_connect());
+    Refusal::Temporary(match proxy {
+        Some(proxy) => format!("{} (asked through the proxy {proxy})", reason(error)),
+        None => reason(error),
+    })
+}
+
+/// The proxy that `address` is asked through, as `NAME=PROXY` without what may be secret in it. Of the variables
+/// that say so, reqwest takes the first that is set, those in lower case first.
+fn proxy(address: &str, variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let (scheme, rest) = address.split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next()?.rsplit('@').next()?;
+    let host = host.rsplit_once(':').map_or(host, |(host, port)| {
+        if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { rest }
+    });
+    let set = |name: &str| {
+        let name = [name.to_owned(), name.to_ascii_uppercase()];
+        name.into_iter().find_map(|name| Some((variable(&name).filter(|it| !it.is_empty())?, name)))
+    };
+    if let Some((list, _)) = set("no_proxy") {
+        let covers = |entry: &str| {
+            let entry = entry.trim().trim_start_matches('.');
+            entry == "*" || host == entry || host.ends_with(&format!(".{entry}"))
+        };
+        if list.split(',').filter(|entry| !entry.trim().is_empty()).any(covers) {
+            return None;
+        }
+    }
+    let (proxy, name) = set(&format!("{scheme}_proxy")).or_else(|| set("all_proxy"))?;
+    Some(format!("{name}={}", without_credentials(&proxy)))
 }
 
 /// The innermost cause, which says most; never the address, which may hold credentials.
@@ -156,5 +184,53 @@ fn reason(error: &reqwest::Error) -> String {
     match cause.downcast_ref::<reqwest::Error>() {
         Some(_) => without_credentials(&cause.to_string()),
         None => cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::proxy;
+
+    #[test]
+    fn the_proxy_that_is_in_between_is_named() {
+        for (address, set, expected) in [
+            (
+                "http://a.org/x",
+                &[("http_proxy", "http://p:3128")][..],
+                Some("http_proxy=http://p:3128"),
+            ),
+            ("https://a.org/x", &[("http_proxy", "http://p:3128")], None),
+            (
+                "https://a.org:8443/x",
+                &[("HTTPS_PROXY", "http://p:1")],
+                Some("HTTPS_PROXY=http://p:1"),
+            ),
+            ("http://a.org/x", &[("ALL_PROXY", "socks5://p:1")], Some("ALL_PROXY=socks5://p:1")),
+            (
+                "http://a.org/x",
+                &[("http_proxy", ""), ("HTTP_PROXY", "http://q")],
+                Some("HTTP_PROXY=http://q"),
+            ),
+            (
+                "http://deb.a.org/x",
+                &[("http_proxy", "http://p"), ("no_proxy", "b.org, .a.org")],
+                None,
+            ),
+            ("http://b.a.org:80/x", &[("http_proxy", "http://p"), ("NO_PROXY", "*")], None),
+            (
+                "http://ba.org/x",
+                &[("http_proxy", "http://p"), ("no_proxy", "a.org")],
+                Some("http_proxy=http://p"),
+            ),
+            ("file:///x", &[("http_proxy", "http://p")], None),
+        ] {
+            let variable = |name: &str| {
+                set.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned())
+            };
+            assert_eq!(proxy(address, variable).as_deref(), expected, "{address} {set:?}");
+        }
+        let secret = |name: &str| (name == "http_proxy").then(|| "http://me:secret@p:1".to_owned());
+        let named = proxy("http://a.org/", secret).unwrap();
+        assert!(named.contains("p:1") && !named.contains("secret"), "{named}");
     }
 }

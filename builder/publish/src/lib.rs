@@ -2,8 +2,8 @@
 //!
 //! In: a disk, the formats, the name. Out: `NAME.SUFFIX`, `NAME.SUFFIX.sha256` and, where it can be
 //! flashed, `NAME.SUFFIX.bmap`, all formats in one pass over the disk. Each appears under
-//! its name only when it is whole; an interrupted run leaves nothing, a killed one a temporary file
-//! that the next run in that folder removes.
+//! its name only when it is whole; an interrupted run leaves nothing (its signal handler calls
+//! [`remove_unfinished`]), a killed one a temporary file that the next run in that folder removes.
 
 mod sparse_file;
 
@@ -11,6 +11,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use mailkiln_bytes_at::FileSource;
 use mailkiln_format::{Bmap, Format, Hashing, Job, Range, Sparse, write};
@@ -44,6 +45,21 @@ pub struct PublishError {
 /// What the names of unfinished files begin with.
 const UNFINISHED: &str = ".mailkiln-";
 
+/// Files of this process that may still be without their final name. Names are random, so that one which has
+/// been given away or removed names nothing any more.
+static MADE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes every file of this process that has no final name yet. For whoever is about to end it before the
+/// work is done: what is written afterwards is lost.
+pub fn remove_unfinished() {
+    // Kept until the process ends, so that no thread makes another one meanwhile.
+    let made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    for path in made.iter() {
+        let _ = fs::remove_file(path);
+    }
+    std::mem::forget(made);
+}
+
 /// A new file in `folder`, without its final name yet: disks are assembled into it. Readable by
 /// whom the umask allows, as any file a program makes; an image holds no secret.
 ///
@@ -52,10 +68,13 @@ const UNFINISHED: &str = ".mailkiln-";
 pub fn unnamed(folder: &Path) -> Result<NamedTempFile, PublishError> {
     sweep(folder);
     let make = || loop {
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
         let file = tempfile::Builder::new()
             .prefix(UNFINISHED)
             .permissions(Permissions::from_mode(0o666))
             .tempfile_in(folder)?;
+        made.push(std::path::absolute(file.path()).unwrap_or_else(|_| file.path().to_owned()));
+        drop(made);
         // Some network file systems have no locks; then a file that somebody else sweeps is an error later.
         let _ = file.as_file().try_lock();
         if file.as_file().metadata()?.nlink() > 0 {

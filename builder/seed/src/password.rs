@@ -3,7 +3,7 @@
 //! In: nothing, or the text of a list. Out: passwords, and SHA-512 crypt (`$6$`) of them, the same
 //! as `units/agent/src/password.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mailkiln_spec::Address;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -14,6 +14,44 @@ use crate::{Secret, SeedError};
 /// Letters and digits that are hard to mix up when they are copied from a screen. 32 of them, so
 /// that a byte maps to one without bias.
 const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+
+/// A password that somebody has chosen has at least so many characters, as where people change theirs
+/// (`units/agent/src/page`): the machine is on the Internet from the first minute on.
+const SHORTEST: usize = 10;
+/// And at least so many different ones.
+const DIFFERENT: usize = 5;
+/// And so many beside the account's name and words that are tried first.
+const BESIDE: usize = 7;
+const COMMON: [&str; 6] =
+    ["password", "passwort", "qwertyuiop", "qwertzuiop", "letmein", "changeme"];
+
+/// Why a password is too easy to guess.
+fn weakness(who: &str, password: &str) -> Option<&'static str> {
+    let plain = password.to_lowercase();
+    let name = who.split('@').next().unwrap_or_default().to_lowercase();
+    let known = COMMON.into_iter().chain(Some(name.as_str()).filter(|name| name.len() >= 3));
+    let rest = known.fold(plain.clone(), |rest, word| rest.replace(word, ""));
+    let different: BTreeSet<char> = plain.chars().collect();
+    if password.chars().count() < SHORTEST {
+        Some("a password has at least 10 characters: write a longer one, such as four words")
+    } else if different.len() < DIFFERENT || is_run(&plain) {
+        Some("it repeats or counts: write another password, such as four words")
+    } else if rest.chars().count() < BESIDE {
+        Some(
+            "it is little more than a word that is tried first: write another password, such as four words",
+        )
+    } else {
+        None
+    }
+}
+
+/// Whether each character follows the one before: `1234567890`, `abcdefghij`, backwards too.
+fn is_run(text: &str) -> bool {
+    let codes: Vec<i64> = text.chars().map(|c| i64::from(u32::from(c))).collect();
+    let steps: BTreeSet<i64> =
+        codes.windows(2).filter_map(|two| Some(two.get(1)? - two.first()?)).collect();
+    steps.iter().all(|step| [1, -1, -9, 9].contains(step))
+}
 
 /// Who is no account in a list of passwords.
 const ADMINISTRATOR: &str = "admin";
@@ -94,6 +132,9 @@ impl Passwords {
                     "a password has at most 200 characters, all printable".to_owned(),
                 ));
             }
+            if let Some(why) = weakness(who, password) {
+                return Err(wrong(why.to_owned()));
+            }
             let password = Secret::new(password);
             let earlier = if who == ADMINISTRATOR {
                 passwords.admin.replace(password)
@@ -146,15 +187,20 @@ mod tests {
 
     #[test]
     fn lists_of_passwords() {
-        let list = "# first\nadmin  correct horse \n\nAlice@example.org\tb\u{fc}cher\n";
+        let list = "# first\nadmin  correct horse \n\nAlice@example.org\tb\u{fc}cher im regal\n";
         let passwords = Passwords::parse(list).unwrap();
         assert_eq!(passwords.admin, Some(Secret::new("correct horse")));
         let alice = "alice@example.org".parse().unwrap();
-        assert_eq!(passwords.accounts[&alice], Secret::new("b\u{fc}cher"));
+        assert_eq!(passwords.accounts[&alice], Secret::new("b\u{fc}cher im regal"));
         for (list, reason) in [
             ("admin", "a blank"),
             ("\n\nhunter2 alice@example.org", "line 3: it begins with neither"),
-            ("admin a\nadmin b", "line 2: it names an account twice"),
+            ("admin battery staple\nadmin battery horse", "line 2: it names an account twice"),
+            ("admin hunter2", "line 1: a password has at least 10 characters"),
+            ("admin aaaaaaaaaaaa", "it repeats or counts"),
+            ("admin 1234567890", "it repeats or counts"),
+            ("admin Password2026!", "tried first"),
+            ("alice@example.org Alice-2026!", "tried first"),
             ("admin a\u{7}b", "printable"),
         ] {
             let error = Passwords::parse(list).unwrap_err().to_string();

@@ -60,7 +60,7 @@ fn a_folder_is_read_as_it_was_written() {
         assert!(!text.contains("correct horse") && !text.contains("battery"), "{name}");
     }
     assert!(!shown.contains("$6$") && !shown.contains("PRIVATE"), "{shown}");
-    let stranger = Passwords::parse("eve@example.test x").unwrap();
+    let stranger = Passwords::parse("eve@example.test battery staple").unwrap();
     assert!(matches!(make(&spec, &stranger), Err(SeedError::NoAccount(_))));
 }
 

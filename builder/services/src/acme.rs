@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use mailkiln_spec::{Acme, AcmeChallenge, AcmeDns, AcmeKey, DomainName, Spec};
+use mailkiln_spec::{Acme, AcmeChallenge, AcmeDns, AcmeKey, Certificate, DomainName, Spec};
 use serde_json::{Value, json};
 
 use mailkiln_unit::{Capability, Reach};
 
-use crate::{ConfigFile, Confinement, Credential, Port, Sandbox, Service};
+use crate::{ConfigFile, Confinement, Credential, HostFacts, Port, Sandbox, Service};
 
 const CONFIG: &str = "/etc/mailkiln/acme.json";
 const ROOTS: &str = "/etc/mailkiln/acme-roots.pem";
@@ -18,6 +18,20 @@ pub(crate) const CERTIFICATES: &str = "/var/lib/mailkiln-acme/live";
 const HOOK: &str = "/var/lib/mailkiln/hooks/acme-dns";
 /// What the client takes for "there is none".
 const NO_SECRET: &str = "none";
+
+/// The certificates beside the host's, where the client looks after them.
+pub(crate) fn further(spec: &Spec, host: &HostFacts) -> Vec<Certificate> {
+    match (&spec.acme, &host.certificate) {
+        (Some(_), None) => spec.certificates().into_iter().skip(1).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Absolute paths of a certificate that is in the folder `name`, and of its key.
+pub(crate) fn files(name: &DomainName) -> (String, String) {
+    let file = |file| format!("{CERTIFICATES}/{name}/{file}.pem");
+    (file("fullchain"), file("key"))
+}
 
 /// The client, which listens below port 1024 where that is the proof.
 pub(crate) fn client(mut service: Service, spec: &Spec, acme: &Acme) -> Service {
@@ -76,15 +90,21 @@ fn credentials(acme: &Acme) -> Vec<Credential> {
 /// The file's text: keys sorted, a newline at the end. The fields are a contract:
 /// `docs/internals/contracts.md`.
 fn configuration(spec: &Spec, acme: &Acme) -> String {
-    let names: Vec<String> = spec.certificate_names().iter().map(ToString::to_string).collect();
+    let names = |names: &[DomainName]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let certificates = spec.certificates();
+    let (host, further) = certificates.split_first().map_or((Vec::new(), Vec::new()), |it| {
+        let further =
+            it.1.iter().map(|it| json!({"name": it.name.as_str(), "names": names(&it.names)}));
+        (names(&it.0.names), further.collect::<Vec<_>>())
+    });
     let key = match acme.key {
         AcmeKey::EcdsaP256 => "ecdsa-p256",
         AcmeKey::Rsa2048 => "rsa-2048",
         AcmeKey::Rsa4096 => "rsa-4096",
     };
-    let settings = json!({
+    let mut settings = json!({
         "host": spec.host.name.as_str(),
-        "names": names,
+        "names": host,
         "directory": acme.directory,
         "contact": [format!("mailto:{}", acme.contact)],
         "key": key,
@@ -94,6 +114,9 @@ fn configuration(spec: &Spec, acme: &Acme) -> String {
         "challenge": challenge(&acme.challenge, spec),
         "keep_key": acme.keep_key,
     });
+    if let Some(fields) = settings.as_object_mut().filter(|_| !further.is_empty()) {
+        fields.insert("certificates".to_owned(), further.into());
+    }
     format!("{settings:#}\n")
 }
 

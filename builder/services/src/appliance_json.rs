@@ -4,7 +4,7 @@
 use mailkiln_spec::{OnFailure, Spec};
 use serde_json::{Value, json};
 
-use crate::{TargetFacts, agent, clamav, web};
+use crate::{TargetFacts, acme, agent, clamav, web};
 
 /// The file's text: keys sorted, one indented line each, a newline at the end.
 pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
@@ -58,6 +58,11 @@ pub(crate) fn text(spec: &Spec, target: &TargetFacts) -> String {
     // On an image there is no such thing.
     if let (Some(path), Some(fields)) = (certificate, appliance.as_object_mut()) {
         fields.insert("certificate".to_owned(), json!(path));
+    }
+    let further = acme::further(spec, &target.host);
+    let names: Vec<&str> = further.iter().map(|it| it.name.as_str()).collect();
+    if let Some(fields) = appliance.as_object_mut().filter(|_| !names.is_empty()) {
+        fields.insert("certificates".to_owned(), json!(names));
     }
     format!("{appliance:#}\n")
 }

@@ -6,7 +6,7 @@ use mailkiln_dns as dns;
 use mailkiln_spec::{Spec, Web};
 use serde_json::Value;
 
-use crate::{ConfigFile, HostFacts, Service, Socket, filter, mail_server};
+use crate::{ConfigFile, HostFacts, Service, Socket, acme, filter, mail_server};
 
 const CONFIG: &str = "/etc/mailkiln/web.toml";
 const STATE: &str = "/var/lib/mailkiln-web";
@@ -48,6 +48,17 @@ fn configuration(spec: &Spec, web: Web, host: &HostFacts) -> String {
     );
     if !web.behind_proxy {
         line(&mut text, format_args!("\n[tls]\ncertificate = {certificate}\nkey = {key}"));
+        for further in acme::further(spec, host) {
+            let names: Vec<_> = further.names.iter().map(|name| quoted(name.as_str())).collect();
+            let (certificate, key) = acme::files(&further.name);
+            let (names, certificate, key) = (names.join(", "), quoted(&certificate), quoted(&key));
+            line(
+                &mut text,
+                format_args!(
+                    "\n[[tls.further]]\nnames = [{names}]\ncertificate = {certificate}\nkey = {key}"
+                ),
+            );
+        }
     }
     let api = host.api_port;
     line(

@@ -6,6 +6,7 @@
 
 mod address;
 mod advice;
+mod certificate;
 mod document;
 mod domain_name;
 mod examples;
@@ -25,6 +26,7 @@ mod timezone;
 
 pub use address::Address;
 pub use advice::advice;
+pub use certificate::Certificate;
 pub use domain_name::DomainName;
 pub use examples::{DEFAULT, GENERIC};
 pub use filter::{ClamAv, Filter, FilterAction, FilterActions, FilterClass, OnFailure, RuleSource};

@@ -327,22 +327,3 @@ impl DnsCompany {
 
 /// What the web unit answers in each domain: names below it.
 pub const WEB_LABELS: [&str; 3] = ["autoconfig", "autodiscover", "mta-sts"];
-
-impl Spec {
-    /// The names that a certificate of this appliance shall have: the host first, then those that
-    /// mail programs and other servers look for in each domain, if the web unit answers them, then the
-    /// extra ones. The same names are in the DNS records.
-    pub fn certificate_names(&self) -> Vec<DomainName> {
-        let mut names = vec![self.host.name.clone()];
-        for domain in self.domains.iter().filter(|_| self.web.is_some()) {
-            for label in WEB_LABELS {
-                // A domain so long that no name fits below it has none.
-                names.extend(format!("{label}.{}", domain.name).parse::<DomainName>());
-            }
-        }
-        names.extend(self.acme.iter().flat_map(|acme| acme.names.iter().cloned()));
-        let mut seen = std::collections::BTreeSet::new();
-        names.retain(|name| seen.insert(name.to_string()));
-        names
-    }
-}

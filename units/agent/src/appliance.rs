@@ -43,6 +43,9 @@ pub struct Appliance {
     /// looks after it; `None` where we do.
     #[serde(default)]
     pub certificate: Option<PathBuf>,
+    /// Folders of certificates beside the host's, which the ACME client fills.
+    #[serde(default)]
+    pub certificates: Vec<DomainName>,
     /// What becomes of accounts that are no longer in `mail.toml`.
     #[serde(default)]
     pub removed: Removed,

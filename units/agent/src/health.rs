@@ -94,7 +94,7 @@ pub fn examine(layout: &Layout, appliance: &Appliance) -> Health {
     }
     checks.push(disk(&layout.state()));
     checks.push(certificate_dates(chain.as_deref(), appliance, now));
-    if let Some(failing) = renewal::failing(&layout.acme_state(), now) {
+    if let Some(failing) = renewal::failing(layout, appliance, now) {
         let detail = failing.to_string();
         checks.push(Check { name: "renewal", ok: false, warning: true, detail });
     }

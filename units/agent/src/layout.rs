@@ -92,6 +92,11 @@ impl Layout {
         self.at("var/lib/mailkiln-acme/state.json")
     }
 
+    /// The same of a certificate that is not the host's.
+    pub fn further_acme_state(&self, name: &DomainName) -> PathBuf {
+        self.at("var/lib/mailkiln-acme/further").join(name.as_str()).join("state.json")
+    }
+
     /// What ClamAV looks for, where there is one.
     pub fn clamav_signatures(&self) -> PathBuf {
         self.at("var/lib/clamav")

@@ -1,6 +1,6 @@
 //! Certificates that do not come: what the ACME client wrote down, told to those who can help.
 //!
-//! In: its `state.json`. Out: after three days a warning for console and health, and a message to the
+//! In: its `state.json`, one for each certificate. Out: after three days a warning for console and health, and a message to the
 //! administrator, once a week. The client itself cannot send mail: it has no account, and needs none.
 
 use std::fmt;
@@ -37,9 +37,18 @@ impl fmt::Display for Failing {
     }
 }
 
-/// What the client wrote down; `None` while all is well, or where there is none.
-pub fn failing(path: &Path, now: OffsetDateTime) -> Option<Failing> {
-    parse(&fs::read_to_string(path).ok()?, now.unix_timestamp())
+/// What the client wrote down of the certificate that it has waited for longest; `None` while all is well, or
+/// where there is no client.
+pub fn failing(layout: &Layout, appliance: &Appliance, now: OffsetDateTime) -> Option<Failing> {
+    let of = |path: &Path| parse(&fs::read_to_string(path).ok()?, now.unix_timestamp());
+    let further = appliance.certificates.iter().filter_map(|name| {
+        let found = of(&layout.further_acme_state(name))?;
+        Some(Failing { reason: format!("{name}: {}", found.reason), ..found })
+    });
+    of(&layout.acme_state())
+        .into_iter()
+        .chain(further)
+        .reduce(|longest, other| if other.days > longest.days { other } else { longest })
 }
 
 /// Reads the text of `state.json` at the time `now`, seconds since 1970.
@@ -67,7 +76,7 @@ pub fn parse(text: &str, now: i64) -> Option<Failing> {
 pub fn tell_the_administrator(layout: &Layout, appliance: &Appliance) -> Result<(), NoticeError> {
     let now = OffsetDateTime::now_utc();
     let notice = layout.renewal_notice();
-    let Some(failing) = failing(&layout.acme_state(), now) else {
+    let Some(failing) = failing(layout, appliance, now) else {
         if notice.exists() {
             durable::remove(&notice)?;
         }
@@ -125,6 +134,27 @@ mod tests {
         assert_eq!(parse(r#"{"failing": null}"#, 9_000_000), None);
         assert_eq!(parse("half", 9_000_000), None);
         assert_eq!(parse(text, i64::MIN), None);
+    }
+
+    #[test]
+    fn a_domain_that_gets_no_certificate_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path());
+        let name = crate::appliance::DomainName::try_from("example.net".to_owned()).unwrap();
+        let appliance = Appliance { certificates: vec![name.clone()], ..example() };
+        let now = OffsetDateTime::from_unix_timestamp(1000 + 4 * DAY).unwrap();
+        let write = |path: std::path::PathBuf, since: i64| {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, format!(r#"{{"failing": {{"since": {since}, "reason": "no"}}}}"#))
+                .unwrap();
+        };
+        assert_eq!(failing(&layout, &appliance, now), None);
+        write(layout.further_acme_state(&name), 1000);
+        let found = failing(&layout, &appliance, now).unwrap();
+        assert_eq!(found, Failing { days: 4, reason: "example.net: no".to_owned() });
+        write(layout.acme_state(), 1000);
+        assert_eq!(failing(&layout, &appliance, now).unwrap().reason, "no", "the host comes first");
+        assert_eq!(failing(&layout, &example(), now).unwrap().days, 4);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use mailkiln_spec::Spec;
 
 use super::settings::Section;
-use crate::{HostFacts, Port, Reach};
+use crate::{HostFacts, Port, Reach, acme};
 
 /// Name of the API's listener.
 const API: &str = "http";
@@ -104,6 +104,13 @@ pub(super) fn sections(spec: &Spec, host: &HostFacts) -> Vec<Section> {
         .set("subjects", [spec.host.name.as_str()])
         .set("default", true),
     );
+    sections.extend(acme::further(spec, host).iter().map(|further| {
+        let (chain, key) = acme::files(&further.name);
+        let why = "For clients that ask for one of its names.";
+        Section::item("certificate", further.name.as_str(), why)
+            .set("cert", format!("%{{file:{chain}}}%"))
+            .set("private-key", format!("%{{file:{key}}}%"))
+    }));
     sections.push(
         Section::new(
             "server.auto-ban",
@@ -121,10 +128,7 @@ pub(super) fn sections(spec: &Spec, host: &HostFacts) -> Vec<Section> {
 pub(crate) fn certificate(spec: &Spec, host: &HostFacts) -> (String, String) {
     match &host.certificate {
         Some(brought) => (brought.chain.clone(), brought.key.clone()),
-        None => {
-            let own = |file| format!("/var/lib/mailkiln-acme/live/{}/{file}.pem", spec.host.name);
-            (own("fullchain"), own("key"))
-        }
+        None => acme::files(&spec.host.name),
     }
 }
 

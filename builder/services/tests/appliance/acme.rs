@@ -75,3 +75,41 @@ fn turned_off_there_is_no_trace_of_it() {
             && !web(&format!("{MINIMAL}\n[acme]\nenable = false\n[web]\nenable = false\n"))
     );
 }
+
+#[test]
+fn a_further_domain_has_a_certificate_that_every_program_knows() {
+    let mail_toml = format!("{MINIMAL}\n[[domain]]\nname = \"bücher.example\"\n");
+    let appliance = built(&mail_toml);
+    let json = settings(&mail_toml);
+    assert_eq!(json["names"].as_array().unwrap().len(), 4);
+    let names = ["autoconfig", "autodiscover", "mta-sts"];
+    let names = names.map(|label| format!("{label}.xn--bcher-kva.example"));
+    let expected = serde_json::json!([{"name": "xn--bcher-kva.example", "names": names}]);
+    assert_eq!(json["certificates"], expected);
+    let agent: serde_json::Value =
+        serde_json::from_str(&file(&appliance, "/etc/mailkiln/appliance.json")).unwrap();
+    assert_eq!(agent["certificates"], serde_json::json!(["xn--bcher-kva.example"]));
+    let chain = "/var/lib/mailkiln-acme/live/xn--bcher-kva.example/fullchain.pem";
+    let web: toml::Table = file(&appliance, "/etc/mailkiln/web.toml").parse().unwrap();
+    let further = &web["tls"]["further"].as_array().unwrap()[0];
+    assert_eq!(further["certificate"].as_str(), Some(chain));
+    assert_eq!(further["names"].as_array().unwrap().len(), 3);
+    let server: toml::Table = file(&appliance, "/etc/mailkiln/mail-server.toml").parse().unwrap();
+    let shown = &server["certificate"]["xn--bcher-kva.example"];
+    assert_eq!(shown["cert"].as_str(), Some(format!("%{{file:{chain}}}%").as_str()));
+    assert!(shown.get("default").is_none());
+}
+
+#[test]
+fn one_domain_and_certificates_of_others_are_told_as_before() {
+    let turned_off =
+        format!("{MINIMAL}\n[[domain]]\nname = \"b.example\"\n[acme]\nenable = false\n");
+    for mail_toml in [MINIMAL, &turned_off] {
+        let appliance = built(mail_toml);
+        for path in ["/etc/mailkiln/appliance.json", "/etc/mailkiln/web.toml"] {
+            let text = file(&appliance, path);
+            assert!(!text.contains("certificates") && !text.contains("further"), "{text}");
+        }
+    }
+    assert!(settings(MINIMAL).get("certificates").is_none());
+}

@@ -25,6 +25,8 @@ fn moved(text: &str, folder: &Path) -> String {
         let line = line
             .replace(SECRETS, folder)
             .replace("/var/lib/mailkiln-acme/live/mail.example.org", folder)
+            // Until a domain has a certificate, the host's is in its place.
+            .replace("/var/lib/mailkiln-acme/live/example.org.au", folder)
             .replace("/var/lib/mail-server", folder);
         match line.strip_prefix("bind = \"") {
             Some(rest) => {

@@ -38,7 +38,7 @@ pub(crate) struct AcmeTable {
     /// Default: those of the system.
     #[schemars(extend("examples" = [["MIIB…"]]))]
     pub(crate) roots: Option<Vec<Text>>,
-    /// Further names that the certificate shall have.
+    /// Further names that certificates shall have: each goes with the domain that it lies in.
     #[schemars(extend("examples" = [["imap.example.org"]]))]
     pub(crate) names: Option<Vec<Text>>,
     /// How control over the names is proved: `http-01` (the default; port 80), `tls-alpn-01` (port 443)

@@ -22,22 +22,17 @@ const USUAL_WAIT: u32 = 30;
 const LONGEST_WAIT: i64 = 3600;
 /// Let's Encrypt gives certificates for at most this many names.
 const MOST_NAMES: usize = 100;
-/// Names of each domain, where the web unit answers them.
-const NAMES_EACH: usize = WEB_LABELS.len();
-/// Domains whose names fit one certificate beside the host's.
-const MOST_DOMAINS: usize = (MOST_NAMES - 1) / NAMES_EACH;
+/// Extra names that fit any certificate, whatever they lie in: beside the host's and those of its domain.
+const MOST_EXTRA: usize = MOST_NAMES - 1 - WEB_LABELS.len();
 /// DER of a certificate begins so: a SEQUENCE whose length takes two bytes.
 const CERTIFICATE: [u8; 2] = [0x30, 0x82];
 
 pub(super) fn judge(
     table: Option<Located<AcmeTable>>,
-    people: Option<(&People, bool)>,
+    people: Option<&People>,
     mail: Option<&MailSettings>,
     problems: &mut Problems,
 ) -> Result<Option<Acme>, Reported> {
-    // The names of domains are in the certificate where a web unit answers them.
-    let named = people.and_then(|(people, has_web)| has_web.then_some(people));
-    let people = people.map(|(people, _)| people);
     let (table, span) = match table {
         Some(Located { value, span }) => (value, span),
         None => (AcmeTable::default(), 0..0),
@@ -56,7 +51,7 @@ pub(super) fn judge(
     let eab_key_id = word(table.eab_key_id.as_ref(), "acme.eab_key_id", problems);
     let challenge = challenge(&table, &span, people, problems);
     let roots = each(table.roots, |text| problems.check(&text.span, root(&text.value)));
-    let names = names(table.names, enabled.then_some(named).flatten(), &span, problems);
+    let names = names(table.names, problems);
     let acme = Acme {
         directory: directory?,
         contact: contact?,
@@ -75,31 +70,13 @@ pub(super) fn judge(
     Ok(enabled.then_some(acme))
 }
 
-fn names(
-    list: Option<Vec<Text>>,
-    people: Option<&People>,
-    span: &Range<usize>,
-    problems: &mut Problems,
-) -> Result<Vec<DomainName>, Reported> {
-    let domains = people.map_or(0, |it| it.domains.len());
-    if let Some(domain) = people.and_then(|it| it.domains.get(MOST_DOMAINS)) {
+/// Each domain has a certificate of its own, so that only these can be too many for one.
+fn names(list: Option<Vec<Text>>, problems: &mut Problems) -> Result<Vec<DomainName>, Reported> {
+    if let Some(text) = list.as_ref().and_then(|list| list.get(MOST_EXTRA)) {
         let flaw = Flaw::new(
-            format!("the certificate would have {} names", 1 + NAMES_EACH * domains),
-            format!("authorities give at most {MOST_NAMES}, and each domain needs three"),
-            format!(
-                "keep at most {MOST_DOMAINS} domains on one host (`{}` is the first beyond), or write `enable = false` \
-                 below [web], or below [acme] and install certificates yourself",
-                domain.name
-            ),
-        );
-        return Err(problems.add(flaw.at(span)));
-    }
-    let most = MOST_NAMES.saturating_sub(1 + NAMES_EACH * domains);
-    if let Some(text) = list.as_ref().and_then(|list| list.get(most)) {
-        let flaw = Flaw::new(
-            "the certificate would have too many names",
-            format!("authorities give at most {MOST_NAMES}, and each domain needs three"),
-            "take some out",
+            "a certificate would have too many names",
+            format!("authorities give at most {MOST_NAMES}"),
+            format!("keep at most {MOST_EXTRA} in `acme.names`"),
         );
         return Err(problems.add(flaw.at(&text.span)));
     }

@@ -56,10 +56,8 @@ pub(crate) fn judge(file: MailToml, problems: &mut Problems) -> Result<Spec, Rep
     let filter = filter::judge(file.filter, problems);
     let build = build::judge(file.build, problems);
     let proof = web::proof_on_its_port(file.acme.as_ref());
-    let has_web = web::is_wanted(file.web.as_ref().and_then(|web| web.value.enable.as_ref()));
     let web = web::judge(file.web, proof, problems);
-    let people_of_names = people.as_ref().ok().map(|people| (people, has_web));
-    let acme = acme::judge(file.acme, people_of_names, mail.as_ref().ok(), problems);
+    let acme = acme::judge(file.acme, people.as_ref().ok(), mail.as_ref().ok(), problems);
     let accounts::People { domains, accounts } = people?;
     let Build { mirror, units } = build?;
     Ok(Spec {

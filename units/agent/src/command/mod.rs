@@ -26,6 +26,7 @@ mod another_instance;
 mod bans;
 mod cloud;
 mod console;
+mod first_certificates;
 mod forget_passwords;
 mod guestinfo;
 mod health;
@@ -75,6 +76,9 @@ pub enum CommandError {
          the group that is named with it"
     )]
     BroughtCertificate(PathBuf, #[source] std::io::Error),
+    /// The link that stands for a certificate that is still to come.
+    #[error("cannot link {0} to the host's certificate: {1}; see `df` and `dmesg`")]
+    StandIn(PathBuf, #[source] std::io::Error),
     /// The mail server's API.
     #[error(transparent)]
     Api(#[from] ApiError),

@@ -5,15 +5,10 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-use mailkiln_store::certificate_folder::Pair;
-use time::OffsetDateTime;
-
-use super::{CommandError, another_instance};
+use super::{CommandError, another_instance, first_certificates};
 use crate::appliance::{Appliance, Domain};
-use crate::certificate::{self, SelfSigned, Verdict};
 use crate::dkim::{self, ALGORITHMS, Algorithm};
 use crate::durable;
 use crate::journal;
@@ -60,7 +55,7 @@ fn prepare(
     for domain in &appliance.domains {
         dkim_keys(layout, &secrets, domain, seed)?;
     }
-    self_signed_certificate(layout, &appliance)
+    first_certificates::ensure(layout, &appliance)
 }
 
 /// What of a seed is a secret of this device, but for DKIM keys. A later seed replaces the hashes of
@@ -197,34 +192,6 @@ fn dkim_record(
     let make = || seeded.map_or_else(|| Ok(algorithm.generate()?), |pem| Ok(pem.to_owned()));
     let pem = ensure(secrets, &name, fits, make)?;
     Ok(algorithm.record(&pem)?)
-}
-
-fn self_signed_certificate(layout: &Layout, appliance: &Appliance) -> Result<(), CommandError> {
-    if appliance.certificate.is_some() {
-        let path = layout.chain(appliance);
-        // Not a line of ours is written beside it; but the mail server would say less about it.
-        return fs::File::open(&path)
-            .map(drop)
-            .map_err(|error| CommandError::BroughtCertificate(path, error));
-    }
-    let files = layout.certificate(&appliance.host);
-    let names = appliance.certificate_names();
-    let now = OffsetDateTime::now_utc();
-    let (chain, key) = (read_text(&files.chain)?, read_text(&files.key)?);
-    // Everything below /var/lib/mailkiln-acme/live belongs to its group, who may read certificates.
-    let group = fs::metadata(files.shared_directory()).ok().map(|directory| directory.gid());
-    let verdict = certificate::judge(chain.as_deref(), key.as_deref(), &names, now);
-    let (pair, reason) = match (verdict, chain, key) {
-        (Verdict::Foreign, ..) => return Ok(()),
-        (Verdict::Keep, ..) if files.is_whole() => return Ok(()),
-        // An earlier appliance wrote two files. Who has accepted this certificate need not again.
-        (Verdict::Keep, Some(chain), Some(key)) => (Pair { chain, key }, "files were missing"),
-        (Verdict::Keep, ..) => return Ok(()),
-        (Verdict::Replace(reason), ..) => (SelfSigned::generate(&names, now)?, reason),
-    };
-    files.install(&pair, group)?;
-    journal::note(&format!("wrote the self-signed certificate of {}: {reason}", appliance.host));
-    Ok(())
 }
 
 /// A small text file; `None` when it is missing or no text.

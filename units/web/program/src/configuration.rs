@@ -85,6 +85,21 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Its key.
     pub key: PathBuf,
+    /// Certificates for those who ask for certain names.
+    #[serde(default)]
+    pub further: Vec<Further>,
+}
+
+/// A certificate for some names; while it can't be read, the first one is shown.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Further {
+    /// Names in ASCII, lower case.
+    pub names: Vec<String>,
+    /// The chain, leaf first.
+    pub certificate: PathBuf,
+    /// Its key.
+    pub key: PathBuf,
 }
 
 /// The mail server.
@@ -287,7 +302,8 @@ impl Configuration {
             };
             !name.is_empty() && name.len() <= 253 && name.bytes().all(allowed)
         };
-        for name in self.domains.keys().chain([&self.host]) {
+        let further = self.tls.iter().flat_map(|tls| &tls.further).flat_map(|it| &it.names);
+        for name in self.domains.keys().chain([&self.host]).chain(further) {
             if !is_name(name) {
                 return Err(format!("`{name}` is not a host name in lower case and ASCII"));
             }

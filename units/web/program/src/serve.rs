@@ -12,7 +12,7 @@ use crate::accept::Door;
 use crate::app::{App, AppError};
 use crate::configuration::Configuration;
 use crate::sockets::{self, SocketError, Speech};
-use crate::tls::{Certificate, TlsError};
+use crate::tls::{Certificates, TlsError};
 use crate::{journal, router};
 
 /// Threads that answer. Waiting for the disk happens elsewhere.
@@ -61,7 +61,7 @@ async fn serve(configuration: Configuration) -> Result<(), ServeError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut reload = signal(SignalKind::hangup())?;
     let sockets = sockets::open(&configuration.listen)?;
-    let certificate = configuration.tls.clone().map(Certificate::new).transpose()?;
+    let certificate = configuration.tls.clone().map(Certificates::new).transpose()?;
     if certificate.is_none() && sockets.iter().any(|(speech, _)| *speech == Speech::Https) {
         return Err(ServeError::NoCertificate);
     }

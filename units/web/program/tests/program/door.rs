@@ -33,6 +33,11 @@ pub(crate) fn certificate(folder: &std::path::Path) {
     let names = ["", "mta-sts.", "autoconfig.", "autodiscover."];
     let mut names: Vec<String> = names.iter().map(|it| format!("{it}example.test")).collect();
     names.push(HOST.to_owned());
+    certificate_for(folder, names);
+}
+
+/// The same for other names.
+pub(crate) fn certificate_for(folder: &std::path::Path, names: Vec<String>) {
     let pair = rcgen::generate_simple_self_signed(names).unwrap();
     // As the ACME client replaces them: whole.
     for (name, text) in
@@ -104,10 +109,19 @@ impl Door {
 
     /// A TLS connection that speaks `alpn`; none where the program closes it.
     pub(crate) async fn tls_from(&self, from: &str, alpn: &str) -> Option<TlsStream<TcpStream>> {
+        self.tls_for(HOST, &self.folder, from, alpn).await
+    }
+
+    /// The same for another name, where only the certificate in `folder` is trusted.
+    pub(crate) async fn tls_for(
+        &self,
+        name: &'static str,
+        folder: &std::path::Path,
+        from: &str,
+        alpn: &str,
+    ) -> Option<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_file(self.folder.join("fullchain.pem")).unwrap())
-            .unwrap();
+        roots.add(CertificateDer::from_pem_file(folder.join("fullchain.pem")).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut client = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -115,7 +129,7 @@ impl Door {
             .with_root_certificates(roots)
             .with_no_client_auth();
         client.alpn_protocols = vec![alpn.as_bytes().to_vec()];
-        let name = HOST.try_into().unwrap();
+        let name = name.try_into().unwrap();
         TlsConnector::from(Arc::new(client)).connect(name, self.tcp(from).await).await.ok()
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::UnixStream;
 
-use crate::door::{Door, HOST, all, certificate};
+use crate::door::{Door, HOST, all, certificate, certificate_for};
 
 const NOBODY: &str = "127.0.0.1:9";
 
@@ -169,6 +169,34 @@ async fn another_certificate_is_served_without_a_restart() {
     assert_ne!(std::fs::read(door.folder.join("fullchain.pem")).unwrap(), old);
     tokio::time::sleep(Duration::from_secs(7)).await;
     assert!(door.serves().await, "the client trusts the new one alone");
+}
+
+#[tokio::test]
+async fn a_domain_is_shown_its_own_certificate_once_there_is_one() {
+    const NAME: &str = "mta-sts.second.test";
+    let second = std::env::temp_dir().join(format!("web-second-{}", std::process::id()));
+    let door = Door::open(
+        &format!(
+            "[[tls.further]]\nnames = [\"{NAME}\"]\ncertificate = \"{0}/fullchain.pem\"\nkey = \"{0}/key.pem\"\n",
+            second.display()
+        ),
+        NOBODY,
+    );
+    let shown = async |name, folder: &std::path::Path| {
+        door.tls_for(name, folder, "127.0.0.1", "http/1.1").await.is_some()
+    };
+    // There is none yet: the program runs all the same.
+    assert!(shown("mta-sts.example.test", &door.folder).await);
+    for _ in 0..2 {
+        std::fs::create_dir_all(&second).unwrap();
+        certificate_for(&second, vec![NAME.to_owned()]);
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        assert!(shown(NAME, &second).await, "the one that fits");
+        assert!(shown(HOST, &door.folder).await, "others get the first");
+        assert!(shown("mta-sts.example.test", &door.folder).await);
+    }
+    std::fs::remove_dir_all(&second).unwrap();
+    assert!(shown(HOST, &door.folder).await);
 }
 
 #[tokio::test]
