@@ -67,12 +67,6 @@ fn the_web_unit_has_its_port_for_itself() {
 }
 
 #[test]
-fn names_of_the_web_unit_come_and_go_with_it() {
-    assert_eq!(certificates(BASE).concat().len(), 4);
-    assert_eq!(certificates(&with("web", "enable = false")).concat().len(), 1);
-}
-
-#[test]
 fn a_full_file_is_read_in_full() {
     let text = format!(
         r#"
@@ -190,54 +184,6 @@ fn acme_needs_no_table_and_says_what_is_wrong_with_one() {
     };
     let expected = crate::AcmeChallenge::Dns01 { provider: company, wait: 30 };
     assert_eq!(parse(&text).unwrap().acme.unwrap().challenge, expected);
-}
-
-#[test]
-fn a_certificate_has_the_names_that_programs_look_for_once_each() {
-    let text = with("acme", "names = ['imap.example.org', 'mail.example.org']");
-    let labels = ["mail", "autoconfig", "autodiscover", "mta-sts", "imap"];
-    assert_eq!(certificates(&text), [labels.map(|label| format!("{label}.example.org"))]);
-}
-
-/// The names of each certificate.
-fn certificates(text: &str) -> Vec<Vec<String>> {
-    let certificates = parse(text).unwrap().certificates();
-    certificates.iter().map(|it| it.names.iter().map(ToString::to_string).collect()).collect()
-}
-
-#[test]
-fn each_domain_has_a_certificate_of_its_own() {
-    let text = "[host]\nname = 'mail.b.example'\n\
-                [acme]\nnames = ['imap.a.example', 'x.other.example', 'imap.b.example', 'w.sub.b.example']\n\
-                [[domain]]\nname = 'a.example'\n[[domain]]\nname = 'b.example'\n[[domain]]\nname = 'sub.b.example'\n";
-    let web = |domain: &str, more: &[&str]| -> Vec<String> {
-        let labels = ["autoconfig", "autodiscover", "mta-sts"];
-        let names = labels.map(|label| format!("{label}.{domain}"));
-        names.into_iter().chain(more.iter().map(|it| (*it).to_owned())).collect()
-    };
-    let own = |name: &str| vec![name.to_owned()];
-    let host = [own("mail.b.example"), web("b.example", &["imap.b.example"])].concat();
-    let expected = [
-        host,
-        web("a.example", &["imap.a.example"]),
-        web("sub.b.example", &["w.sub.b.example"]),
-        own("x.other.example"),
-    ];
-    assert_eq!(certificates(text), expected);
-    let folders: Vec<_> =
-        parse(text).unwrap().certificates().into_iter().map(|it| it.name.to_string()).collect();
-    assert_eq!(folders, ["mail.b.example", "a.example", "sub.b.example", "x.other.example"]);
-    // Nobody is asked to answer for a host of somebody else.
-    let apart = text.replace("mail.b.example", "mail.provider.example");
-    assert_eq!(certificates(&apart)[0], own("mail.provider.example"));
-}
-
-#[test]
-fn one_domain_has_one_certificate_wherever_its_host_and_further_names_lie() {
-    let text = "[host]\nname = 'mail.provider.example'\n[acme]\nnames = ['x.other.example']\n\
-                [[domain]]\nname = 'a.example'\n";
-    let names = ["mail.provider", "autoconfig.a", "autodiscover.a", "mta-sts.a", "x.other"];
-    assert_eq!(certificates(text), [names.map(|name| format!("{name}.example"))]);
 }
 
 #[test]
@@ -480,23 +426,6 @@ fn networks_of_the_documentation_are_taken() {
     let alone =
         parse(&with("network", "addresses = ['203.0.113.10/32']\ngateways = ['172.31.1.1']"));
     assert!(alone.unwrap().network.is_on_link_only("172.31.1.1".parse().unwrap()));
-}
-
-#[test]
-fn no_certificate_has_more_names_than_authorities_take() {
-    let domains: String =
-        (0..200).map(|number| format!("\n[[domain]]\nname = 'd{number}.example'\n")).collect();
-    let file = |acme: &str| format!("[host]\nname = 'mail.d0.example'\n{acme}{domains}");
-    let found = certificates(&file(""));
-    assert_eq!(found.len(), 200);
-    assert!(found.iter().all(|names| names.len() <= 4), "{found:?}");
-    let extra = |count: usize| {
-        let names: Vec<_> = (0..count).map(|number| format!("'n{number}.d0.example'")).collect();
-        file(&format!("[acme]\nnames = [{}]\n", names.join(", ")))
-    };
-    assert_eq!(certificates(&extra(96))[0].len(), 100);
-    let said = format!("{:?}", problems(&extra(97)));
-    assert!(said.contains("too many names") && said.contains("at most 100"), "{said}");
 }
 
 #[test]
