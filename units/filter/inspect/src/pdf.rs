@@ -308,7 +308,7 @@ fn base85(text: &[u8]) -> Vec<u8> {
 
 /// Every string (7.3.4), as bytes; of long ones the beginning.
 fn strings(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    const MOST: usize = 100_000;
+    const MOST: usize = 50_000;
     let starts = memchr::memchr2_iter(b'(', b'<', text).take(MOST);
     starts.filter_map(|start| {
         let rest = text.get(start + 1..).unwrap_or_default();
