@@ -58,9 +58,11 @@ const RUNS: &[&str] = &[
 /// Looks at a page's code and at what is coded in it.
 pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     let text = decoded(data);
-    let lower = glued(&text.to_ascii_lowercase());
+    let lower = glued(&text.to_ascii_lowercase()) + &glued(&coded_pages(&text));
     let has_code =
-        lower.contains("<script") || lower.contains("javascript:") || has_handler(&lower);
+        ["<script", "javascript:", "data:text/javascript"].iter().any(|word| lower.contains(word))
+            || lower.contains("srcdoc") && lower.contains("&lt;script")
+            || has_handler(&lower);
     let delivers = DELIVERS.iter().any(|word| lower.contains(word));
     let makes = MAKES.iter().any(|word| lower.contains(word));
     // A page that saves what it shows, as a table or a picture, does the same: it is a file coded
@@ -77,12 +79,13 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     } else if has_code && hides && (makes || lower.contains("atob")) {
         walk.find(Class::HtmlSmuggling, "its code is hidden and runs when the page opens");
     }
-    if is_drawing(&lower) && has_code {
+    if is_drawing(&lower) && (has_code || has_prefixed_script(&lower)) {
         walk.find(Class::HtmlSmuggling, "a picture (SVG) with code in it");
     }
     let gives =
         lower.contains("href=\"data:application/") || lower.contains("href='data:application/");
-    if gives && lower.contains("download") {
+    let jumps = lower.contains("http-equiv") && lower.contains("url=data:application/");
+    if gives && lower.contains("download") || jumps {
         walk.find(Class::HtmlSmuggling, "a link in it is a file");
     }
     let coded = runs(text.as_bytes());
@@ -116,13 +119,73 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     }
 }
 
+/// Pages and scripts that a page holds as base64, in lower case, those inside of them as well.
+fn coded_pages(text: &str) -> String {
+    /// Bytes before the code that say what it is.
+    const NEAR: usize = 60;
+    const DEEPEST: u32 = 3;
+    let mut output = String::new();
+    let mut inner = text.to_owned();
+    for _ in 0..DEEPEST {
+        let lower = inner.to_ascii_lowercase();
+        let mut found = String::new();
+        for (at, mark) in lower.match_indices("base64,").take(MOST) {
+            let before = lower.as_bytes().get(at.saturating_sub(NEAR)..at).unwrap_or_default();
+            let has = |word: &[u8]| memchr::memmem::rfind(before, word).is_some();
+            if !(has(b"data:text/") || has(b"javascript")) || has(b"sourcemapping") {
+                continue;
+            }
+            let rest = inner.as_bytes().get(at + mark.len()..).unwrap_or_default();
+            let is_code = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+            let length = rest.iter().take_while(is_code).count();
+            let content = crate::message::base64(rest.get(..length).unwrap_or_default());
+            found.push_str(&String::from_utf8_lossy(&content));
+            found.push('\n');
+        }
+        if found.is_empty() {
+            break;
+        }
+        output.push_str(&found.to_ascii_lowercase());
+        inner = found;
+    }
+    output
+}
+
 /// Words put together from pieces, escapes undone.
 fn glued(lower: &str) -> String {
     let mut text = lower.to_owned();
     for glue in ["' + '", "'+'", "\" + \"", "\"+\"", "\\n", "concat('", "/**/"] {
         text = text.replace(glue, "");
     }
-    escapes(&text)
+    references(&escapes(&text))
+}
+
+/// `&#115;` and `&#x73;`, as pages write letters in attributes.
+fn references(text: &str) -> String {
+    let mut output = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("&#") {
+        let (before, after) = rest.split_at(at);
+        output.push_str(before);
+        let body = after.get(2..).unwrap_or_default();
+        let (body, radix) = body.strip_prefix('x').map_or((body, 10), |body| (body, 16));
+        let is_digit = |it: &u8| char::from(*it).is_digit(radix);
+        let digits = body.bytes().take(32).take_while(is_digit).count();
+        let number = body.get(..digits).and_then(|it| u32::from_str_radix(it, radix).ok());
+        match number.and_then(char::from_u32) {
+            Some(letter) => {
+                output.push(letter.to_ascii_lowercase());
+                let tail = body.get(digits..).unwrap_or_default();
+                rest = tail.strip_prefix(';').unwrap_or(tail);
+            }
+            None => {
+                output.push_str("&#");
+                rest = after.get(2..).unwrap_or_default();
+            }
+        }
+    }
+    output.push_str(rest);
+    output
 }
 
 /// `\\x62` and `\\u0062`, as scripts write letters.
@@ -155,7 +218,10 @@ fn escapes(text: &str) -> String {
 }
 
 fn is_drawing(lower: &str) -> bool {
-    let start = lower.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let mut start = lower.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    while let Some(after) = start.strip_prefix("<!--").and_then(|it| it.split_once("-->")) {
+        start = after.1.trim_start();
+    }
     start.starts_with('<')
         && lower.contains("http://www.w3.org/2000/svg")
         && !lower.contains("<html")
@@ -163,6 +229,15 @@ fn is_drawing(lower: &str) -> bool {
         && (start.starts_with("<svg")
             || lower.get(..2000).unwrap_or(lower).contains("<svg")
             || lower.contains(":svg"))
+}
+
+/// `<svg:script`, with whatever prefix stands for SVG.
+fn has_prefixed_script(lower: &str) -> bool {
+    lower.match_indices(":script").any(|(at, _)| {
+        let before = lower.get(..at).unwrap_or_default();
+        let prefix = before.bytes().rev().take(64).take_while(u8::is_ascii_alphanumeric).count();
+        before.as_bytes().get(..at - prefix).is_some_and(|it| it.ends_with(b"<"))
+    })
 }
 
 /// Something to press before anything happens.

@@ -127,6 +127,20 @@ pub(crate) fn readings(raw: &str) -> Vec<String> {
     {
         add(before.trim().to_owned());
     }
+    // What no name may hold in Windows is left out at its end, quotes that belong to nobody at
+    // both; a colon begins the name of a stream, unless it is the port of an address.
+    let bare = raw.trim_matches(|it: char| it.is_whitespace() || "'`*|<>".contains(it));
+    if bare.len() < raw.len() && Name::new(bare).danger().is_some() {
+        add(bare.to_owned());
+    }
+    if let Some((before, stream)) = raw.rsplit_once(':')
+        && !before.contains('/')
+        && (stream.is_empty() || !stream.bytes().all(|it| it.is_ascii_digit()))
+        && stream.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'$')
+        && Name::new(before).danger().is_some()
+    {
+        add(before.to_owned());
+    }
     // The name before a comment, as readers of mail headers take it.
     if let Some((before, _)) = raw.split_once('(')
         && raw.trim_end().ends_with(')')
@@ -137,7 +151,7 @@ pub(crate) fn readings(raw: &str) -> Vec<String> {
     readings
 }
 
-fn percent(raw: &str) -> String {
+pub(crate) fn percent(raw: &str) -> String {
     let mut bytes = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

@@ -14,7 +14,8 @@ const MOST_STREAMS: usize = 20_000;
 pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     let mut texts: Vec<Vec<u8>> = vec![without_streams(data)];
     let mut files: Vec<Vec<u8>> = Vec::new();
-    let referred = referred(data);
+    let referred = references(data, b"/EF");
+    let scripts = references(data, b"/JS");
     let is_encrypted = memchr::memmem::find(data, b"/Encrypt").is_some();
     let mut count = 0;
     for at in memchr::memmem::find_iter(data, b"stream") {
@@ -35,8 +36,9 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
             || has(&dictionary, b"/Params")
             || number_of(data, at).is_some_and(|number| referred.contains(&number));
         let is_object = has(&dictionary, b"/ObjStm");
+        let is_script = number_of(data, at).is_some_and(|number| scripts.contains(&number));
         let is_xfa = !has(&dictionary, b"/Type") && !has(&dictionary, b"/Subtype");
-        if !(is_file || is_object || is_xfa && has(data, b"/XFA")) {
+        if !(is_file || is_object || is_script || is_xfa && has(data, b"/XFA")) {
             continue;
         }
         if is_encrypted && is_file {
@@ -71,6 +73,13 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     }
 }
 
+/// Whether a script in it hands an attached file over. Text of two bytes a letter is the same
+/// without its zeros.
+fn exports(text: &[u8]) -> bool {
+    let narrow: Vec<u8> = text.iter().copied().filter(|byte| *byte != 0).collect();
+    has(&narrow, b"exportDataObject")
+}
+
 /// What starts, and whether it does so by itself.
 fn actions(walk: &mut Walk<'_>, text: &[u8], has_files: bool) {
     let opens = has(text, b"/OpenAction") || has(text, b"/AA");
@@ -78,13 +87,20 @@ fn actions(walk: &mut Walk<'_>, text: &[u8], has_files: bool) {
     if says(b"/Launch") {
         walk.find(Class::ActiveDocument, "it starts a program (Launch)");
     }
-    let share = [&b"(\\\\\\\\"[..], b"(//", b"<5C5C", b"<5c5c", b"(file:", b"(smb:"];
-    let is_remote = share.iter().any(|start| has(text, start));
-    if (says(b"/GoToR") || says(b"/GoToE") || says(b"/URI")) && is_remote {
+    let share = [&b"\\\\"[..], b"//", b"file:", b"smb:"];
+    // Strings of encrypted documents are noise that begins with anything.
+    let is_shown = |word: &[u8]| word.len() > 4 && word.iter().all(|it| (b' '..=b'~').contains(it));
+    let (mut is_remote, mut exported) = (false, exports(text));
+    for word in strings(text) {
+        is_remote |= is_shown(&word) && share.iter().any(|start| word.starts_with(start));
+        exported |= exports(&word);
+    }
+    let goes = [&b"/GoToR"[..], b"/GoToE", b"/URI", b"/ImportData"];
+    if goes.iter().any(|word| says(word)) && is_remote {
         walk.find(Class::ActiveDocument, "it reaches for a file on another machine");
     }
     let scripted = says(b"/JavaScript") || says(b"/JS");
-    if scripted && (has(text, b"exportDataObject") || has_files && opens) {
+    if scripted && (exported || has_files && opens) {
         walk.find(Class::ActiveDocument, "a script in it opens an attached file");
     } else if scripted && says(b"/GoToE") {
         walk.find(Class::ActiveDocument, "a script in it opens a file inside of it");
@@ -154,10 +170,11 @@ fn plain_names(text: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Numbers of the objects that `/EF` dictionaries refer to (7.11.3).
-fn referred(data: &[u8]) -> BTreeSet<u32> {
+/// Numbers of the objects that values of a key refer to: `/EF` (7.11.3) has a dictionary of
+/// files, `/JS` (12.6.4.17) the text of a script.
+fn references(data: &[u8], key: &[u8]) -> BTreeSet<u32> {
     let mut numbers = BTreeSet::new();
-    for at in memchr::memmem::find_iter(data, b"/EF").take(MOST_STREAMS) {
+    for at in memchr::memmem::find_iter(data, key).take(MOST_STREAMS) {
         let rest = data.get(at + 3..).unwrap_or_default();
         let near = String::from_utf8_lossy(rest.get(..200).unwrap_or(rest)).into_owned();
         let near = near.split(">>").next().unwrap_or_default();
@@ -213,14 +230,19 @@ fn unfiltered(walk: &mut Walk<'_>, dictionary: &[u8], packed: &[u8]) -> (Vec<u8>
         ([&b"/RunLengthDecode"[..], &b"/RL"[..]], b'r'),
         ([&b"/Crypt"[..], &b"/Crypt"[..]], b'c'),
     ] {
-        let at = names.iter().filter_map(|name| {
-            memchr::memmem::find_iter(dictionary, name)
-                .find(|at| !dictionary.get(at + name.len()).is_some_and(u8::is_ascii_alphanumeric))
-        });
-        filters.extend(at.map(|at| (at, code)));
+        for name in names {
+            let is_whole = |at: &usize| {
+                !dictionary.get(at + name.len()).is_some_and(u8::is_ascii_alphanumeric)
+            };
+            let places = memchr::memmem::find_iter(dictionary, name).filter(is_whole);
+            filters.extend(places.map(|at| (at, code)));
+        }
     }
     filters.sort_unstable();
     filters.dedup();
+    /// One of the same kind over another is made to hide; more of them, to keep somebody busy.
+    const MOST_FILTERS: usize = 8;
+    filters.truncate(MOST_FILTERS);
     let mut content = packed.to_vec();
     let mut stop = None;
     for (_, code) in filters {
@@ -284,20 +306,26 @@ fn base85(text: &[u8]) -> Vec<u8> {
     output
 }
 
+/// Every string (7.3.4), as bytes; of long ones the beginning.
+fn strings(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    const MOST: usize = 50_000;
+    let starts = memchr::memchr2_iter(b'(', b'<', text).take(MOST);
+    starts.filter_map(|start| {
+        let rest = text.get(start + 1..).unwrap_or_default();
+        let bytes = match text.get(start) {
+            Some(b'(') => literal(rest),
+            _ if rest.first() == Some(&b'<') => return None,
+            _ => hexadecimal(rest.get(..2000).unwrap_or(rest)),
+        };
+        (!bytes.is_empty()).then_some(bytes)
+    })
+}
+
 /// The values of `/F` and `/UF` in file specifications (7.11.3), and names in name trees.
 fn file_names(text: &[u8]) -> Vec<String> {
     const MOST: usize = 200;
     let mut names: Vec<String> = Vec::new();
-    let mut at = 0;
-    while let Some(start) = text.get(at..).and_then(|it| memchr::memchr2(b'(', b'<', it)) {
-        let start = at + start;
-        at = start + 1;
-        let rest = text.get(at..).unwrap_or_default();
-        let bytes = match text.get(start) {
-            Some(b'(') => literal(rest),
-            _ if rest.first() == Some(&b'<') => continue,
-            _ => hexadecimal(rest.get(..2000).unwrap_or(rest)),
-        };
+    for bytes in strings(text) {
         let name = match bytes.as_slice() {
             [0xfe, 0xff, rest @ ..] => crate::message::decode_text(rest, "utf-16be"),
             _ => crate::message::decode_text(&bytes, "windows-1252"),

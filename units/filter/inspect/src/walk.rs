@@ -307,7 +307,9 @@ impl<'r> Walk<'r> {
 
     /// What the names promise, and whether the content keeps it.
     pub(crate) fn names(&mut self, names: &[&str], kinds: &[Kind], data: &[u8]) {
-        for raw in names.iter().flat_map(|raw| name::readings(raw)) {
+        // A file has no slash at its end; who unpacks it leaves that out.
+        let ends = |it: char| matches!(it, '/' | '\\') && !data.is_empty();
+        for raw in names.iter().flat_map(|raw| name::readings(raw.trim_end_matches(ends))) {
             let raw = raw.as_str();
             let name = Name::new(raw);
             if let Some(reason) = name::deception(raw) {

@@ -48,11 +48,13 @@ pub(crate) fn walk(walk: &mut Walk<'_>, kind: Kind, outer: Option<&str>, data: &
 /// What a tool would call the unpacked file.
 fn stem(outer: &str) -> String {
     let name = Name::new(outer);
-    let stem = name.file.strip_suffix(&name.extension).unwrap_or(&name.file).trim_end_matches('.');
+    let stem = name.file.rsplit_once('.').map_or(name.file.as_str(), |(stem, _)| stem);
     match name.extension.as_str() {
         "tgz" | "taz" | "tbz" | "tbz2" | "txz" | "tlz" | "tzst" => format!("{stem}.tar"),
         "svgz" => format!("{stem}.svg"),
-        "gz" | "z" | "bz2" | "bz" | "xz" | "lzma" | "zst" => stem.to_owned(),
+        "gz" | "gzip" | "z" | "bz2" | "bz" | "bzip2" | "xz" | "lzma" | "zst" | "zstd" => {
+            stem.to_owned()
+        }
         _ => name.file.clone(),
     }
 }

@@ -149,9 +149,16 @@ fn is_old_tar(data: &[u8]) -> bool {
     header.first() != Some(&0) && crate::archive::tar::is_header(header)
 }
 
-/// Whether a tar's header stands at the beginning.
+/// Whether a tar's header stands at the beginning, or in one of the blocks after it that GNU tar
+/// would skip to.
 pub(super) fn is_tar(data: &[u8]) -> bool {
-    data.get(257..).is_some_and(|rest| rest.starts_with(b"ustar")) || is_old_tar(data)
+    /// Whoever wants to be opened by a click puts no more in front.
+    const BLOCKS: usize = 64;
+    data.get(257..).is_some_and(|rest| rest.starts_with(b"ustar"))
+        || is_old_tar(data)
+        || data.chunks_exact(512).take(BLOCKS).skip(1).any(|block| {
+            block.get(257..262) == Some(b"ustar") && crate::archive::tar::is_header(block)
+        })
 }
 
 /// Whether programs that look from the end would find a zip archive: an end record, and before

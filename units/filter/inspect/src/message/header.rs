@@ -91,7 +91,8 @@ impl Fields {
             // A parameter that lost its indent: some programs read it as part of the field before.
             let is_parameter = !unfolded.contains(&b':')
                 && memchr::memmem::find(&unfolded.to_ascii_lowercase(), b"name").is_some();
-            match fields.content_type.last_mut().filter(|_| is_parameter) {
+            let before = fields.content_type.last_mut().or(fields.disposition.last_mut());
+            match before.filter(|_| is_parameter) {
                 Some(value) => value.push_str(&format!("; {}", text(&unfolded).trim())),
                 None => fields.take(&unfolded),
             }
@@ -128,7 +129,7 @@ impl Fields {
         let mut boundaries: Vec<String> = Vec::new();
         let mut add = |boundary: String| {
             let boundary = boundary.trim().to_owned();
-            if boundary.len() > 1
+            if !boundary.is_empty()
                 && boundaries.len() < MOST_NAMES
                 && !boundaries.contains(&boundary)
             {
@@ -349,7 +350,9 @@ fn extended(value: &str) -> String {
 pub(crate) fn decode_text(bytes: &[u8], charset: &str) -> String {
     let charset = charset.split('*').next().unwrap_or_default().trim();
     if charset.get(..5).is_some_and(|it| it.eq_ignore_ascii_case("utf-7"))
-        || charset.eq_ignore_ascii_case("utf7")
+        || ["utf7", "unicode-1-1-utf-7", "csunicode11utf7", "x-unicode-2-0-utf-7"]
+            .iter()
+            .any(|name| charset.eq_ignore_ascii_case(name))
     {
         return lenient::utf7(bytes);
     }

@@ -74,7 +74,9 @@ fn values(raw: &str) -> Vec<String> {
         let word = |it: char| it.is_whitespace() || matches!(it, '(' | '"' | ',');
         values.push(cut.split(word).next().unwrap_or_default().to_owned());
     }
-    values.iter_mut().for_each(|value| *value = value.trim().trim_matches('"').to_owned());
+    values
+        .iter_mut()
+        .for_each(|value| *value = value.trim().trim_matches(['"', '\'', '`']).to_owned());
     values.retain(|value| !value.is_empty());
     values.dedup();
     values

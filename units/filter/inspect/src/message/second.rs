@@ -172,7 +172,12 @@ fn pieces(message: &[u8], split: &Split, deadline: Instant, add: &mut impl FnMut
 fn cut(bytes: &[u8], boundary: &[u8]) -> Vec<Range<usize>> {
     let needle = [b"--", boundary].concat();
     let mut starts: Vec<(usize, usize)> = Vec::new();
-    for at in memchr::memmem::find_iter(bytes, &needle).take(MOST_PIECES) {
+    // Two dashes and a letter stand in any text; a boundary of one begins a line at least.
+    let is_line = |at: &usize| {
+        boundary.len() > 1
+            || at.checked_sub(1).is_none_or(|at| matches!(bytes.get(at), Some(b'\n' | b'\r')))
+    };
+    for at in memchr::memmem::find_iter(bytes, &needle).filter(is_line).take(MOST_PIECES) {
         let rest = bytes.get(at + needle.len()..).unwrap_or_default();
         let line = memchr::memchr2(b'\n', b'\r', rest).map_or(rest.len(), |end| {
             if rest.get(end..end + 2) == Some(b"\r\n") { end + 2 } else { end + 1 }

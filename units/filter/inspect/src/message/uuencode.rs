@@ -3,37 +3,57 @@
 /// One line holds 45 bytes; programs read longer ones, as long as the first character can say.
 const LONGEST_LINE: usize = 63;
 
+/// How a file is written into the text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Code {
+    Uuencode,
+    /// `begin-base64`, POSIX's other form.
+    Base64,
+}
+
 /// Every uuencoded file in `text`, with its name. A file without `end` counts with what is there.
 pub(crate) fn uuencoded(text: &[u8]) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<(String, Vec<u8>)> = Vec::new();
-    if memchr::memmem::find(text, b"begin ").is_none() {
+    if memchr::memmem::find(text, b"begin").is_none() {
         return files;
     }
-    let mut open = false;
-    for line in text.split(|byte| *byte == b'\n') {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if open {
-            match (line, decode_line(line), files.last_mut()) {
-                (b"end", ..) => open = false,
-                (_, Some(bytes), Some((_, content))) => content.extend_from_slice(&bytes),
-                _ => open = false,
+    let mut open = None;
+    for line in text.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()) {
+        let Some(code) = open else {
+            if let Some((code, name)) = begin(line) {
+                files.push((name, Vec::new()));
+                open = Some(code);
             }
-        } else if let Some(name) = begin(line) {
-            files.push((name, Vec::new()));
-            open = true;
+            continue;
+        };
+        let bytes = match code {
+            Code::Uuencode if line != b"end" => decode_line(line),
+            Code::Base64 if !line.starts_with(b"====") => Some(super::base64(line)),
+            _ => None,
+        };
+        match (bytes, files.last_mut()) {
+            (Some(bytes), Some((_, content))) => content.extend_from_slice(&bytes),
+            _ => open = None,
         }
     }
     files.retain(|(_, content)| !content.is_empty());
     files
 }
 
-fn begin(line: &[u8]) -> Option<String> {
-    let rest = line.strip_prefix(b"begin ")?;
-    let space = rest.iter().position(|byte| *byte == b' ')?;
+/// The name in a line that begins a file: blanks and quotes around it are not part of it.
+fn begin(line: &[u8]) -> Option<(Code, String)> {
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let (code, rest) = match line.strip_prefix(b"begin-base64") {
+        Some(rest) => (Code::Base64, rest),
+        None => (Code::Uuencode, line.strip_prefix(b"begin")?),
+    };
+    let rest = rest.first().filter(|byte| is_blank(byte)).map(|_| rest.trim_ascii_start())?;
+    let space = rest.iter().position(is_blank)?;
     let (mode, name) = rest.split_at(space);
     let is_mode =
         (1..=8).contains(&mode.len()) && mode.iter().all(|byte| (b'0'..b'8').contains(byte));
-    is_mode.then(|| String::from_utf8_lossy(name).trim().to_owned())
+    let name = String::from_utf8_lossy(name);
+    is_mode.then(|| (code, name.trim().trim_matches('"').to_owned()))
 }
 
 fn decode_line(line: &[u8]) -> Option<Vec<u8>> {

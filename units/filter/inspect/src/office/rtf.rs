@@ -18,8 +18,7 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
     if memchr::memmem::find(&lower, b"\\objupdate").is_some() {
         walk.find(Class::ActiveDocument, "an object starts when the document opens");
     }
-    // Enough for any address; Word itself keeps no longer ones.
-    const LONGEST: usize = 4096;
+    let mut window = Window::new(&lower);
     for at in memchr::memmem::find_iter(&lower, b"\\template") {
         if walk.is_over() {
             return;
@@ -28,7 +27,7 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
         if rest.first().is_some_and(u8::is_ascii_alphabetic) {
             continue;
         }
-        let target = plain(group(rest.get(..LONGEST).unwrap_or(rest))).to_lowercase();
+        let target = plain(group(window.of(rest))).to_lowercase();
         let target = target.replace([' ', '\t'], "");
         if ["http:", "https:", "ftp:", "file:", "\\\\", "//"]
             .iter()
@@ -43,7 +42,33 @@ pub(crate) fn walk(walk: &mut Walk<'_>, data: &[u8]) {
             return;
         }
         let rest = data.get(at + 7..).unwrap_or_default();
-        super::field(walk, &plain(rest.get(..400).unwrap_or(rest)));
+        // Whatever is near, and the whole field if that is longer.
+        let near = rest.get(..Window::SHORTEST).unwrap_or(rest);
+        let whole = group(window.of(rest));
+        super::field(walk, &plain(if whole.len() > near.len() { whole } else { near }));
+    }
+}
+
+/// What is looked at after a control word. A file of nothing but such words gets short looks
+/// after a while, so that its length alone says how long they take together.
+struct Window {
+    left: usize,
+}
+
+impl Window {
+    /// Enough for any address, and for the groups without text that may stand before it.
+    const LONGEST: usize = 4096;
+    const SHORTEST: usize = 400;
+
+    fn new(data: &[u8]) -> Self {
+        Window { left: data.len().saturating_mul(8).max(64 << 10) }
+    }
+
+    fn of<'d>(&mut self, rest: &'d [u8]) -> &'d [u8] {
+        let rest = rest.trim_ascii_start();
+        let most = if self.left == 0 { Self::SHORTEST } else { Self::LONGEST };
+        self.left = self.left.saturating_sub(most);
+        rest.get(..most).unwrap_or(rest)
     }
 }
 
@@ -67,6 +92,8 @@ fn group(text: &[u8]) -> &[u8] {
 fn plain(group: &[u8]) -> String {
     let mut text = String::new();
     let mut bytes = group.iter().copied().peekable();
+    // How many characters after one of Unicode are for programs without it.
+    let mut instead = 1usize;
     while let Some(byte) = bytes.next() {
         match byte {
             b'{' | b'}' | b'\r' | b'\n' => {}
@@ -77,11 +104,18 @@ fn plain(group: &[u8]) -> String {
             }
             b'\\' if bytes.peek() == Some(&b'u') => {
                 bytes.next();
+                let is_count = bytes.next_if(|it| it.eq_ignore_ascii_case(&b'c')).is_some();
                 let mut number = String::new();
                 while let Some(digit) =
                     bytes.next_if(|it| it.is_ascii_digit() || *it == b'-' && number.is_empty())
                 {
                     number.push(char::from(digit));
+                }
+                if is_count {
+                    instead = number.parse().unwrap_or(instead);
+                    while bytes.next_if(u8::is_ascii_alphanumeric).is_some() {}
+                    bytes.next_if_eq(&b' ');
+                    continue;
                 }
                 // Numbers are of 16 bits with a sign; Word takes what is left of larger ones.
                 let unit = number.parse::<i64>().ok().map(|value| (value & 0xffff) as u32);
@@ -91,11 +125,21 @@ fn plain(group: &[u8]) -> String {
                         text.extend(char::from_u32(u32::from(letter) & 0xff));
                     }
                     Some(letter) => text.push(letter),
-                    None => while bytes.next_if(u8::is_ascii_alphanumeric).is_some() {},
+                    None => {
+                        while bytes.next_if(u8::is_ascii_alphanumeric).is_some() {}
+                        bytes.next_if_eq(&b' ');
+                        continue;
+                    }
                 }
                 bytes.next_if_eq(&b' ');
-                // What programs without Unicode show instead.
-                bytes.next_if(|it| matches!(it, b'?' | b'_' | b'*' | b'.'));
+                for _ in 0..instead.min(16) {
+                    let mut ahead = bytes.clone();
+                    match (ahead.next(), ahead.next()) {
+                        (Some(b'\\'), Some(b'\'')) => drop(bytes.by_ref().take(4).count()),
+                        (Some(b'{' | b'}' | b'\\'), _) | (None, _) => break,
+                        _ => drop(bytes.next()),
+                    }
+                }
             }
             b'\\' if bytes.peek() == Some(&b'\\') => {
                 bytes.next();
@@ -146,6 +190,18 @@ fn object(walk: &mut Walk<'_>, text: &[u8]) {
     }
 }
 
+/// How long a control word or symbol is, after its backslash: letters and a number after them, or
+/// one character; a character in hexadecimal has its two digits.
+fn control(rest: &[u8]) -> usize {
+    let letters = rest.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    if letters == 0 {
+        return if rest.first() == Some(&b'\'') { 3 } else { 1 }.min(rest.len());
+    }
+    let after = rest.get(letters..).unwrap_or_default();
+    let sign = usize::from(after.first() == Some(&b'-'));
+    letters + sign + after.iter().skip(sign).take_while(|byte| byte.is_ascii_digit()).count()
+}
+
 /// Digits up to the end of the group; white space, braces and control words between don't count,
 /// and `\binN` is followed by N bytes as they are, whatever they are.
 fn hexadecimal(text: &[u8]) -> Vec<u8> {
@@ -165,10 +221,7 @@ fn hexadecimal(text: &[u8]) -> Vec<u8> {
             }
             b'\\' => {
                 let rest = text.get(at..).unwrap_or_default();
-                let is_word = |byte: &&u8| {
-                    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'*' | b'\'')
-                };
-                let length = rest.iter().take_while(is_word).count();
+                let length = control(rest);
                 let word = rest.get(..length).unwrap_or_default().to_ascii_lowercase();
                 at += length;
                 if let Some(digits) = word.strip_prefix(b"bin") {

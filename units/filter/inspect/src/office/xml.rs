@@ -23,6 +23,11 @@ const FETCHED: &[&str] = &[
 /// Whether a target is on another machine, as Word writes it and as Windows reads it: slashes of
 /// either kind, `file:///` before a share, white space in between.
 fn is_remote(target: &str) -> bool {
+    let coded = target.contains('%').then(|| crate::name::percent(target));
+    coded.is_some_and(|plain| is_elsewhere(&plain)) || is_elsewhere(target)
+}
+
+fn is_elsewhere(target: &str) -> bool {
     let plain: String = target
         .chars()
         .filter(|it| !it.is_whitespace() && !it.is_control())
@@ -94,7 +99,9 @@ fn ooxml_element(walk: &mut Walk<'_>, name: &str, element: &BytesStart<'_>) {
                 (value("Type").unwrap_or_default(), value("Target").unwrap_or_default());
             let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
             // A workbook's link to another on the same disk is everyday; one to a server is not.
-            let is_fetched = FETCHED.iter().any(|it| kind.to_ascii_lowercase().starts_with(it));
+            let lower = kind.to_ascii_lowercase();
+            let lower = lower.strip_prefix("xl").unwrap_or(&lower);
+            let is_fetched = FETCHED.iter().any(|it| lower.starts_with(it));
             let is_program = value("action").is_some() && is_local(&target);
             if is_fetched && is_remote(&target) || is_program {
                 let reason = format!("it fetches {} when it opens ({kind})", crate::shown(&target));

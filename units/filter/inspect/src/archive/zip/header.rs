@@ -14,6 +14,8 @@ pub(super) struct Member {
     pub(super) method: u16,
     pub(super) packed: u64,
     unpacked: u64,
+    /// CRC-32 of its content; 0 in a local header whose sizes follow the data.
+    pub(super) crc: u32,
     /// Where its data begins (local) or where its local header is (directory).
     pub(super) offset: u64,
     /// Where this header ends.
@@ -38,6 +40,7 @@ pub(super) fn local(data: &[u8], at: usize) -> Option<Member> {
         names: vec![name(raw, flags)],
         flags,
         method: u16_at(header, 8)?,
+        crc: u32_at(header, 14)?,
         packed: u32_at(header, 18)?.into(),
         unpacked: u32_at(header, 22)?.into(),
         offset: end as u64,
@@ -58,6 +61,7 @@ pub(super) fn central(data: &[u8], at: usize) -> Option<Member> {
         names: vec![name(raw, flags)],
         flags,
         method: u16_at(header, 10)?,
+        crc: u32_at(header, 16)?,
         packed: u32_at(header, 20)?.into(),
         unpacked: u32_at(header, 24)?.into(),
         offset: u32_at(header, 42)?.into(),

@@ -101,9 +101,9 @@ impl Reader<'_> {
                 names.push(name);
             }
         }
-        let is_locked = |member: &Member| member.flags & ENCRYPTED != 0 || member.method == AES;
-        let locked = entries.iter().filter(|entry| is_locked(entry)).count();
-        if locked == entries.len() && (locked > 0 || is_locked(&local)) {
+        let is_locked = |member: &&Member| member.flags & ENCRYPTED != 0 || member.method == AES;
+        let locked = entries.iter().chain([&local]).filter(is_locked).count();
+        if locked > entries.len() && !self.is_plain(walk, &local, entries) {
             self.encrypted.push(names.first().copied().unwrap_or_default().to_owned());
             for name in &names {
                 walk.only_named(name);
@@ -113,7 +113,7 @@ impl Reader<'_> {
             self.covered.push((local.end, end));
             return;
         }
-        if locked > 0 || is_locked(&local) {
+        if locked > 0 {
             let first = names.first().copied().unwrap_or_default();
             walk.find_in(first, Class::Ambiguous, "programs disagree whether it is encrypted");
         }
@@ -132,6 +132,21 @@ impl Reader<'_> {
             }
             self.content(walk, &names, local.end, *method, *length, index > 0);
         }
+    }
+
+    /// Whether a member has its content as it is although every header says that it is encrypted:
+    /// some programs ask for no password then.
+    fn is_plain(&self, walk: &mut Walk<'_>, local: &Member, entries: &[Member]) -> bool {
+        let member = entries.first().unwrap_or(local);
+        if !matches!(member.method, 0 | 8) {
+            return false;
+        }
+        let rest = self.data.get(local.end..).unwrap_or_default();
+        let length = usize::try_from(member.packed).unwrap_or(usize::MAX);
+        let (content, ..) = unpack(walk, member.method, rest.get(..length).unwrap_or(rest));
+        let mut crc = flate2::Crc::new();
+        crc.update(&content);
+        !content.is_empty() && crc.sum() == member.crc
     }
 
     /// One reading of a member's data.
