@@ -91,9 +91,12 @@ fn actions(walk: &mut Walk<'_>, text: &[u8], has_files: bool) {
     // Strings of encrypted documents are noise that begins with anything.
     let is_shown = |word: &[u8]| word.len() > 4 && word.iter().all(|it| (b' '..=b'~').contains(it));
     let (mut is_remote, mut exported) = (false, exports(text));
-    for word in strings(text) {
-        is_remote |= is_shown(&word) && share.iter().any(|start| word.starts_with(start));
-        exported |= exports(&word);
+    let is_all = each_string(text, |word| {
+        is_remote |= is_shown(word) && share.iter().any(|start| word.starts_with(start));
+        exported |= exports(word);
+    });
+    if !is_all {
+        walk.find(Class::Limit, "it has strings without an end, more than are read");
     }
     let goes = [&b"/GoToR"[..], b"/GoToE", b"/URI", b"/ImportData"];
     if goes.iter().any(|word| says(word)) && is_remote {
@@ -306,29 +309,44 @@ fn base85(text: &[u8]) -> Vec<u8> {
     output
 }
 
-/// Every string (7.3.4), as bytes; of long ones the beginning.
-fn strings(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    const MOST: usize = 50_000;
-    let starts = memchr::memchr2_iter(b'(', b'<', text).take(MOST);
-    starts.filter_map(|start| {
+/// Hands every string (7.3.4) to `each`, as bytes; of long ones the beginning. Returns false if it
+/// gave up: strings that never end cost a look at all that follows, each of them.
+fn each_string(text: &[u8], mut each: impl FnMut(&[u8])) -> bool {
+    const LONGEST: usize = 2000;
+    const MOST: usize = 32 << 20;
+    let mut looked_at = 0;
+    for start in memchr::memchr2_iter(b'(', b'<', text) {
         let rest = text.get(start + 1..).unwrap_or_default();
+        let near = rest.get(..LONGEST).unwrap_or(rest);
         let bytes = match text.get(start) {
-            Some(b'(') => literal(rest),
-            _ if rest.first() == Some(&b'<') => return None,
-            _ => hexadecimal(rest.get(..2000).unwrap_or(rest)),
+            Some(b'(') => literal(near),
+            _ if near.first() == Some(&b'<') => continue,
+            _ => {
+                let end = memchr::memchr(b'>', near).unwrap_or(near.len());
+                looked_at += end;
+                hexadecimal(near.get(..end).unwrap_or_default())
+            }
         };
-        (!bytes.is_empty()).then_some(bytes)
-    })
+        looked_at += bytes.len();
+        if looked_at > MOST {
+            return false;
+        }
+        if !bytes.is_empty() {
+            each(&bytes);
+        }
+    }
+    true
 }
 
 /// The values of `/F` and `/UF` in file specifications (7.11.3), and names in name trees.
 fn file_names(text: &[u8]) -> Vec<String> {
     const MOST: usize = 200;
     let mut names: Vec<String> = Vec::new();
-    for bytes in strings(text) {
-        let name = match bytes.as_slice() {
+    // `actions` reads the same strings, and says that they are too many.
+    each_string(text, |bytes| {
+        let name = match bytes {
             [0xfe, 0xff, rest @ ..] => crate::message::decode_text(rest, "utf-16be"),
-            _ => crate::message::decode_text(&bytes, "windows-1252"),
+            _ => crate::message::decode_text(bytes, "windows-1252"),
         };
         let is_name = name.len() < 300 && !name.contains('\n') && name.contains('.');
         let extension = crate::name::Name::new(&name).extension;
@@ -337,7 +355,7 @@ fn file_names(text: &[u8]) -> Vec<String> {
         if is_name && !name.contains("://") && names.len() < MOST && !names.contains(&name) {
             names.push(name);
         }
-    }
+    });
     names
 }
 

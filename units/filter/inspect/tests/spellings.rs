@@ -73,6 +73,18 @@ fn scripts_of_a_pdf_are_read_in_wide_letters() {
 }
 
 #[test]
+fn strings_of_a_pdf_that_never_end_are_a_limit_and_many_that_end_are_none() {
+    let endless = format!("%PDF-1.7\n{}\n%%EOF\n", "(".repeat(200_000));
+    assert!(attached("a.pdf", endless.as_bytes()).contains(&Class::Limit));
+    let many: String = (0..200_000).map(|number| format!("<</T (field {number})>>\n")).collect();
+    let target = r"<</OpenAction <</S /GoToR /F (\134\134host\\a)>>>>";
+    let pdf = format!("%PDF-1.7\n{many}%%EOF\n");
+    assert_eq!(attached("a.pdf", pdf.as_bytes()), []);
+    let pdf = format!("%PDF-1.7\n{many}{target}%%EOF\n");
+    assert!(attached("a.pdf", pdf.as_bytes()).contains(&Class::ActiveDocument));
+}
+
+#[test]
 fn a_picture_has_code_whatever_its_prefix() {
     let page =
         b"<!-- x --><s:svg xmlns:s=\"http://www.w3.org/2000/svg\"><s:script>x()</s:script></s:svg>";
