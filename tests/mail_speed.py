@@ -19,8 +19,8 @@ import sys
 import threading
 import time
 
+import peers
 import postfix
-import roundcube
 from filter_corpus import picture, prose
 from web_speed import fill
 
@@ -96,7 +96,7 @@ class Ours(Filtered):
         return [self.process.pid, self.filter.pid, *self.workers()]
 
     def resident(self):
-        return sum(roundcube.share(pid) for pid in self.pids())
+        return sum(peers.share(pid) for pid in self.pids())
 
     def restart_reader(self):
         """There is one process only."""

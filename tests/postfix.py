@@ -12,10 +12,9 @@ import pathlib
 import subprocess
 import time
 
-import roundcube
+import peers
 
 PACKAGES = "postfix,dovecot-imapd,dovecot-lmtpd,rspamd,ca-certificates"
-SUITE = "bookworm"
 MAIL_USER = 5000
 
 MAIN = """compatibility_level = 3.6
@@ -100,10 +99,7 @@ COMMANDS = {
 
 def unpack(folder):
     """The packages and what they need, in `folder`; made once. Needs root."""
-    if not (folder / "usr/bin/rspamd").exists():
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, folder]
-        subprocess.run([*map(str, command)], check=True)
-    return folder
+    return peers.unpack(folder, PACKAGES, "usr/bin/rspamd")
 
 
 class Peer:
@@ -182,7 +178,7 @@ class Peer:
         total = 0.0
         for pid in self.pids():
             with contextlib.suppress(OSError, ValueError):
-                total += roundcube.share(pid)
+                total += peers.share(pid)
         return total
 
     def check(self):

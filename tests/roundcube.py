@@ -5,15 +5,15 @@ In: root, mmdebstrap, an IMAPS and a submissions port. Out: HTTPS on a loopback 
 
 import contextlib
 import json
-import os
 import re
 import socket
 import subprocess
 import time
 import urllib.parse
 
+import peers
+
 PACKAGES = "roundcube-core,roundcube-sqlite3,php8.2-fpm,nginx-light"
-SUITE = "bookworm"
 WORKERS = 4
 
 CONFIGURATION = """<?php
@@ -66,10 +66,7 @@ http {{
 
 def unpack(folder):
     """The packages and what they need, in `folder`; made once. Needs root."""
-    if not (folder / "usr/sbin/php-fpm8.2").exists():
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, folder]
-        subprocess.run([*map(str, command)], check=True)
-    return folder
+    return peers.unpack(folder, PACKAGES, "usr/sbin/php-fpm8.2")
 
 
 class Roundcube:
@@ -115,13 +112,7 @@ class Roundcube:
         """MiB of all processes by their proportional share."""
         own = {process.pid for process in self.processes}
         children = {int(pid) for one in own for pid in subprocess.run(["pgrep", "-P", str(one)], capture_output=True, text=True, check=False).stdout.split()}
-        return sum(share(pid) for pid in own | children)
-
-
-def share(pid):
-    """The proportional share (PSS) of a process, MiB."""
-    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
-        return int(re.search(r"Pss:\s+(\d+)", rollup.read())[1]) / 1024
+        return sum(peers.share(pid) for pid in own | children)
 
 
 class Reader:
@@ -162,8 +153,3 @@ class Reader:
     def open(self, uid):
         """A message in the pane."""
         return self.browser.get(f"/?_task=mail&_mbox=INBOX&_uid={uid}&_action=preview&_framed=1")
-
-
-def is_possible():
-    """Returns true if this machine can make the folder: root, and mmdebstrap on the path."""
-    return os.geteuid() == 0 and subprocess.run(["sh", "-c", "command -v mmdebstrap"], capture_output=True, check=False).returncode == 0

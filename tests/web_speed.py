@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 
+import peers
 import roundcube
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -201,12 +202,12 @@ def load(web, accounts):
     for one in people:
         one.start()
     start.wait()
-    print(f"  web unit, {len(accounts)} signed in: {roundcube.share(web.process.pid):.1f} MiB", flush=True)
+    print(f"  web unit, {len(accounts)} signed in: {peers.share(web.process.pid):.1f} MiB", flush=True)
     for one in people:
         one.join()
     percentiles = statistics.quantiles(took, n=20)
     print(f"  {len(accounts)} people for {SECONDS} s: {len(took)} answers, {len(errors)} errors, median {statistics.median(took):.0f} ms, "
-          f"95 % {percentiles[-1]:.0f} ms; web unit {roundcube.share(web.process.pid):.1f} MiB", flush=True)
+          f"95 % {percentiles[-1]:.0f} ms; web unit {peers.share(web.process.pid):.1f} MiB", flush=True)
     for error in sorted(set(errors))[:5]:
         print(f"    {error}")
 
@@ -229,9 +230,9 @@ def figures(messages, times, peer_folder=None):
         if peer_folder:
             peer = stack.enter_context(roundcube.Roundcube(roundcube.unpack(peer_folder), mail, PORTS))
         web = stack.enter_context(tests.Web(mail))
-        print(f"  web unit, nobody signed in: {roundcube.share(web.process.pid):.1f} MiB")
+        print(f"  web unit, nobody signed in: {peers.share(web.process.pid):.1f} MiB")
         pages(web, peer, address, times)
-        print(f"  web unit, one signed in: {roundcube.share(web.process.pid):.1f} MiB" + (f"; Roundcube {peer.resident():.1f} MiB" if peer else ""))
+        print(f"  web unit, one signed in: {peers.share(web.process.pid):.1f} MiB" + (f"; Roundcube {peer.resident():.1f} MiB" if peer else ""))
         if shutil.which("chromium"):
             judge.play(web, "weight", account=address)
         else:
