@@ -112,3 +112,21 @@ def curl(*arguments, stdin=None):
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, f"curl ended with {done.returncode}: {done.stdout}{done.stderr}"
     return done.stdout
+
+
+@contextlib.contextmanager
+def forwarded(world, guest_port, local, is_up):
+    """Has the appliance's sshd connect `local`, a port of this machine, to `guest_port` on its own loopback; begins when `is_up` says so."""
+    command = ["ssh", "-i", world.key, "-p", str(port(22)), "-N", "-L", f"{LOCAL}:{local}:127.0.0.1:{guest_port}"]
+    command += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+    command += ["-o", "ExitOnForwardFailure=yes", "root@127.0.0.1"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 90
+        while not is_up():
+            assert time.monotonic() < deadline and process.poll() is None, "the ssh tunnel did not open"
+            time.sleep(1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=30)

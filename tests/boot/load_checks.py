@@ -5,11 +5,10 @@ import concurrent.futures
 import contextlib
 import imaplib
 import re
-import subprocess
 import time
 
 from checks import Checks
-from clients import LOCAL, find, imap, port, tls
+from clients import LOCAL, find, forwarded, imap, port, tls
 from mail_checks import ALICE, BOB, signs_in
 
 CHECKS = Checks()
@@ -134,7 +133,8 @@ LOOPBACK = "ip route change local 127.0.0.1 dev lo table local proto kernel scop
 def slip(world):
     password = world.passwords[BOB]
     usual = min(seconds_to_sign_in(password) for _ in range(2))
-    with through(world, 993) as local:
+    local = port(993) + 1000
+    with forwarded(world, 993, local, lambda: answers(local)):
         for number in range(20, 25):
             place = f"198.51.100.{number}"
             try:
@@ -174,25 +174,6 @@ def is_taken(number, account, password):
     finally:
         with contextlib.suppress(imaplib.IMAP4.error, OSError):
             session.shutdown()
-
-
-@contextlib.contextmanager
-def through(world, guest_port):
-    """A port of this machine whose connections the appliance's sshd makes to its loopback."""
-    local = port(guest_port) + 1000
-    command = ["ssh", "-i", world.key, "-p", str(port(22)), "-N", "-L", f"{LOCAL}:{local}:127.0.0.1:{guest_port}"]
-    command += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
-    command += ["-o", "ExitOnForwardFailure=yes", "root@127.0.0.1"]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 90
-        while not answers(local):
-            assert time.monotonic() < deadline and process.poll() is None, "the ssh tunnel did not open"
-            time.sleep(1)
-        yield local
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 def answers(local):

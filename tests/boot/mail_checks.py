@@ -12,7 +12,7 @@ import time
 import dkim
 
 from checks import Checks
-from clients import LOCAL, curl, deliver, find, imap, pop3_texts, port, submit, swaks
+from clients import LOCAL, curl, deliver, find, forwarded, imap, pop3_texts, port, submit, swaks
 
 ALICE, BOB = "alice@example.test", "bob@example.test"
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X"
@@ -266,21 +266,11 @@ def refused_recipients(world):
 
 @contextlib.contextmanager
 def tunnel(world, guest_port):
-    """An ssh tunnel to a port that only listens on the appliance's loopback; gives the base URL."""
-    local = port(guest_port)
-    command = ["ssh", "-i", world.key, "-p", str(port(22)), "-N", "-L", f"{LOCAL}:{local}:127.0.0.1:{guest_port}"]
-    command += ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
-    command += ["-o", "ExitOnForwardFailure=yes", "root@127.0.0.1"]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 90
-        while subprocess.run(["curl", "-s", "-o", "/dev/null", f"http://{LOCAL}:{local}/healthz/live"], check=False).returncode:
-            assert time.monotonic() < deadline and process.poll() is None, "the ssh tunnel did not open"
-            time.sleep(1)
-        yield f"http://{LOCAL}:{local}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    """The base URL of HTTP at a port that only listens on the appliance's loopback."""
+    base = f"http://{LOCAL}:{port(guest_port)}"
+    ask = ["curl", "-s", "-o", "/dev/null", f"{base}/healthz/live"]
+    with forwarded(world, guest_port, port(guest_port), lambda: subprocess.run(ask, check=False).returncode == 0):
+        yield base
 
 
 def sieve_connect(world, *arguments):
